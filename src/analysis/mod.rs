@@ -1,0 +1,1 @@
+//! What to ask, and what the answers mean: pure functions of data. May import `domain` only.

@@ -1,0 +1,1 @@
+//! The command line, the effect runner, headless commands: wires the other rooms together.

@@ -1,0 +1,1 @@
+//! Typed configuration, secrets, defaults. May import `domain` only.

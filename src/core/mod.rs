@@ -1,0 +1,1 @@
+//! The state of the program and how it changes: pure. May import `domain`, `analysis`, `context`, `gate`.

@@ -1,0 +1,1 @@
+//! Wire formats and streaming of language models. May import `domain` only.

@@ -1,0 +1,3 @@
+//! The program: everything lives in the library.
+
+fn main() {}

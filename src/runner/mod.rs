@@ -1,0 +1,1 @@
+//! Execution of one authorised command. May import `domain`, `gate`.

@@ -1,0 +1,63 @@
+//! Where telemetry comes from: live servers and recorded bundles, behind one trait.
+//!
+//! May import `domain` only. Every answer is bounded in bytes, items and time, and says what was cut; a source that
+//! is dead, slow, lying or flooding harms nothing but itself.
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::Timestamp;
+use crate::domain::query::{Answer, Query};
+
+/// A source of telemetry. Dropping the future that [`Telemetry::ask`] returns aborts the request.
+pub trait Telemetry: Send + Sync {
+    /// Name for screens, health and provenance: `prometheus`, `alertmanager`, `loki`, `bundle`.
+    fn name(&self) -> &str;
+
+    /// Whether this source is the one to ask. Says nothing about whether it will succeed.
+    fn answers(&self, query: &Query) -> bool;
+
+    /// Asks.
+    fn ask<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, SourceError>>;
+
+    /// The present of this source, when it is not the clock's: a bundle lives at the end of its window.
+    fn present(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Why a question was not answered. Printed, it says what failed, why and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{source_name}: {what}{}", if advice.is_empty() { String::new() } else { format!(" ({advice})") })]
+pub struct SourceError {
+    /// The source.
+    pub source_name: String,
+    /// Kind, for decisions.
+    pub kind: SourceErrorKind,
+    /// What happened, neutralised.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub advice: String,
+}
+
+/// Kinds of failure, as far as they call for different behaviour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceErrorKind {
+    /// No connection: name, route, refused, TLS.
+    Unreachable,
+    /// It did not answer in time.
+    Timeout,
+    /// 401 or 403, or a credential could not be fetched.
+    Unauthorized,
+    /// The server understood and says the question is wrong.
+    BadQuestion,
+    /// This server, or this source, does not have that.
+    Unsupported,
+    /// What came back is not what the API promises: HTML, truncated or foreign JSON.
+    NotUnderstood,
+    /// The answer exceeds the byte limit.
+    TooLarge,
+    /// The server failed or refuses for now (5xx, 429).
+    Server,
+    /// A bundle file is missing or broken.
+    Broken,
+}

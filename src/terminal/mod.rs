@@ -1,0 +1,1 @@
+//! Raw mode, input, clipboard, synchronized output. May import `domain` only.

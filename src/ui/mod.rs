@@ -1,0 +1,1 @@
+//! Rendering of the model. Pure. May import `domain`, `core`.

@@ -1,0 +1,1 @@
+//! Tests of the whole: one binary, so that it links once.
