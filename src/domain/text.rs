@@ -28,6 +28,7 @@ impl Text {
     }
 
     /// At most `max` characters, with `…` in place of what was cut.
+    #[must_use]
     pub fn truncated(&self, max: usize) -> Self {
         match self.0.char_indices().nth(max) {
             None => self.clone(),
@@ -71,7 +72,8 @@ pub fn neutralise(raw: &str) -> Cow<'_, str> {
 
 /// Characters that act on a terminal, reorder text, or cannot be seen. Line feed is not among them: callers lay
 /// text out by lines. Source: Unicode 16 `General_Category` Cc, Cf, Zl, Zp and `Default_Ignorable_Code_Point`, plus
-/// variation selectors, blank fillers and noncharacters.
+/// variation selectors, blank fillers and noncharacters. One line a block, as in the code charts.
+#[allow(clippy::match_same_arms, reason = "one arm per block of the code charts is easier to check")]
 pub fn is_hidden(c: char) -> bool {
     match u32::from(c) {
         0x0A => false,
