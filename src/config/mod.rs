@@ -1,1 +1,168 @@
 //! Typed configuration, secrets, defaults. May import `domain` only.
+//!
+//! [`load`] reads the system's and the user's file and merges them; [`Config::with_environment`] adds what people
+//! already have in their environment. Unknown keys are errors that name the file, the line and the nearest key.
+
+mod environment;
+mod load;
+mod merge;
+mod paths;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::settings::{EndpointSettings, SourceSettings, duration_text};
+
+pub use load::{ConfigError, load, parse};
+pub use paths::{cache_dir, config_file, state_dir};
+pub use secrets::SystemSecrets;
+
+/// Name of the profile that environment variables make.
+pub const ENVIRONMENT_PROFILE: &str = "environment";
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The profile used when none is named; may be left out when there is only one.
+    pub default_profile: Option<String>,
+    /// Environments to look at.
+    pub profile: BTreeMap<String, Profile>,
+    /// Language models.
+    pub llm: Llm,
+    /// Guardrails.
+    pub policy: Policy,
+    /// Audit ledger.
+    pub ledger: Ledger,
+    /// Running commands.
+    pub run: Run,
+    /// Screens.
+    pub ui: Ui,
+}
+
+/// One environment.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// Whether mistakes here hurt: red frame, typed confirmation.
+    pub critical: bool,
+    /// Prometheus or anything that speaks its query API.
+    pub prometheus: Option<SourceSettings>,
+    /// Alertmanager, API v2.
+    pub alertmanager: Option<SourceSettings>,
+    /// Loki.
+    pub loki: Option<SourceSettings>,
+    /// Pages in the text exposition format: an exporter, or `/federate`.
+    pub exposition: Vec<SourceSettings>,
+    /// JSON file, or folder of such files, with changes: deploys, commits, flags.
+    pub changes: Option<PathBuf>,
+    /// Folder with runbooks as Markdown; matched by the name in an alert's `runbook_url`, or by alert name.
+    pub runbooks: Option<PathBuf>,
+    /// The cluster that commands act on.
+    pub kubernetes: Option<Kubernetes>,
+    /// Names of services, namespaces and hosts known to be real. A token of a command that was read in telemetry
+    /// and is not among them is flagged.
+    pub inventory: Vec<String>,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kubernetes {
+    /// Context of the kubeconfig.
+    pub context: Option<String>,
+}
+
+/// Language models, tried in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Llm {
+    /// End points.
+    pub endpoint: Vec<EndpointSettings>,
+}
+
+/// Guardrails.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Policy file; the built-in one when left out.
+    pub file: Option<PathBuf>,
+}
+
+/// Audit ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// SQLite file; `ledger.db` in the state folder when left out.
+    pub path: Option<PathBuf>,
+}
+
+/// Running commands.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// Seconds after which a run is ended, in Prometheus notation.
+    #[serde(with = "duration_text")]
+    pub timeout: Duration,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { timeout: Duration::from_mins(5) }
+    }
+}
+
+/// Screens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ui {
+    /// How often alerts are asked for, in Prometheus notation.
+    #[serde(with = "duration_text")]
+    pub refresh: Duration,
+    /// Only characters that every terminal has.
+    pub ascii_only: bool,
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self { refresh: Duration::from_secs(15), ascii_only: false }
+    }
+}
+
+impl Config {
+    /// The profile of that name, or the default one. `None` when there is nothing configured at all.
+    pub fn select(&self, name: Option<&str>) -> Result<Option<(String, Profile)>, ConfigError> {
+        let known = || self.profile.keys().cloned().collect::<Vec<_>>().join(", ");
+        let wanted = name.or(self.default_profile.as_deref());
+        match (wanted, self.profile.len()) {
+            (Some(name), _) => match self.profile.get(name) {
+                Some(profile) => Ok(Some((name.to_owned(), profile.clone()))),
+                None if self.profile.is_empty() => {
+                    Err(ConfigError::new(format!("there is no profile `{name}`: no profile is configured")))
+                }
+                None => Err(ConfigError::new(format!("there is no profile `{name}`; configured: {}", known()))),
+            },
+            (None, 0) => Ok(None),
+            (None, 1) => Ok(self.profile.iter().next().map(|(name, profile)| (name.clone(), profile.clone()))),
+            (None, _) => Err(ConfigError::new(format!(
+                "several profiles are configured ({}): choose one with --profile NAME, or set default_profile",
+                known()
+            ))),
+        }
+    }
+}
+
+impl Profile {
+    /// Whether it names any source.
+    pub fn has_sources(&self) -> bool {
+        self.prometheus.is_some()
+            || self.alertmanager.is_some()
+            || self.loki.is_some()
+            || !self.exposition.is_empty()
+            || self.changes.is_some()
+    }
+}

@@ -1,0 +1,117 @@
+//! What people already have in their environment.
+
+use crate::domain::settings::{Auth, EndpointSettings, Protocol, SecretRef, SourceSettings};
+
+use super::{Config, ENVIRONMENT_PROFILE, Profile};
+
+impl Config {
+    /// Adds the sources and end points that environment variables name, unless the files configured their own.
+    /// `lookup` returns a variable's value; empty values count as unset.
+    #[must_use]
+    pub fn with_environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        if self.profile.is_empty() {
+            let profile = profile(&get);
+            if profile.has_sources() {
+                self.profile.insert(ENVIRONMENT_PROFILE.to_owned(), profile);
+            }
+        }
+        if self.llm.endpoint.is_empty() {
+            self.llm.endpoint = endpoints(&get);
+        }
+        self
+    }
+}
+
+fn profile(get: &impl Fn(&str) -> Option<String>) -> Profile {
+    let loki = get("LOKI_ADDR").map(|url| {
+        let mut settings = SourceSettings::new(&url);
+        settings.tenant = get("LOKI_ORG_ID");
+        settings.ca = get("LOKI_CA_CERT_PATH").map(Into::into);
+        settings.proxy = get("LOKI_HTTP_PROXY_URL");
+        settings.auth = match (get("LOKI_USERNAME"), get("LOKI_BEARER_TOKEN"), get("LOKI_BEARER_TOKEN_FILE")) {
+            (Some(username), _, _) if get("LOKI_PASSWORD").is_some() => {
+                Some(Auth::Basic { username, password: SecretRef::Env("LOKI_PASSWORD".into()) })
+            }
+            (_, Some(_), _) => Some(Auth::Bearer(SecretRef::Env("LOKI_BEARER_TOKEN".into()))),
+            (_, _, Some(path)) => Some(Auth::Bearer(SecretRef::File(path.into()))),
+            _ => None,
+        };
+        settings
+    });
+    Profile {
+        prometheus: get("PROMETHEUS_URL").map(|url| SourceSettings::new(&url)),
+        alertmanager: get("ALERTMANAGER_URL").map(|url| SourceSettings::new(&url)),
+        loki,
+        ..Profile::default()
+    }
+}
+
+fn endpoints(get: &impl Fn(&str) -> Option<String>) -> Vec<EndpointSettings> {
+    let endpoint = |name: &str, protocol, model: String, url, key: Option<&str>| EndpointSettings {
+        name: name.to_owned(),
+        protocol,
+        model,
+        url,
+        key: key.map(|variable| SecretRef::Env(variable.to_owned())),
+        headers: std::collections::BTreeMap::default(),
+        ca: None,
+        proxy: None,
+        pack_tokens: 8_000,
+        answer_tokens: 4_000,
+    };
+    let mut found = Vec::new();
+    // A model must be named: guessing one would send production text to a model nobody chose.
+    if let Some(model) = get("ANTHROPIC_MODEL")
+        && get("ANTHROPIC_API_KEY").is_some()
+    {
+        let url = get("ANTHROPIC_BASE_URL");
+        found.push(endpoint("anthropic", Protocol::Anthropic, model, url, Some("ANTHROPIC_API_KEY")));
+    }
+    if let Some(model) = get("OPENAI_MODEL")
+        && (get("OPENAI_API_KEY").is_some() || get("OPENAI_BASE_URL").is_some())
+    {
+        let key = get("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY");
+        found.push(endpoint("openai", Protocol::OpenaiChat, model, get("OPENAI_BASE_URL"), key));
+    }
+    if let (Some(host), Some(model)) = (get("OLLAMA_HOST"), get("OLLAMA_MODEL")) {
+        let base = if host.contains("://") { host } else { format!("http://{host}") };
+        let url = format!("{}/v1", base.trim_end_matches('/'));
+        found.push(endpoint("ollama", Protocol::OpenaiChat, model, Some(url), None));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn the_environment_makes_a_profile_when_the_files_have_none() {
+        let config = Config::default().with_environment(lookup(&[
+            ("PROMETHEUS_URL", "http://p:9090"),
+            ("LOKI_ADDR", "http://l:3100"),
+            ("LOKI_ORG_ID", "shop"),
+            ("LOKI_USERNAME", "u"),
+            ("LOKI_PASSWORD", "x"),
+        ]));
+        let (name, profile) = config.select(None).unwrap().unwrap();
+        assert_eq!(name, ENVIRONMENT_PROFILE);
+        assert_eq!(profile.prometheus.unwrap().url, "http://p:9090");
+        let loki = profile.loki.unwrap();
+        assert_eq!(loki.tenant.as_deref(), Some("shop"));
+        assert!(matches!(loki.auth, Some(Auth::Basic { .. })));
+    }
+
+    #[test]
+    fn no_model_is_guessed() {
+        let config = Config::default().with_environment(lookup(&[("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")]));
+        assert!(config.llm.endpoint.is_empty());
+        let config = Config::default().with_environment(lookup(&[("OLLAMA_HOST", "box:11434"), ("OLLAMA_MODEL", "m")]));
+        assert_eq!(config.llm.endpoint[0].url.as_deref(), Some("http://box:11434/v1"));
+    }
+}
