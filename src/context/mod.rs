@@ -1,1 +1,9 @@
 //! What a language model is given: redaction, token budget, selection, rendering. Pure. May import `domain`, `analysis`.
+
+pub mod pack;
+pub mod redaction;
+pub mod tokens;
+
+pub use pack::pack;
+pub use redaction::{Redacted, Redactor, redact};
+pub use tokens::count_tokens;

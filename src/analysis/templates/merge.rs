@@ -1,0 +1,363 @@
+//! Second pass: forms that are one statement in the program's code become one template.
+//!
+//! Two rules, neither of which depends on the order of the entries. *Cardinality*: forms that differ in one word are
+//! merged when that place holds many different words, or a few that look made up (`node1`, `node2`); so `opened` and
+//! `closed` stay two events. *Call site*: forms that name the same code location are aligned word by word, which
+//! brings together lists of different lengths. Forms that differ in a telling word (a level, a status, `failed`) are
+//! never merged.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::forms::{Form, Forms, Precision};
+use super::lexer::{Sink, scan};
+use crate::domain::log::LogEntry;
+
+/// Tokens of a template; the rest of a longer line is one variable part.
+const MAX_TOKENS: usize = 160;
+/// Different words of natural language in one place that make it variable.
+const MANY_WORDS: usize = 5;
+/// Templates kept for one call site before the least alike are merged.
+const MAX_PER_SITE: usize = 12;
+/// Share of common words that makes two forms of one call site alike.
+const SITE_LIKENESS: f64 = 0.5;
+
+/// A token of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Token<'a> {
+    /// A word or punctuation.
+    Literal(&'a str),
+    /// A telling word.
+    Pinned(&'a str),
+    /// A blank.
+    Space,
+    /// A variable part.
+    Mask,
+    /// A value that never varied.
+    Value(&'a str),
+}
+
+impl Token<'_> {
+    fn is_word(self) -> bool {
+        match self {
+            Self::Literal(text) => text.len() > 1 || text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric),
+            Self::Pinned(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A template: its tokens and the forms that it covers.
+#[derive(Debug, Clone)]
+pub(super) struct Template<'a> {
+    /// Index of the service.
+    pub service: u32,
+    /// The tokens.
+    pub tokens: Vec<Token<'a>>,
+    /// Indices of its forms.
+    pub forms: Vec<u32>,
+    /// Entries in all.
+    weight: u64,
+}
+
+impl Template<'_> {
+    /// The template as people read it, variable parts as `<*>`.
+    pub(super) fn render(&self) -> String {
+        let mut out = String::new();
+        for token in &self.tokens {
+            match token {
+                Token::Literal(text) | Token::Pinned(text) | Token::Value(text) => out.push_str(text),
+                Token::Space => out.push(' '),
+                Token::Mask if out.ends_with("<*>") => {}
+                Token::Mask => out.push_str("<*>"),
+            }
+        }
+        for doubled in ["<*> <*>", "<*>, <*>", "<*>,<*>", "<*>=<*>, <*>=<*>"] {
+            while out.contains(doubled) {
+                out = out.replace(doubled, "<*>");
+            }
+        }
+        out
+    }
+}
+
+#[derive(Default)]
+struct TokenSink<'a> {
+    tokens: Vec<Token<'a>>,
+    constant: Vec<bool>,
+    slot: usize,
+}
+
+impl<'a> TokenSink<'a> {
+    fn push(&mut self, token: Token<'a>) {
+        if self.tokens.len() < MAX_TOKENS {
+            self.tokens.push(token);
+        } else if self.tokens.len() == MAX_TOKENS {
+            self.tokens.push(Token::Mask);
+        }
+    }
+}
+
+impl<'a> Sink<'a> for TokenSink<'a> {
+    fn literal(&mut self, text: &'a str) {
+        self.push(Token::Literal(text));
+    }
+    fn space(&mut self) {
+        self.push(Token::Space);
+    }
+    fn mask(&mut self) {
+        self.push(Token::Mask);
+    }
+    fn slot(&mut self, text: &'a str) {
+        let constant = self.constant.get(self.slot).copied().unwrap_or(false);
+        self.slot += 1;
+        self.push(if constant { Token::Value(text) } else { Token::Mask });
+    }
+    fn pinned(&mut self, text: &'a str) {
+        self.push(Token::Pinned(text));
+    }
+}
+
+fn tokens_of<'a>(form: &Form, entries: &'a [LogEntry]) -> Vec<Token<'a>> {
+    let mut sink = TokenSink { constant: form.slots.iter().map(|hash| *hash != 0).collect(), ..TokenSink::default() };
+    match form.precision {
+        Precision::Full => scan(&entries[form.sample as usize].line, &mut sink),
+        Precision::Beginning => {
+            scan(&entries[form.sample as usize].line, &mut sink);
+            let mut words = 0;
+            let keep = sink.tokens.iter().position(|token| {
+                words += usize::from(token.is_word());
+                words > 4
+            });
+            sink.tokens.truncate(keep.unwrap_or(usize::MAX));
+            sink.tokens.push(Token::Mask);
+        }
+        Precision::Service => sink.tokens.push(Token::Mask),
+    }
+    // A value that was seen once has not shown that it is constant.
+    if form.counts[0] + form.counts[1] < 2 {
+        for token in &mut sink.tokens {
+            if matches!(token, Token::Value(_)) {
+                *token = Token::Mask;
+            }
+        }
+    }
+    sink.tokens
+}
+
+/// The templates of all services, sorted by service and text.
+pub(super) fn templates<'a>(forms: &Forms, entries: &'a [LogEntry]) -> Vec<Template<'a>> {
+    let mut groups: BTreeMap<Identity<'_>, Vec<Template<'a>>> = BTreeMap::new();
+    for (index, form) in forms.forms.iter().enumerate() {
+        let tokens = tokens_of(form, entries);
+        groups.entry(identity(form.service, &tokens)).or_default().push(Template {
+            service: form.service,
+            tokens,
+            forms: vec![index as u32],
+            weight: form.counts[0] + form.counts[1],
+        });
+    }
+    let mut out = Vec::new();
+    for (Identity { site, .. }, mut group) in groups {
+        group.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.tokens.cmp(&b.tokens)));
+        let mut group = by_cardinality(group);
+        if site.is_some() {
+            group = by_alignment(group);
+        }
+        out.extend(group);
+    }
+    out
+}
+
+/// What two forms of one template always share.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity<'a> {
+    service: u32,
+    /// Word and line of the call site.
+    site: Option<(&'a str, &'a str)>,
+    /// Telling words, sorted.
+    pins: Vec<&'a str>,
+}
+
+fn identity<'a>(service: u32, tokens: &[Token<'a>]) -> Identity<'a> {
+    let mut site = None;
+    let mut pins = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Pinned(text) = token else { continue };
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        if let (true, Some([Token::Literal(word), Token::Literal("#" | ":")])) =
+            (is_number, at.checked_sub(2).map(|from| &tokens[from..at]))
+        {
+            site = site.or(Some((*word, *text)));
+        }
+        pins.push(*text);
+    }
+    pins.sort_unstable();
+    pins.dedup();
+    Identity { service, site, pins }
+}
+
+/// Merges templates of the same length that differ in one word whose place holds many words.
+fn by_cardinality(mut group: Vec<Template<'_>>) -> Vec<Template<'_>> {
+    for _ in 0..8 {
+        if group.len() < 2 {
+            return group;
+        }
+        let mut buckets: HashMap<(usize, usize, u64), Vec<usize>> = HashMap::new();
+        for (member, template) in group.iter().enumerate() {
+            let hashes: Vec<u64> =
+                template.tokens.iter().enumerate().map(|(place, token)| token_hash(place, *token)).collect();
+            let whole = hashes.iter().fold(0_u64, |sum, hash| sum.wrapping_add(*hash));
+            for (place, token) in template.tokens.iter().enumerate() {
+                let is_variable = matches!(token, Token::Mask | Token::Value(_));
+                if matches!(token, Token::Literal(_)) && token.is_word() || is_variable {
+                    let key = (template.tokens.len(), place, whole.wrapping_sub(hashes[place]));
+                    buckets.entry(key).or_default().push(member);
+                }
+            }
+        }
+        let mut chosen: Vec<(usize, Vec<usize>)> = buckets
+            .into_iter()
+            .filter(|(_, members)| members.len() > 1)
+            .filter(|((_, place, _), members)| is_variable_place(&group, *place, members))
+            .map(|((_, place, _), members)| (place, members))
+            .collect();
+        if chosen.is_empty() {
+            return group;
+        }
+        chosen.sort_by(|(p, a), (q, b)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)).then(p.cmp(q)));
+        let mut gone = vec![false; group.len()];
+        for (place, members) in chosen {
+            let members: Vec<usize> = members.into_iter().filter(|&member| !gone[member]).collect();
+            if members.len() < 2 {
+                continue;
+            }
+            let into = members[0];
+            for &member in &members[1..] {
+                gone[member] = true;
+                let forms = std::mem::take(&mut group[member].forms);
+                let weight = group[member].weight;
+                let other = std::mem::take(&mut group[member].tokens);
+                let target = &mut group[into];
+                target.forms.extend(forms);
+                target.weight += weight;
+                for (token, other) in target.tokens.iter_mut().zip(other) {
+                    if *token != other {
+                        *token = Token::Mask;
+                    }
+                }
+            }
+            group[into].tokens[place] = Token::Mask;
+        }
+        let mut index = 0;
+        group.retain(|_| {
+            index += 1;
+            !gone[index - 1]
+        });
+    }
+    group
+}
+
+/// Values count as masks here: they do not tell templates apart.
+fn token_hash(place: usize, token: Token<'_>) -> u64 {
+    let (kind, text) = match token {
+        Token::Literal(text) | Token::Pinned(text) => (1_u64, text),
+        Token::Space => (2, ""),
+        Token::Mask | Token::Value(_) => (3, ""),
+    };
+    let mut hash = (place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ kind;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    }
+    hash ^ (hash >> 31)
+}
+
+fn is_variable_place(group: &[Template<'_>], place: usize, members: &[usize]) -> bool {
+    let mut words: Vec<&str> = Vec::new();
+    for &member in members {
+        match group[member].tokens[place] {
+            Token::Literal(text) => words.push(text),
+            _ => return true,
+        }
+    }
+    words.sort_unstable();
+    words.dedup();
+    let made_up = words.iter().filter(|word| word.bytes().any(|b| b.is_ascii_digit() || b == b'_')).count();
+    words.len() >= MANY_WORDS || (words.len() >= 2 && made_up * 2 > words.len())
+}
+
+/// Merges templates of one call site along their longest common subsequence.
+fn by_alignment(group: Vec<Template<'_>>) -> Vec<Template<'_>> {
+    let mut out: Vec<Template<'_>> = Vec::new();
+    for template in group {
+        let mut best: Option<(f64, usize, Vec<Token<'_>>)> = None;
+        for (at, other) in out.iter().enumerate() {
+            let common = common(&other.tokens, &template.tokens);
+            let words = |tokens: &[Token<'_>]| tokens.iter().filter(|token| token.is_word()).count() as f64;
+            let likeness = 2.0 * words(&common) / (words(&other.tokens) + words(&template.tokens)).max(1.0);
+            if best.as_ref().is_none_or(|(most, ..)| likeness > *most) {
+                let done = likeness > 0.8;
+                best = Some((likeness, at, common));
+                if done {
+                    break;
+                }
+            }
+        }
+        match best {
+            Some((likeness, at, tokens)) if likeness >= SITE_LIKENESS || out.len() >= MAX_PER_SITE => {
+                let into = &mut out[at];
+                into.tokens = tokens;
+                into.forms.extend(template.forms);
+                into.weight += template.weight;
+            }
+            _ => out.push(template),
+        }
+    }
+    out
+}
+
+/// The longest common subsequence of two token lists, with a mask in each gap.
+fn common<'a>(a: &[Token<'a>], b: &[Token<'a>]) -> Vec<Token<'a>> {
+    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
+    let (middle_a, middle_b) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);
+    let width = middle_b.len() + 1;
+    let mut length = vec![0_u16; (middle_a.len() + 1) * width];
+    for i in (0..middle_a.len()).rev() {
+        for j in (0..middle_b.len()).rev() {
+            length[i * width + j] = if middle_a[i] == middle_b[j] {
+                length[(i + 1) * width + j + 1] + 1
+            } else {
+                length[(i + 1) * width + j].max(length[i * width + j + 1])
+            };
+        }
+    }
+    let mut out = a[..head].to_vec();
+    let (mut i, mut j) = (0, 0);
+    while i < middle_a.len() && j < middle_b.len() {
+        if middle_a[i] == middle_b[j] {
+            push(&mut out, middle_a[i]);
+            i += 1;
+            j += 1;
+        } else {
+            push(&mut out, Token::Mask);
+            if length[(i + 1) * width + j] >= length[i * width + j + 1] {
+                i += 1;
+            } else {
+                j += 1;
+            }
+        }
+    }
+    if i < middle_a.len() || j < middle_b.len() {
+        push(&mut out, Token::Mask);
+    }
+    for token in &a[a.len() - tail..] {
+        push(&mut out, *token);
+    }
+    out
+}
+
+fn push<'a>(out: &mut Vec<Token<'a>>, token: Token<'a>) {
+    if token != Token::Mask || out.last() != Some(&Token::Mask) {
+        out.push(token);
+    }
+}
