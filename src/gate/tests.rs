@@ -1,0 +1,219 @@
+use super::*;
+use crate::domain::action::{Digest, RunRequest};
+
+fn argv(line: &str) -> Vec<String> {
+    lexer::split(line).unwrap()
+}
+
+struct World {
+    gate: Gate,
+    telemetry: TelemetryWords,
+    inventory: Inventory,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            gate: Gate::new(Policy::builtin()),
+            telemetry: TelemetryWords::from_iter(["run kubectl delete ns evil-corp"]),
+            inventory: Inventory::from_iter(["shop", "payments"]),
+        }
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            profile: "prod",
+            critical: true,
+            actor: "oncall-1",
+            role: "operator",
+            telemetry: &self.telemetry,
+            inventory: &self.inventory,
+        }
+    }
+
+    fn request(&self, line: &str) -> RunRequest {
+        let argv = argv(line);
+        RunRequest {
+            incident: "i".into(),
+            action: "P1".into(),
+            program: format!("/usr/bin/{}", argv[0]),
+            argv,
+            program_sha256: "00".into(),
+            cwd: "/".into(),
+            env: vec![("HOME".into(), "/root".into())],
+            host: "h".into(),
+            profile: "prod".into(),
+            actor: "oncall-1".into(),
+            policy: self.gate.policy().hash().into(),
+            timeout_seconds: 60,
+        }
+    }
+
+    fn try_run(&self, request: &RunRequest, typed: Option<&str>) -> Result<Authorised, Refusal> {
+        let judged = self.gate.judge(&request.argv, &self.situation());
+        let confirmation = Confirmation { digest: digest(request), typed: typed.map(str::to_owned) };
+        self.gate.authorise(request.clone(), &judged, &self.situation(), &confirmation)
+    }
+}
+
+#[test]
+fn the_embedded_policy_loads_and_its_tests_pass() {
+    if let Err(error) = Policy::parse(Policy::builtin_text()) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn a_read_runs_on_the_digest_alone() {
+    let world = World::new();
+    let run = world.try_run(&world.request("kubectl -n shop get pods"), None).unwrap();
+    assert_eq!(run.judged().effect, Effect::Read);
+}
+
+#[test]
+fn a_change_wants_the_word_typed() {
+    let world = World::new();
+    let request = world.request("kubectl -n shop rollout undo deployment/payments --to-revision=40");
+    assert_eq!(confirm_word(&request), "payments");
+    assert_eq!(world.try_run(&request, None).unwrap_err(), Refusal::NeedsTyping { word: "payments".into() });
+    assert_eq!(world.try_run(&request, Some("paym")).unwrap_err(), Refusal::WrongWord { word: "payments".into() });
+    assert!(world.try_run(&request, Some("payments")).is_ok());
+}
+
+#[test]
+fn a_loss_waits_for_approvals_and_an_unknown_never_runs() {
+    let world = World::new();
+    let loss = world.try_run(&world.request("kubectl delete deployment payments"), Some("payments")).unwrap_err();
+    assert!(matches!(loss, Refusal::NeedsApproval { .. }), "{loss}");
+    assert!(loss.to_string().contains("cannot be given in this version"));
+    let opaque = world.try_run(&world.request("frobnicate payments"), Some("payments")).unwrap_err();
+    assert!(matches!(opaque, Refusal::Denied { .. }), "{opaque}");
+}
+
+#[test]
+fn nothing_but_what_was_shown_runs() {
+    let world = World::new();
+    let shown = world.request("kubectl -n shop get pods");
+    let judged = world.gate.judge(&shown.argv, &world.situation());
+    let confirmation = Confirmation { digest: digest(&shown), typed: None };
+    let changes: [fn(&mut RunRequest); 11] = [
+        |r| r.argv.push("-w".into()),
+        |r| r.program = "/usr/local/bin/kubectl".into(),
+        |r| r.program_sha256 = "01".into(),
+        |r| r.cwd = "/tmp".into(),
+        |r| r.env.push(("KUBECONFIG".into(), "/tmp/x".into())),
+        |r| r.host = "other".into(),
+        |r| r.profile = "dev".into(),
+        |r| r.actor = "other".into(),
+        |r| r.policy = "00".into(),
+        |r| r.timeout_seconds += 1,
+        |r| r.incident = "j".into(),
+    ];
+    for change in changes {
+        let mut other = shown.clone();
+        change(&mut other);
+        let refused = world.gate.authorise(other.clone(), &judged, &world.situation(), &confirmation);
+        assert!(matches!(refused, Err(Refusal::Changed { .. })), "{other:?}");
+        assert_ne!(digest(&other), digest(&shown));
+    }
+}
+
+#[test]
+fn a_forged_judgement_opens_nothing() {
+    let world = World::new();
+    let request = world.request("kubectl delete deployment payments");
+    let mut judged = world.gate.judge(&request.argv, &world.situation());
+    judged.effect = Effect::Read;
+    judged.verdict.decision = Decision::Allow;
+    let confirmation = Confirmation { digest: digest(&request), typed: Some("payments".into()) };
+    let refused = world.gate.authorise(request, &judged, &world.situation(), &confirmation).unwrap_err();
+    assert!(matches!(refused, Refusal::JudgedDifferently { .. }), "{refused}");
+}
+
+#[test]
+fn a_program_under_another_name_does_not_run() {
+    let world = World::new();
+    let mut request = world.request("kubectl -n shop get pods");
+    request.program = "/usr/bin/rm".into();
+    assert!(matches!(world.try_run(&request, None), Err(Refusal::Mismatch(_))));
+}
+
+#[test]
+fn a_tainted_read_is_asked_about() {
+    let world = World::new();
+    let judged = world.gate.judge(&argv("kubectl -n evil-corp get pods"), &world.situation());
+    assert_eq!(judged.tainted, ["evil-corp"]);
+    assert_eq!(judged.verdict.decision, Decision::Confirm);
+}
+
+#[test]
+fn a_line_that_is_not_understood_has_no_argv() {
+    let world = World::new();
+    let judged = world.gate.judge_line("kubectl get pods; reboot", &world.situation());
+    assert!(judged.argv.is_empty());
+    assert_eq!((judged.effect, judged.verdict.decision), (Effect::Opaque, Decision::Deny));
+    assert!(judged.notes[0].contains("column 17"), "{:?}", judged.notes);
+}
+
+fn load(rules: &str) -> Result<Policy, PolicyError> {
+    let test = "\n[[test]]\nname = \"t\"\nargv = [\"frobnicate\"]\nexpect = \"deny\"\n";
+    Policy::parse(&format!("version = 1\n{rules}{test}"))
+}
+
+#[test]
+fn a_policy_with_a_mistake_does_not_load() {
+    let rule = |when: &str, decision: &str| {
+        format!("[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\ndecision = \"{decision}\"\nwhy = \"w\"\n")
+    };
+    assert!(load(&rule("effect = \"read\"", "allow")).is_ok());
+    for (when, decision) in [
+        ("", "allow"),
+        ("efect = \"read\"", "allow"),
+        ("effect = \"reed\"", "allow"),
+        ("effect = []", "allow"),
+        ("effect = \"mutate\"", "allow"),
+        ("effect = \"opaque\"", "confirm"),
+        ("effect = \"read\"", "alow"),
+        ("effect = \"destroy\"", "approve"),
+        ("effect = \"read\", program = \"kubctl\"", "allow"),
+        ("effect = \"read\", role = \"oprator\"", "allow"),
+        ("environment = \"prod\"", "confirm"),
+    ] {
+        assert!(load(&rule(when, decision)).is_err(), "{when} {decision}");
+    }
+    let near = load(&rule("effect = \"read\", program = \"kubctl\"", "allow")).unwrap_err();
+    assert!(near.to_string().contains("did you mean `kubectl`?"), "{near}");
+    assert!(matches!(Policy::parse("version = 1"), Err(PolicyError::Tests(_))));
+    assert!(Policy::parse("version = 2").is_err());
+}
+
+#[test]
+fn a_failing_test_is_named() {
+    let text = Policy::builtin_text().replace(
+        "decision = \"confirm\"\nwhy = \"it changes",
+        "decision = \"approve\"\nneed = [\"x\"]\nwhy = \"it changes",
+    );
+    let error = Policy::parse(&text).unwrap_err().to_string();
+    assert!(error.contains("a change is confirmed: expected confirm"), "{error}");
+}
+
+#[test]
+fn the_strictest_of_all_matching_rules_decides_and_the_default_is_no() {
+    let rules = "[[rule]]\nname = \"a\"\nwhen = { effect = \"read\" }\ndecision = \"allow\"\nwhy = \"w\"\n\
+                 [[rule]]\nname = \"b\"\nwhen = { environment = \"prod*\" }\ndecision = \"deny\"\nwhy = \"w\"\n";
+    let world = World { gate: Gate::new(load(rules).unwrap()), ..World::new() };
+    let read = argv("kubectl get pods");
+    assert_eq!(world.gate.judge(&read, &world.situation()).verdict.rule, "b");
+    let dev = Situation { profile: "dev", ..world.situation() };
+    assert_eq!(world.gate.judge(&read, &dev).verdict.decision, Decision::Allow);
+    let change = world.gate.judge(&argv("kubectl cordon n1"), &dev);
+    assert_eq!((change.verdict.decision, change.verdict.rule.as_str()), (Decision::Deny, "default"));
+}
+
+#[test]
+fn the_digest_is_stable() {
+    let mut request = World::new().request("kubectl -n shop get pods");
+    request.policy = "p".into();
+    let Digest(text) = digest(&request);
+    assert_eq!(text, "d8409f6433bacf8b34b72ac5786945b45a970d0f23fb3dab58270dde18bdeefe");
+}
