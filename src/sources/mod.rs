@@ -3,10 +3,18 @@
 //! May import `domain` only. Every answer is bounded in bytes, items and time, and says what was cut; a source that
 //! is dead, slow, lying or flooding harms nothing but itself.
 
+mod auth;
+mod fingerprint;
+mod histogram;
+mod http;
+pub mod prometheus;
+mod reply;
+mod samples;
+
 use futures_util::future::BoxFuture;
 
-use crate::domain::Timestamp;
 use crate::domain::query::{Answer, Query};
+use crate::domain::{Text, Timestamp};
 
 /// A source of telemetry. Dropping the future that [`Telemetry::ask`] returns aborts the request.
 pub trait Telemetry: Send + Sync {
@@ -37,6 +45,20 @@ pub struct SourceError {
     pub what: String,
     /// What to do about it; may be empty.
     pub advice: String,
+}
+
+impl SourceError {
+    /// An error; `what` and `advice` are neutralised and kept to a screenful.
+    pub(crate) fn new(source: &str, kind: SourceErrorKind, what: &str, advice: &str) -> Self {
+        let tame = |raw: &str| Text::new(raw).truncated(600).as_str().to_owned();
+        Self { source_name: source.to_owned(), kind, what: tame(what), advice: tame(advice) }
+    }
+}
+
+/// The error of a question that a source does not answer at all.
+pub(crate) fn unsupported(source: &str, query: &Query) -> SourceError {
+    let what = format!("{source} has no `{}`", query.expression());
+    SourceError::new(source, SourceErrorKind::Unsupported, &what, "")
 }
 
 /// Kinds of failure, as far as they call for different behaviour.
