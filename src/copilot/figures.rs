@@ -1,0 +1,211 @@
+//! Numbers in sentences: found, read with their units, and compared within the rounding in which they are written.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What a number counts. The factor brings it to the base unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Unit {
+    /// Nothing is said.
+    None,
+    /// Per cent; the base is the share.
+    Percent,
+    /// Time; the base is the second.
+    Seconds(f64),
+    /// Size; the base is the byte. Decimal and binary prefixes are kept apart.
+    Bytes(f64),
+    /// A multiple: `×12`, `12 times`, `12-fold`.
+    Times,
+}
+
+/// A number with its unit and the size of its last written digit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Number {
+    pub value: f64,
+    pub unit: Unit,
+    /// Half of the last written digit; zero for exact values.
+    pub slack: f64,
+}
+
+impl Number {
+    /// An exact figure of the evidence.
+    pub(super) fn exact(value: f64, unit: Unit) -> Self {
+        Self { value, unit, slack: 0.0 }
+    }
+
+    fn factor(self) -> f64 {
+        match self.unit {
+            Unit::None | Unit::Times => 1.0,
+            Unit::Percent => 0.01,
+            Unit::Seconds(factor) | Unit::Bytes(factor) => factor,
+        }
+    }
+
+    /// Whether `self`, as claimed, is `proof` within the rounding of the claim. A sign is not compared: "fell by 40"
+    /// and "-40" are the same figure. Units must agree where both are given.
+    pub(super) fn is(self, proof: Self) -> bool {
+        use Unit::{Bytes, None, Percent, Seconds, Times};
+        let raw = || near(self.value, proof.value, self.slack);
+        let base = || near(self.value * self.factor(), proof.value * proof.factor(), self.slack * self.factor());
+        match (self.unit, proof.unit) {
+            (None, None) | (Times, Times | None) => raw(),
+            (None, Times) => false,
+            (None, _) | (_, None) => raw() || base(),
+            (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) => base(),
+            _ => false,
+        }
+    }
+}
+
+fn near(claimed: f64, proof: f64, slack: f64) -> bool {
+    let (claimed, proof) = (claimed.abs(), proof.abs());
+    claimed.is_finite() && proof.is_finite() && (claimed - proof).abs() <= slack * (1.0 + 1e-6) + claimed * 1e-9
+}
+
+/// What can be checked in a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Token {
+    /// A number with the text it was read from.
+    Number(Number, String),
+    /// A word with a digit in it (a version, address, time, pod name), found literally or not at all.
+    Word(String),
+}
+
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        // Dates and times of day.
+        r"(?P<time>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?|\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b)",
+        // Addresses and versions with two dots or more.
+        r"|(?P<dotted>\b\d+(?:\.\d+){2,}(?:[:/]\d+)?\b)",
+        // Words that begin with a letter: names, versions, ids.
+        r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*(?:[.\-/:@][A-Za-z0-9_]+)*)",
+        // Numbers with a unit.
+        r"|(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d+\b)?|\.\d+)",
+        r"(?:[ \u{a0}\-]?(?P<unit>%|per ?cent\b|percent\b|milliseconds?\b|ms\b|µs\b|us\b|microseconds?\b|seconds?\b|secs?\b|s\b|minutes?\b|mins?\b|hours?\b|hrs?\b|h\b|m\b|days?\b|d\b|KiB\b|MiB\b|GiB\b|TiB\b|kB\b|KB\b|MB\b|GB\b|TB\b|bytes?\b|B\b|k\b|K\b|M\b|million\b|thousand\b|x\b|×|times\b|fold\b))?",
+        r"(?P<tail>[A-Za-z_][A-Za-z0-9_]*(?:[.\-][A-Za-z0-9_]+)*)?",
+    ))
+    .expect("a constant expression")
+});
+
+/// Finds what can be checked in `text`.
+pub(super) fn tokens(text: &str) -> Vec<Token> {
+    let mut found = Vec::new();
+    for captures in TOKENS.captures_iter(text) {
+        let whole = captures.get(0).map_or("", |m| m.as_str());
+        if let Some(number) = captures.name("number") {
+            let before = captures.get(0).and_then(|m| text[..m.start()].chars().next_back());
+            if captures.name("tail").is_some_and(|tail| !tail.as_str().is_empty()) {
+                // `5xx`, `7d9fb`, `3rd`: not a number.
+                found.push(Token::Word(whole.to_owned()));
+            } else if let Some(read) = read(number.as_str(), captures.name("unit").map(|unit| unit.as_str()), before) {
+                found.push(Token::Number(read, whole.trim().to_owned()));
+            }
+        } else if whole.bytes().any(|byte| byte.is_ascii_digit()) {
+            found.push(Token::Word(whole.to_owned()));
+        }
+    }
+    found
+}
+
+fn read(digits: &str, unit: Option<&str>, before: Option<char>) -> Option<Number> {
+    let plain = digits.replace(',', "");
+    let value: f64 = plain.parse().ok()?;
+    let (mantissa, exponent) = match plain.find(['e', 'E']) {
+        Some(at) => (&plain[..at], plain[at + 1..].parse::<i32>().unwrap_or(0)),
+        None => (plain.as_str(), 0),
+    };
+    let place = match mantissa.find('.') {
+        Some(at) => -((mantissa.len() - at - 1) as i32),
+        None => round_place(mantissa),
+    };
+    let mut scale = 1.0;
+    let unit = match unit.map(str::to_ascii_lowercase).as_deref() {
+        None if before == Some('×') => Unit::Times,
+        Some("%" | "percent" | "per cent") => Unit::Percent,
+        Some("ms" | "millisecond" | "milliseconds") => Unit::Seconds(1e-3),
+        Some("µs" | "us" | "microsecond" | "microseconds") => Unit::Seconds(1e-6),
+        Some("s" | "sec" | "secs" | "second" | "seconds") => Unit::Seconds(1.0),
+        Some("m" | "min" | "mins" | "minute" | "minutes") if raw_unit_is_minutes(unit) => Unit::Seconds(60.0),
+        Some("h" | "hr" | "hrs" | "hour" | "hours") => Unit::Seconds(3_600.0),
+        Some("d" | "day" | "days") => Unit::Seconds(86_400.0),
+        Some("kib") => Unit::Bytes(1_024.0),
+        Some("mib") => Unit::Bytes(1_048_576.0),
+        Some("gib") => Unit::Bytes(1_073_741_824.0),
+        Some("tib") => Unit::Bytes(1_099_511_627_776.0),
+        Some("kb") => Unit::Bytes(1e3),
+        Some("mb") => Unit::Bytes(1e6),
+        Some("gb") => Unit::Bytes(1e9),
+        Some("tb") => Unit::Bytes(1e12),
+        Some("b" | "byte" | "bytes") => Unit::Bytes(1.0),
+        Some("k" | "thousand") => {
+            scale = 1e3;
+            Unit::None
+        }
+        Some("m" | "million") => {
+            scale = 1e6;
+            Unit::None
+        }
+        Some("x" | "×" | "times" | "fold") => Unit::Times,
+        _ => Unit::None,
+    };
+    Some(Number { value: value * scale, unit, slack: 0.5 * 10f64.powi(place + exponent) * scale })
+}
+
+/// `m` is minutes, `M` is millions; the long words are minutes in any case.
+fn raw_unit_is_minutes(unit: Option<&str>) -> bool {
+    unit != Some("M")
+}
+
+/// The place to which a whole number is rounded: `1200` says hundreds when at least two digits remain; `50` says ones.
+fn round_place(digits: &str) -> i32 {
+    let zeros = digits.len() - digits.trim_end_matches('0').len();
+    let significant = digits.trim_start_matches('0').len().saturating_sub(zeros);
+    if digits.len() >= 3 && significant >= 2 { zeros as i32 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Number {
+        match tokens(text).as_slice() {
+            [Token::Number(number, _)] => *number,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_within_their_rounding_and_unit() {
+        let exact = Number::exact;
+        assert!(number("5.2 s").is(exact(5.198_7, Unit::Seconds(1.0))));
+        assert!(number("5199 ms").is(exact(5.198_7, Unit::Seconds(1.0))));
+        assert!(!number("5.2 ms").is(exact(5.198_7, Unit::Seconds(1.0))));
+        assert!(!number("5.3 s").is(exact(5.198_7, Unit::Seconds(1.0))));
+        assert!(number("31%").is(exact(0.314, Unit::None)));
+        assert!(number("31 %").is(exact(31.4, Unit::Percent)));
+        assert!(number("1,204").is(exact(1204.0, Unit::None)));
+        assert!(number("1.2k").is(exact(1204.0, Unit::None)));
+        assert!(number("1200").is(exact(1204.0, Unit::None)));
+        assert!(!number("1300").is(exact(1204.0, Unit::None)));
+        assert!(number("×1,204").is(exact(1204.0, Unit::None)));
+        assert!(number("12-fold").is(exact(12.3, Unit::Times)));
+        assert!(number("2 MiB").is(exact(2_097_152.0, Unit::Bytes(1.0))));
+        assert!(number("3M").is(exact(3_000_000.0, Unit::None)));
+        assert!(number("3m").is(exact(180.0, Unit::Seconds(1.0))));
+        assert!(!number("50").is(exact(49.0, Unit::None)));
+        assert!(!number("1").is(exact(f64::NAN, Unit::None)));
+    }
+
+    #[test]
+    fn words_with_digits_are_kept_whole() {
+        let words: Vec<String> = tokens("v2.41 at 14:02:20 on ip-10-2-3-4 (10.2.3.4), 5xx, p99, pod-7d9f")
+            .into_iter()
+            .map(|token| match token {
+                Token::Word(word) => word,
+                Token::Number(_, text) => panic!("{text}"),
+            })
+            .collect();
+        assert_eq!(words, ["v2.41", "14:02:20", "ip-10-2-3-4", "10.2.3.4", "5xx", "p99", "pod-7d9f"]);
+    }
+}

@@ -1,0 +1,94 @@
+use super::super::fixture::pool;
+use super::*;
+use crate::domain::diagnosis::Hypothesis;
+
+/// Why one observation is not supported; `None` when it is.
+fn refuted(text: &str, ids: &[&str]) -> Option<String> {
+    let claim = Claim { text: text.into(), evidence: ids.iter().map(|id| (*id).to_owned()).collect() };
+    let mut diagnosis = Diagnosis { observations: vec![claim], ..Diagnosis::default() };
+    let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
+    report.unsupported.into_iter().next().map(|claim| claim.why)
+}
+
+#[test]
+fn true_claims_stand() {
+    for (text, ids) in [
+        ("pool_in_use rose from 6 to 50", &["M1"][..]),
+        ("The pool is used 8.3 times as much, since 14:02:20", &["M1"]),
+        ("1,204 errors \"acquire connection: timeout\" from pg-main", &["L1"]),
+        ("about 1200 lines say `waited_ms=<*>`", &["L1"]),
+        ("errors of checkout → payments rose from 0.1 % to 31 %, waits from 91 ms to 5.2 s", &["E1"]),
+        ("the pool fills 28 s after deploy v2.41", &["M1", "C1"]),
+        ("31% of users see checkout fail", &["[a1]"]),
+        ("“connection returned … pool=” vanished, 40 a minute before", &["L2"]),
+    ] {
+        assert_eq!(refuted(text, ids), None, "{text}");
+    }
+}
+
+#[test]
+fn false_claims_do_not() {
+    for (text, ids) in [
+        ("pool_in_use rose from 6 to 60", &["M1"][..]),
+        ("1,304 errors", &["L1"]),
+        ("\"acquire lock: timeout\" is new", &["L1"]),
+        ("errors rose to 41 %", &["E1"]),
+        ("waits rose to 5.2 ms", &["E1"]),
+        ("deploy v2.40 did it", &["C1"]),
+        ("since 14:12:20", &["M1"]),
+        ("the pool fills 48 s after the deploy", &["M1", "C1"]),
+        ("50 connections", &["E1"]),
+        ("the pool is full", &[]),
+        ("the pool is full", &["M99"]),
+        ("p95 doubled", &["E1"]),
+    ] {
+        assert!(refuted(text, ids).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn ids_that_do_not_exist_are_dropped_and_counted() {
+    let claim = |ids: &[&str]| Claim {
+        text: "the pool is full".into(),
+        evidence: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let hypothesis = Hypothesis {
+        supporting: vec![claim(&["M1", "M99", "m1"]), claim(&["nonsense\u{1b}"])],
+        cause: "the pool is full".into(),
+        ..Hypothesis::default()
+    };
+    let mut diagnosis =
+        Diagnosis { observations: vec![claim(&["M99"])], hypotheses: vec![hypothesis], ..Diagnosis::default() };
+    let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
+    assert_eq!(report.unknown_ids, [("M99".to_owned(), 2), ("nonsense‹U+001B›".to_owned(), 1)]);
+    assert_eq!(diagnosis.hypotheses[0].supporting[0].evidence, ["M1"]);
+    let paths: Vec<&str> = report.unsupported.iter().map(|claim| claim.path.as_str()).collect();
+    assert_eq!(paths, ["observations[0]", "hypotheses[0].supporting[1]"]);
+}
+
+#[test]
+fn a_hypothesis_without_support_is_unsupported() {
+    let mut diagnosis = Diagnosis {
+        hypotheses: vec![Hypothesis { cause: "sunspots".into(), ..Hypothesis::default() }],
+        summary: "It broke 77 times".into(),
+        ..Diagnosis::default()
+    };
+    let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
+    let paths: Vec<&str> = report.unsupported.iter().map(|claim| claim.path.as_str()).collect();
+    assert_eq!(paths, ["hypotheses[0].cause", "summary"]);
+}
+
+#[test]
+fn what_was_not_packed_was_not_seen() {
+    let analysis = pool();
+    let pack = Pack {
+        budget: 100,
+        tokens: 1,
+        text: String::new(),
+        evidence: Vec::new(),
+        omitted: Vec::new(),
+        redactions: BTreeMap::new(),
+    };
+    let proof = Proof::new(&analysis, Some(&pack));
+    assert!(!proof.holds("M1".parse().unwrap()));
+}
