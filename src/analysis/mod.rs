@@ -1,3 +1,27 @@
 //! What to ask, and what the answers mean: pure functions of data. May import `domain` only.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`correlate`](fn@correlate) | alerts into incidents |
+//! | [`inquiry`] | which questions an incident raises, in rounds, without doing any IO |
+//! | [`robust`] | medians, floored scales, tail ranks |
+//! | [`metrics`] | series against their baseline |
+//! | [`edges`] | calls between services against their baseline |
+//! | [`changes`] | which change explains the onset |
+//! | [`templates`] | log templates and how their rates changed |
+//! | [`suspects`] | signals of all kinds fused into a ranking of services |
+//! | [`analyse`](fn@analyse) | all of it, from a snapshot to the evidence and the verdict |
 
+mod analyse;
+pub mod changes;
+mod correlate;
+pub mod edges;
+pub mod entity;
+pub mod inquiry;
+pub mod metrics;
+pub mod robust;
+pub mod suspects;
 pub mod templates;
+
+pub use analyse::analyse;
+pub use correlate::correlate;

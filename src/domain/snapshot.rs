@@ -29,6 +29,9 @@ pub struct Snapshot {
     pub runbooks: Vec<Runbook>,
     /// Exactly what was asked.
     pub asked: Vec<Asked>,
+    /// What was not asked, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 /// The series that answered one metric question.

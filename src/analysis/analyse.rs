@@ -1,0 +1,424 @@
+//! From a snapshot to the evidence, the suspects and the verdict.
+
+use std::collections::BTreeMap;
+
+use super::changes::{self, ChangeFinding};
+use super::edges::{self, EdgeFinding, EdgeTrouble};
+use super::entity::service_of;
+use super::metrics::{self, MetricFinding};
+use super::suspects::{self, Findings, Standing};
+use super::templates::{LogFinding, compare_logs};
+use crate::domain::alert::AlertState;
+use crate::domain::analysis::{Analysis, Finding, RankedChange, Signal, Suspect};
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, Turn};
+use crate::domain::query::{Note, NoteKind};
+use crate::domain::snapshot::{Provenance, Snapshot};
+use crate::domain::{Text, Timestamp};
+
+/// Evidence items kept, by kind.
+const MOST_ALERTS: usize = 20;
+const MOST_METRICS: usize = 40;
+const MOST_LOGS: usize = 60;
+const MOST_EDGES: usize = 30;
+const MOST_CHANGES: usize = 20;
+/// Suspects kept.
+const MOST_SUSPECTS: usize = 10;
+/// Signals kept of one suspect.
+const MOST_SIGNALS: usize = 6;
+
+/// Analyses one incident. A pure function: the same snapshot gives the same analysis, byte for byte, and the order
+/// of series, entries and samples in it does not matter.
+pub fn analyse(snapshot: &Snapshot) -> Analysis {
+    let incident = &snapshot.incident;
+    let metrics = metrics::compare_metrics(snapshot);
+    let edges = edges::compare_edges(snapshot);
+    let graph = edges::graph(snapshot);
+    let logs = compare_logs(&snapshot.logs, incident.baseline, incident.window);
+    let findings = Findings { incident, metrics: &metrics, logs: &logs, edges: &edges, graph: &graph };
+    let standings = suspects::rank(findings);
+    let scores: BTreeMap<String, f64> =
+        standings.iter().map(|standing| (standing.service.clone(), standing.score)).collect();
+    let onset = onset_of(snapshot, &metrics, &logs, &standings);
+    let ranked = changes::rank_changes(&snapshot.changes, onset, &scores, &graph);
+
+    let mut notes: Vec<Note> = snapshot.notes.clone();
+    for asked in &snapshot.asked {
+        notes.extend(asked.notes.iter().cloned());
+        if let Err(error) = &asked.outcome {
+            let text = format!("not answered: {}: {error}", asked.planned.query.expression());
+            notes.push(Note { kind: NoteKind::Warning, text: Text::new(&text).truncated(300) });
+        }
+    }
+    let mut evidence = alert_evidence(snapshot, &mut notes);
+    let mut by_service: BTreeMap<String, Vec<Signal>> = BTreeMap::new();
+    let limit = |kept: usize, all: usize, what: &str, notes: &mut Vec<Note>| {
+        if all > kept {
+            let text = format!("{} of {all} deviating {what} left out: the weakest", all - kept);
+            notes.push(Note { kind: NoteKind::Cut, text: Text::new(&text) });
+        }
+    };
+
+    let chosen = round_robin(&metrics, MOST_METRICS, &scores, |finding| {
+        (finding.service.clone().unwrap_or_default(), finding.strength)
+    });
+    limit(chosen.len(), metrics.iter().filter(|finding| finding.strength > 0.0).count(), "metrics", &mut notes);
+    for (number, finding) in chosen.into_iter().enumerate() {
+        let id = EvidenceId { kind: EvidenceKind::Metric, number: number as u32 + 1 };
+        let text = metric_text(finding);
+        if let Some(service) = &finding.service {
+            push_signal(&mut by_service, service, id, &text, finding.strength, finding.onset);
+        }
+        evidence.push(Evidence {
+            id,
+            service: finding.service.clone(),
+            title: Text::new(&text),
+            strength: finding.strength,
+            onset: finding.onset,
+            detail: Detail::Metric(finding.detail.clone()),
+            provenance: finding.provenance.clone(),
+        });
+    }
+
+    let chosen = round_robin(&logs, MOST_LOGS, &scores, |finding| (finding.service.clone(), finding.score));
+    limit(chosen.len(), logs.len(), "log templates", &mut notes);
+    for (number, finding) in chosen.into_iter().enumerate() {
+        let id = EvidenceId { kind: EvidenceKind::Log, number: number as u32 + 1 };
+        let text = log_text(finding);
+        let service = Some(finding.service.clone()).filter(|service| !service.is_empty());
+        if let Some(service) = &service {
+            push_signal(&mut by_service, service, id, &text, finding.score, finding.detail.first);
+        }
+        evidence.push(Evidence {
+            id,
+            service,
+            title: Text::new(&text),
+            strength: finding.score,
+            onset: finding.detail.first,
+            detail: Detail::Log(finding.detail.clone()),
+            provenance: log_provenance(snapshot),
+        });
+    }
+
+    let chosen: Vec<&EdgeFinding> = edges.iter().take(MOST_EDGES).collect();
+    for (number, finding) in chosen.into_iter().enumerate() {
+        let id = EvidenceId { kind: EvidenceKind::Edge, number: number as u32 + 1 };
+        let text = edge_text(finding);
+        if finding.trouble != EdgeTrouble::None {
+            push_signal(&mut by_service, &finding.suspect, id, &text, finding.strength, None);
+        }
+        evidence.push(Evidence {
+            id,
+            service: Some(finding.suspect.clone()),
+            title: Text::new(&text),
+            strength: finding.strength,
+            onset: None,
+            detail: Detail::Edge(finding.detail.clone()),
+            provenance: finding.provenance.clone(),
+        });
+    }
+
+    let changes = change_evidence(snapshot, &ranked, &mut evidence);
+    for (number, runbook) in snapshot.runbooks.iter().enumerate() {
+        evidence.push(Evidence {
+            id: EvidenceId { kind: EvidenceKind::Runbook, number: number as u32 + 1 },
+            service: None,
+            title: runbook.title.clone(),
+            strength: 0.0,
+            onset: None,
+            detail: Detail::Runbook { text: runbook.text.clone() },
+            provenance: Provenance {
+                source: "runbook".into(),
+                lang: None,
+                expr: String::new(),
+                range: incident.window,
+                notes: Vec::new(),
+            },
+        });
+    }
+    evidence.sort_by_key(|item| item.id);
+
+    let suspects: Vec<Suspect> = standings
+        .iter()
+        .take(MOST_SUSPECTS)
+        .enumerate()
+        .map(|(index, standing)| {
+            let mut signals = by_service.remove(&standing.service).unwrap_or_default();
+            signals.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.evidence.cmp(&b.evidence)));
+            signals.truncate(MOST_SIGNALS);
+            Suspect {
+                rank: index + 1,
+                service: standing.service.clone(),
+                score: standing.score,
+                signals,
+                normal: suspects::normal_aspects(&metrics, &standing.service),
+            }
+        })
+        .collect();
+    notes.dedup();
+    Analysis {
+        incident: incident.clone(),
+        verdict: if suspects.is_empty() { Finding::NothingFound } else { Finding::Suspects },
+        suspects,
+        changes,
+        evidence,
+        graph,
+        notes,
+    }
+}
+
+/// When it began: the earliest onset among the strong signals of the first suspects, else the first alert.
+fn onset_of(snapshot: &Snapshot, metrics: &[MetricFinding], logs: &[LogFinding], standings: &[Standing]) -> Timestamp {
+    let first: Vec<&str> = standings.iter().take(3).map(|standing| standing.service.as_str()).collect();
+    let of_metrics = metrics
+        .iter()
+        .filter(|finding| finding.strength > 0.4 && finding.service.as_deref().is_some_and(|s| first.contains(&s)))
+        .filter_map(|finding| finding.onset);
+    let of_logs = logs
+        .iter()
+        .filter(|finding| {
+            finding.score > 0.4
+                && first.contains(&finding.service.as_str())
+                && finding.detail.change == Some(LogChange::New)
+        })
+        .filter_map(|finding| finding.detail.first);
+    of_metrics.chain(of_logs).min().unwrap_or(snapshot.incident.started_at).min(snapshot.incident.started_at)
+}
+
+fn push_signal(
+    by_service: &mut BTreeMap<String, Vec<Signal>>,
+    service: &str,
+    id: EvidenceId,
+    text: &str,
+    score: f64,
+    onset: Option<Timestamp>,
+) {
+    if score > 0.0 {
+        by_service.entry(service.to_owned()).or_default().push(Signal {
+            kind: id.kind,
+            text: text.to_owned(),
+            evidence: vec![id],
+            score,
+            onset,
+        });
+    }
+}
+
+/// Up to `most` items, in turn by service so that one loud service does not crowd out the others, then sorted by
+/// strength again. Services take their turns in the order of their standing.
+fn round_robin<'f, T>(
+    items: &'f [T],
+    most: usize,
+    scores: &BTreeMap<String, f64>,
+    key: impl Fn(&T) -> (String, f64),
+) -> Vec<&'f T> {
+    let mut queues: BTreeMap<String, std::collections::VecDeque<usize>> = BTreeMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let (service, strength) = key(item);
+        if strength > 0.0 {
+            queues.entry(service).or_default().push_back(index);
+        }
+    }
+    let mut order: Vec<String> = queues.keys().cloned().collect();
+    let standing = |service: &String| scores.get(service).copied().unwrap_or(0.0);
+    order.sort_by(|a, b| standing(b).total_cmp(&standing(a)).then_with(|| a.cmp(b)));
+    let mut taken: Vec<usize> = Vec::new();
+    while taken.len() < most {
+        let before = taken.len();
+        for service in &order {
+            if taken.len() < most
+                && let Some(index) = queues.get_mut(service).and_then(std::collections::VecDeque::pop_front)
+            {
+                taken.push(index);
+            }
+        }
+        if taken.len() == before {
+            break;
+        }
+    }
+    taken.sort_unstable();
+    taken.into_iter().map(|index| &items[index]).collect()
+}
+
+/// One item per alert name and service, the first of each, with how many more there are in the title.
+fn alert_evidence(snapshot: &Snapshot, notes: &mut Vec<Note>) -> Vec<Evidence> {
+    let mut folded: Vec<(usize, usize)> = Vec::new();
+    let mut seen: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    for (index, alert) in snapshot.incident.alerts.iter().enumerate() {
+        let key = (alert.name().to_owned(), service_of(&alert.labels));
+        if let Some(&place) = seen.get(&key) {
+            folded[place].1 += 1;
+        } else {
+            seen.insert(key, folded.len());
+            folded.push((index, 1));
+        }
+    }
+    if folded.len() > MOST_ALERTS {
+        let text =
+            format!("{} of {} kinds of alerts left out: the least severe", folded.len() - MOST_ALERTS, folded.len());
+        notes.push(Note { kind: NoteKind::Cut, text: Text::new(&text) });
+    }
+    folded
+        .into_iter()
+        .take(MOST_ALERTS)
+        .enumerate()
+        .map(|(number, (index, count))| {
+            let alert = &snapshot.incident.alerts[index];
+            let more = if count > 1 { format!(" (x{count})") } else { String::new() };
+            let state = match alert.state {
+                AlertState::Resolved => ", resolved",
+                AlertState::Suppressed => ", suppressed",
+                AlertState::Pending => ", pending",
+                AlertState::Active => "",
+            };
+            let title = format!("{}{more}: {}{state}", alert.name(), alert.summary());
+            Evidence {
+                id: EvidenceId { kind: EvidenceKind::Alert, number: number as u32 + 1 },
+                service: service_of(&alert.labels),
+                title: Text::new(&Text::new(&title).one_line()),
+                strength: 1.0,
+                onset: Some(alert.starts_at),
+                detail: Detail::Alert(Box::new(alert.clone())),
+                provenance: Provenance {
+                    source: "alertmanager".into(),
+                    lang: None,
+                    expr: alert.expression.clone().unwrap_or_default(),
+                    range: snapshot.incident.window,
+                    notes: Vec::new(),
+                },
+            }
+        })
+        .collect()
+}
+
+/// Evidence for the ranked changes, and for the latest others, so that what was ruled out can be seen.
+fn change_evidence(snapshot: &Snapshot, ranked: &[ChangeFinding], evidence: &mut Vec<Evidence>) -> Vec<RankedChange> {
+    let mut order: Vec<(usize, f64)> = ranked.iter().map(|finding| (finding.index, finding.score)).collect();
+    let mut rest: Vec<usize> = (0..snapshot.changes.len())
+        .filter(|index| {
+            snapshot.changes[*index].at <= snapshot.incident.window.end && order.iter().all(|(known, _)| known != index)
+        })
+        .collect();
+    rest.sort_by_key(|&index| (std::cmp::Reverse(snapshot.changes[index].at), index));
+    order.extend(rest.into_iter().map(|index| (index, 0.0)));
+    let mut out = Vec::new();
+    for (number, (index, strength)) in order.into_iter().take(MOST_CHANGES).enumerate() {
+        let change = &snapshot.changes[index];
+        let id = EvidenceId { kind: EvidenceKind::Change, number: number as u32 + 1 };
+        if let Some(finding) = ranked.get(number) {
+            out.push(RankedChange { rank: number + 1, evidence: id, score: finding.score, why: finding.why.clone() });
+        }
+        let title = format!("{} {} {}", change.kind, change.service, change.summary);
+        evidence.push(Evidence {
+            id,
+            service: Some(change.service.clone()).filter(|service| !service.is_empty()),
+            title: Text::new(&Text::new(&title.split_whitespace().collect::<Vec<_>>().join(" ")).one_line())
+                .truncated(200),
+            strength,
+            onset: Some(change.at),
+            detail: Detail::Change(Box::new(change.clone())),
+            provenance: Provenance {
+                source: "changes".into(),
+                lang: None,
+                expr: "changes".into(),
+                range: snapshot.incident.window,
+                notes: Vec::new(),
+            },
+        });
+    }
+    out
+}
+
+fn log_provenance(snapshot: &Snapshot) -> Provenance {
+    snapshot.log_questions.last().map_or_else(
+        || Provenance {
+            source: String::new(),
+            lang: None,
+            expr: String::new(),
+            range: snapshot.incident.window,
+            notes: Vec::new(),
+        },
+        |asked| Provenance {
+            range: snapshot.incident.window,
+            notes: snapshot.log_questions.iter().flat_map(|one| one.notes.clone()).collect(),
+            ..asked.clone()
+        },
+    )
+}
+
+/// A number as a person writes it: three significant digits.
+pub(super) fn figure(value: f64) -> String {
+    if !value.is_finite() {
+        return "?".into();
+    }
+    let size = value.abs();
+    if size >= 1e9 || (size > 0.0 && size < 1e-4) {
+        return format!("{value:.2e}");
+    }
+    let digits = if size >= 100.0 || size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 6) as usize };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn metric_text(finding: &MetricFinding) -> String {
+    let detail = &finding.detail;
+    let told: Vec<String> = detail
+        .labels
+        .iter()
+        .filter(|(name, value)| {
+            finding.service.as_deref() != Some(value) && !super::entity::REPLICA_LABELS.contains(name)
+        })
+        .take(3)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let told = if told.is_empty() { String::new() } else { format!("{{{}}}", told.join(",")) };
+    let unit = &detail.unit;
+    match detail.turn {
+        Turn::Absent => format!("{}{told} ceased; it was {}{unit}", detail.metric, figure(detail.baseline.median)),
+        _ => format!(
+            "{}{told} {} to {}{unit} from {}{unit}",
+            detail.metric,
+            if detail.turn == Turn::Down { "fell" } else { "rose" },
+            figure(detail.peak),
+            figure(detail.baseline.median)
+        ),
+    }
+}
+
+fn log_text(finding: &LogFinding) -> String {
+    let detail = &finding.detail;
+    let change = match detail.change {
+        Some(LogChange::New) => "new",
+        Some(LogChange::Vanished) => "vanished",
+        Some(LogChange::More) => "more",
+        Some(LogChange::Fewer) => "fewer",
+        None => "unchanged",
+    };
+    format!(
+        "{change} ({}/min from {}/min): {}",
+        figure(detail.window_per_minute),
+        figure(detail.baseline_per_minute),
+        Text::new(&detail.template.one_line()).truncated(160)
+    )
+}
+
+fn edge_text(finding: &EdgeFinding) -> String {
+    let detail = &finding.detail;
+    let millis = |value: Option<f64>| value.map_or("?".to_owned(), |seconds| format!("{}ms", figure(seconds * 1e3)));
+    let percent = |value: Option<f64>| value.map_or("?".to_owned(), |share| format!("{}%", figure(share * 100.0)));
+    let figures = match finding.trouble {
+        EdgeTrouble::Errors => {
+            format!("{} fail, {} before", percent(detail.errors.after), percent(detail.errors.before))
+        }
+        _ => format!(
+            "caller waits {} ({} before), callee works {} ({} before)",
+            millis(detail.client_seconds.after),
+            millis(detail.client_seconds.before),
+            millis(detail.server_seconds.after),
+            millis(detail.server_seconds.before)
+        ),
+    };
+    format!("{} → {}: {}; {figures}", detail.client, detail.server, suspects::edge_words(finding))
+}
+
+#[cfg(test)]
+mod tests;

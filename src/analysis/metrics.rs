@@ -1,0 +1,443 @@
+//! Series against their baseline.
+//!
+//! A series is judged by how far the stronger half of its window lies from the median of its baseline, in robust
+//! standard deviations with a floor taken from the series themselves (so that the unit does not matter), and by how
+//! rarely a stretch of the baseline reached as far (the tail rank). Which of the two directions is bad follows from
+//! what the metric counts.
+
+use std::collections::BTreeMap;
+
+use super::entity::service_of;
+use super::robust::{change_point, half_mean, median, quantile, sorted, spread, strength, tail_rank};
+use crate::domain::evidence::{Band, MetricDetail, Turn};
+use crate::domain::labels::METRIC_NAME;
+use crate::domain::metric::Sample;
+use crate::domain::query::{Purpose, Shape};
+use crate::domain::snapshot::{MetricAnswer, Provenance, Snapshot};
+use crate::domain::{Labels, TimeRange, Timestamp};
+
+/// Points kept for the chart of one series.
+const MOST_POINTS: usize = 240;
+/// A baseline of fewer samples is helped out by what else lies before the window.
+const FEW: usize = 8;
+/// Distances below this many standard deviations are chance: a window holds few samples and there are many series.
+const NOISE: f64 = 3.0;
+/// Distance beyond the noise at which the strength is one half.
+const HALF: f64 = 6.0;
+/// A tail rank above this is no deviation, where the baseline is long enough to tell.
+const RARE: f64 = 0.05;
+
+/// What a metric tells about its service; the words of [`crate::domain::analysis::Suspect::normal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aspect {
+    /// Failed work, or the lack of success.
+    Errors,
+    /// Time that work takes.
+    Latency,
+    /// Processor time and throttling.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Queues, pools, connections, threads, disks: what can run full.
+    Saturation,
+    /// Bytes moved.
+    Network,
+    /// Amount of work.
+    Traffic,
+    /// Anything else.
+    Other,
+}
+
+impl Aspect {
+    /// The word for screens.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Latency => "latency",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Saturation => "saturation",
+            Self::Network => "network",
+            Self::Traffic => "traffic",
+            Self::Other => "other",
+        }
+    }
+
+    /// From the metric's name.
+    pub fn of(metric: &str) -> Self {
+        let name = metric.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        if has(&["error", "fail", "5xx", "availab", "success", "exception", "fault", "unavailable", "panic", "abort"]) {
+            Self::Errors
+        } else if has(&["cpu", "throttl", "load1", "load5", "runqueue"]) {
+            Self::Cpu
+        } else if has(&["memory", "heap", "rss", "oom", "swap", "working_set", "gc_"]) {
+            Self::Memory
+        } else if has(&[
+            "queue",
+            "lag",
+            "backlog",
+            "pool",
+            "connection",
+            "inflight",
+            "in_flight",
+            "pending",
+            "thread",
+            "disk",
+            "filesystem",
+            "saturation",
+            "evict",
+            "oldest",
+            "age_seconds",
+            "capacity",
+            "pressure",
+            "waiting",
+        ]) {
+            Self::Saturation
+        } else if has(&["latency", "duration", "response_time", "elapsed", "seconds", "_ms"]) {
+            Self::Latency
+        } else if has(&["network", "bytes", "packets", "receive", "transmit"]) {
+            Self::Network
+        } else if has(&[
+            "request",
+            "rate",
+            "throughput",
+            "per_second",
+            "per_min",
+            "qps",
+            "rps",
+            "total",
+            "calls",
+            "messages",
+            "records",
+        ]) {
+            Self::Traffic
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Which direction of a metric is trouble: up, down, or either.
+fn bad_turn(metric: &str) -> Option<Turn> {
+    let name = metric.to_ascii_lowercase();
+    if ["availab", "success", "_up", "ready", "healthy", "hit_ratio", "hits"].iter().any(|word| name.contains(word))
+        && !name.contains("unavailab")
+        && !name.contains("duration")
+        || name == "up"
+    {
+        return Some(Turn::Down);
+    }
+    match Aspect::of(metric) {
+        Aspect::Errors | Aspect::Latency | Aspect::Cpu | Aspect::Memory | Aspect::Saturation => Some(Turn::Up),
+        Aspect::Network | Aspect::Traffic | Aspect::Other => None,
+    }
+}
+
+/// One series compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricFinding {
+    /// Its service, if its labels name one.
+    pub service: Option<String>,
+    /// What it tells.
+    pub aspect: Aspect,
+    /// Whether the question was an alert's own expression, or the same metric and statistic of another service.
+    pub alerted: bool,
+    /// Whether the labels are those of a firing alert.
+    pub of_alert: bool,
+    /// Figures and samples.
+    pub detail: MetricDetail,
+    /// 0 to 1.
+    pub strength: f64,
+    /// Share of baseline stretches that reached as far; 1 when unknown.
+    pub tail: f64,
+    /// When it began to deviate.
+    pub onset: Option<Timestamp>,
+    /// Where it came from.
+    pub provenance: Provenance,
+}
+
+/// Compares all series of the snapshot, strongest first. Series without a sample in the window and baseline are left
+/// out; the same series asked twice is kept once.
+pub fn compare_metrics(snapshot: &Snapshot) -> Vec<MetricFinding> {
+    let (window, baseline) = (snapshot.incident.window, snapshot.incident.baseline);
+    let mut found: BTreeMap<(String, Labels), MetricFinding> = BTreeMap::new();
+    for answer in &snapshot.metrics {
+        if matches!(answer.purpose, Purpose::Edge { .. } | Purpose::Restart { .. } | Purpose::Discovery) {
+            continue;
+        }
+        for finding in compare_answer(answer, snapshot, baseline, window) {
+            let key = (finding.detail.metric.clone(), finding.detail.labels.clone());
+            match found.get_mut(&key) {
+                Some(known) => {
+                    known.alerted |= finding.alerted;
+                    known.of_alert |= finding.of_alert;
+                }
+                None => {
+                    found.insert(key, finding);
+                }
+            }
+        }
+    }
+    let mut all: Vec<MetricFinding> = found.into_values().collect();
+    all.sort_by(|a, b| {
+        b.strength
+            .total_cmp(&a.strength)
+            .then(a.tail.total_cmp(&b.tail))
+            .then(b.detail.score.abs().total_cmp(&a.detail.score.abs()))
+            .then_with(|| a.detail.metric.cmp(&b.detail.metric))
+            .then_with(|| a.detail.labels.cmp(&b.detail.labels))
+    });
+    all
+}
+
+/// A series with its samples sorted into what they are compared as.
+struct Split {
+    labels: Labels,
+    samples: Vec<Sample>,
+    baseline: Vec<f64>,
+    /// What lies before the window, baseline included, for the spread of a series with a short baseline.
+    context: Vec<f64>,
+    window: Vec<f64>,
+    range: TimeRange,
+}
+
+fn compare_answer(
+    answer: &MetricAnswer,
+    snapshot: &Snapshot,
+    baseline: TimeRange,
+    window: TimeRange,
+) -> Vec<MetricFinding> {
+    let (asked_metric, shape, alerted) = match &answer.purpose {
+        Purpose::Golden { metric, shape } => (Some(metric.as_str()), *shape, false),
+        Purpose::AlertExpression { .. } => (None, Shape::Level, true),
+        _ => (None, Shape::Level, false),
+    };
+    let splits: Vec<Split> = answer
+        .series
+        .iter()
+        .map(|series| {
+            let metric = series.labels.metric().or(asked_metric).unwrap_or_default();
+            let cumulative = alerted && series.labels.metric().is_some() && is_counter(metric);
+            let samples = if cumulative { increments(&series.samples) } else { series.samples.clone() };
+            split(series.labels.clone(), samples, baseline, window)
+        })
+        .collect();
+    // The floor of the spread: a tenth of what is usual among the siblings keeps a series that never moved from
+    // turning a trifle into a sensation, and has the unit of the series.
+    let usual =
+        median(&sorted(splits.iter().map(|split| spread(&sorted(split.context.iter().copied()))))).unwrap_or(0.0);
+    splits
+        .into_iter()
+        .filter_map(|split| {
+            let metric = split.labels.metric().or(asked_metric).unwrap_or(&answer.provenance.expr).to_owned();
+            let mut labels = split.labels.clone();
+            labels.remove(METRIC_NAME);
+            let service = service_of(&labels);
+            let of_alert = alerted
+                && snapshot.incident.alerts.iter().any(|alert| {
+                    let alert_service = service_of(&alert.labels);
+                    alert_service.is_none() || alert_service == service
+                });
+            let compared = compare(&split, usual, bad_turn(&metric))?;
+            Some(MetricFinding {
+                service,
+                aspect: Aspect::of(&metric),
+                alerted,
+                of_alert,
+                strength: compared.strength,
+                tail: compared.tail,
+                onset: compared.onset,
+                detail: MetricDetail {
+                    unit: unit_of(&metric, shape).to_owned(),
+                    metric,
+                    labels,
+                    baseline: compared.band,
+                    peak: compared.peak,
+                    last: compared.last,
+                    turn: compared.turn,
+                    score: compared.score,
+                    samples: thinned(&split.samples, baseline, window),
+                },
+                provenance: answer.provenance.clone(),
+            })
+        })
+        .collect()
+}
+
+fn split(labels: Labels, samples: Vec<Sample>, baseline: TimeRange, window: TimeRange) -> Split {
+    let finite = |range: &dyn Fn(Timestamp) -> bool| -> Vec<f64> {
+        samples
+            .iter()
+            .filter(|sample| range(sample.at) && sample.value.is_finite())
+            .map(|sample| sample.value)
+            .collect()
+    };
+    let inside = |at: Timestamp| is_inside(window, at);
+    let baseline_values = finite(&|at| baseline.contains(at) && !inside(at));
+    let context = finite(&|at| !inside(at) && (at < window.start || baseline.contains(at)));
+    let window_values = finite(&inside);
+    Split { labels, baseline: baseline_values, context, window: window_values, range: window, samples }
+}
+
+struct Compared {
+    band: Band,
+    peak: f64,
+    last: f64,
+    turn: Turn,
+    score: f64,
+    strength: f64,
+    tail: f64,
+    onset: Option<Timestamp>,
+}
+
+fn compare(split: &Split, usual: f64, bad: Option<Turn>) -> Option<Compared> {
+    let long = split.baseline.len() >= FEW;
+    let reference = if long { &split.baseline } else { &split.context };
+    let ordered = sorted(reference.iter().copied());
+    let middle = median(&ordered)?;
+    let own = sorted(split.baseline.iter().copied());
+    let band = Band {
+        low: quantile(if long { &own } else { &ordered }, 0.05)?,
+        median: median(&own).unwrap_or(middle),
+        high: quantile(if long { &own } else { &ordered }, 0.95)?,
+        count: split.baseline.len(),
+    };
+    let scale = spread(&ordered).max(0.1 * usual).max(0.02 * middle.abs());
+    if split.window.is_empty() {
+        // Samples ceased: that is a finding when there were enough of them to expect some.
+        let gone = own.len() >= FEW;
+        return Some(Compared {
+            peak: f64::NAN,
+            last: f64::NAN,
+            turn: Turn::Absent,
+            score: 0.0,
+            strength: if gone { 0.3 } else { 0.0 },
+            tail: 1.0,
+            onset: None,
+            band,
+        });
+    }
+    // A short baseline is one point of view, the time before the window another: what deviates must do so from both.
+    let (low, high) = if own.is_empty() || long {
+        (middle, middle)
+    } else {
+        let point = median(&own).unwrap_or(middle);
+        (point.min(middle), point.max(middle))
+    };
+    let up_reach = half_mean(&split.window, true)?;
+    let down_reach = half_mean(&split.window, false)?;
+    let distance = |gap: f64| {
+        if gap <= 0.0 {
+            0.0
+        } else if scale > 0.0 {
+            gap / scale
+        } else {
+            f64::INFINITY
+        }
+    };
+    let (up, down) = (distance(up_reach - high), distance(low - down_reach));
+    let worth = |turn: Turn| match bad {
+        None => 0.8,
+        Some(bad) if bad == turn => 1.0,
+        Some(_) => 0.4,
+    };
+    let upwards = up * worth(Turn::Up) >= down * worth(Turn::Down);
+    let (size, turn) = if upwards { (up, Turn::Up) } else { (down, Turn::Down) };
+    let tail = tail_rank(reference, &split.window, upwards);
+    let judged = long && reference.len() >= split.window.len() * 10;
+    let rare = if !judged || tail <= RARE { 1.0 } else { (RARE / tail).powi(2) };
+    let strength = strength(size.min(1e6), NOISE, HALF) * worth(turn) * rare;
+    let peak = if upwards {
+        split.window.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    } else {
+        split.window.iter().copied().fold(f64::INFINITY, f64::min)
+    };
+    Some(Compared {
+        peak,
+        last: *split.window.last()?,
+        turn: if strength > 0.0 { turn } else { Turn::Flat },
+        score: if upwards { size.min(1e6) } else { -size.min(1e6) },
+        strength,
+        tail,
+        onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
+        band,
+    })
+}
+
+/// The change point of the window, seen from the baseline's median; not before the first sample outside the band.
+fn onset(split: &Split, band: Band, upwards: bool) -> Option<Timestamp> {
+    let inside: Vec<&Sample> =
+        split.samples.iter().filter(|sample| sample.value.is_finite() && is_inside(split.range, sample.at)).collect();
+    let first =
+        inside.iter().find(|sample| if upwards { sample.value > band.high } else { sample.value < band.low })?;
+    let lead = inside.len().min(3);
+    let values: Vec<f64> =
+        std::iter::repeat_n(band.median, lead).chain(inside.iter().map(|sample| sample.value)).collect();
+    let point = change_point(&values).and_then(|index| inside.get(index.saturating_sub(lead)));
+    Some(point.map_or(first.at, |point| point.at.max(first.at)))
+}
+
+/// The window ends with now, and a sample taken now belongs to it.
+fn is_inside(window: TimeRange, at: Timestamp) -> bool {
+    window.contains(at) || at == window.end
+}
+
+fn is_counter(metric: &str) -> bool {
+    ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| metric.ends_with(suffix))
+}
+
+/// Growth between samples of a counter, a fall being a reset to zero.
+fn increments(samples: &[Sample]) -> Vec<Sample> {
+    samples
+        .windows(2)
+        .map(|pair| {
+            let growth = pair[1].value - pair[0].value;
+            Sample { at: pair[1].at, value: if growth < 0.0 { pair[1].value } else { growth } }
+        })
+        .collect()
+}
+
+/// Unit for people, from the metric's suffix and what was done to it.
+fn unit_of(metric: &str, shape: Shape) -> &'static str {
+    let name = metric.to_ascii_lowercase();
+    if shape == Shape::Rate {
+        return if name.contains("bytes") { "B/s" } else { "/s" };
+    }
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
+    if ends(&["_ms", "_milliseconds"]) {
+        "ms"
+    } else if name.contains("seconds") {
+        "s"
+    } else if name.contains("bytes") {
+        "B"
+    } else if name.contains("percent") {
+        "%"
+    } else {
+        ""
+    }
+}
+
+/// Samples of baseline and window, evenly thinned, the window's kept first.
+fn thinned(samples: &[Sample], baseline: TimeRange, window: TimeRange) -> Vec<Sample> {
+    let (inside, before): (Vec<Sample>, Vec<Sample>) = samples
+        .iter()
+        .filter(|sample| is_inside(window, sample.at) || baseline.contains(sample.at))
+        .partition(|sample| is_inside(window, sample.at));
+    let window_part = every(&inside, MOST_POINTS / 2);
+    let mut all = every(&before, MOST_POINTS - window_part.len());
+    all.extend(window_part);
+    all.sort_by_key(|sample| sample.at);
+    all
+}
+
+/// At most `most` of the samples, evenly spaced, the last one always among them.
+fn every(samples: &[Sample], most: usize) -> Vec<Sample> {
+    if samples.len() <= most {
+        return samples.to_vec();
+    }
+    (0..most).map(|index| samples[(index + 1) * samples.len() / most - 1]).collect()
+}
+
+#[cfg(test)]
+mod tests;
