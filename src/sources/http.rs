@@ -273,12 +273,13 @@ fn identity(pair: &ClientCertificate) -> Result<Identity, String> {
 pub(crate) fn failure(source: &str, place: &str, why: &reqwest::Error) -> SourceError {
     let cause = innermost(why);
     let (kind, what, advice) = if why.is_timeout() {
-        let what = if why.is_connect() {
-            format!("no connection to {place} within {} s", CONNECT_WITHIN.as_secs())
+        let advice = "check the network, VPN and firewall between here and there";
+        if why.is_connect() {
+            let what = format!("no connection to {place} within {} s", CONNECT_WITHIN.as_secs());
+            (SourceErrorKind::Unreachable, what, advice)
         } else {
-            format!("{place} did not answer in time")
-        };
-        (SourceErrorKind::Timeout, what, "check the network, VPN and firewall between here and there")
+            (SourceErrorKind::Timeout, format!("{place} did not answer in time"), advice)
+        }
     } else if why.is_dns() {
         (
             SourceErrorKind::Unreachable,

@@ -4,12 +4,15 @@
 //! is dead, slow, lying or flooding harms nothing but itself.
 
 mod auth;
+mod breaker;
 mod fingerprint;
 mod histogram;
 mod http;
 pub mod prometheus;
+pub mod recorder;
 mod reply;
 mod samples;
+pub mod set;
 
 use futures_util::future::BoxFuture;
 
