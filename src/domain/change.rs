@@ -12,16 +12,16 @@ pub struct Change {
     /// `deploy`, `commit`, `flag`, `rollout`, `scale`, `event`, `config`, …: an open set.
     pub kind: String,
     /// The service it concerns; empty when unknown.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub service: String,
     /// What identifies it: a revision, version, flag name.
-    #[serde(rename = "ref", default)]
+    #[serde(rename = "ref", default, deserialize_with = "null_as_default")]
     pub reference: Text,
     /// One line.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub summary: Text,
     /// Who, if known.
-    #[serde(default, deserialize_with = "super::change::null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub author: Text,
     /// Unified diff, if known.
     #[serde(default)]

@@ -5,13 +5,19 @@
 
 mod auth;
 mod breaker;
+pub mod bundle;
 mod fingerprint;
 mod histogram;
 mod http;
+pub mod logql;
+pub mod openmetrics;
 pub mod prometheus;
+pub mod promql;
 pub mod recorder;
+pub mod replay;
 mod reply;
 mod samples;
+pub mod series;
 pub mod set;
 
 use futures_util::future::BoxFuture;
