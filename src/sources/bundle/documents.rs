@@ -8,6 +8,7 @@ use crate::domain::alert::{Alert, AlertState, Rule};
 use crate::domain::change::{Change, null_as_default};
 use crate::domain::text::neutralise;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
+use crate::sources::fingerprint::fingerprint;
 
 /// The format this program writes, and reads.
 pub const FORMAT: &str = "stanch-bundle/1";
@@ -204,19 +205,6 @@ pub(super) fn expression_of_link(link: &str) -> Option<String> {
     }
     let text = String::from_utf8_lossy(&bytes).trim().to_owned();
     (!text.is_empty()).then_some(text)
-}
-
-/// Alertmanager's fingerprint: FNV-1a over names and values in the order of the names, each followed by 255.
-pub(super) fn fingerprint(labels: &Labels) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for (name, value) in labels.iter() {
-        for part in [name, value] {
-            for byte in part.bytes().chain([255]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-    }
-    format!("{hash:016x}")
 }
 
 /// Reads `rules.json`: Prometheus' `/api/v1/rules` answer, whole or only its `data` or `groups`.
