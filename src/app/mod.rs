@@ -1,1 +1,3 @@
 //! The command line, the effect runner, headless commands: wires the other rooms together.
+
+pub mod tui;

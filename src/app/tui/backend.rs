@@ -1,0 +1,87 @@
+//! What the screens need from the engine. The loop knows only this trait, so that it runs in a test without one.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::confirm::RunOrder;
+use crate::core::effect::Analyst;
+use crate::core::message::{Answered, Board, Conclusion, Draft, Investigation, Prepared, Progress, Report, RunReport};
+use crate::domain::action::Action;
+use crate::domain::diagnosis::Check;
+use crate::domain::health::SourceHealth;
+use crate::domain::incident::Incident;
+use crate::domain::ledger::Entry;
+use crate::domain::pack::Pack;
+use crate::domain::{Text, Timestamp};
+
+/// Sends news of one effect to the model. Cloning is cheap.
+#[derive(Clone)]
+pub struct Reporter {
+    sink: Arc<dyn Fn(Report) + Send + Sync>,
+}
+
+impl Reporter {
+    /// A reporter that hands everything to `sink`. The sink must not block: progress that finds no room is dropped
+    /// by it, because later progress replaces it anyway.
+    pub fn new(sink: impl Fn(Report) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink) }
+    }
+
+    /// How far the effect is.
+    pub fn progress(&self, done: usize, total: usize, what: &str) {
+        (self.sink)(Report::Progress(Progress { done, total, what: Text::new(what) }));
+    }
+
+    /// The diagnosis as far as it is written.
+    pub fn drafting(&self, draft: Draft) {
+        (self.sink)(Report::Drafting(Box::new(draft)));
+    }
+
+    /// State of the sources, when it changed on the way.
+    pub fn sources(&self, sources: Vec<SourceHealth>) {
+        (self.sink)(Report::Sources(sources));
+    }
+}
+
+/// Takes news of a run. Waits when the screen cannot follow, so that nothing is lost without being counted.
+pub type RunSink = tokio::sync::mpsc::Sender<RunReport>;
+
+/// The engine behind the screens. Dropping a returned future aborts what it does; errors are sentences for the
+/// operator: what failed, where, what to do.
+pub trait Backend: Send + Sync + 'static {
+    /// The time: the clock's, or that of the recording.
+    fn now(&self) -> Timestamp;
+
+    /// The incidents and the state of the sources.
+    fn board(&self, reporter: Reporter) -> BoxFuture<'_, Board>;
+
+    /// Asks the planned questions and analyses the answers. The engine keeps what it needs (the snapshot) under the
+    /// incident's id for the calls below.
+    fn investigate(&self, incident: Incident, reporter: Reporter) -> BoxFuture<'_, Result<Investigation, Text>>;
+
+    /// Diagnoses an investigated incident, and judges the suggested actions.
+    fn diagnose(
+        &self,
+        incident: String,
+        analyst: Analyst,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Conclusion, Text>>;
+
+    /// Renders the pack of an investigated incident.
+    fn pack(&self, incident: String) -> BoxFuture<'_, Result<Pack, Text>>;
+
+    /// The ledger's entries of an incident, oldest first, bounded.
+    fn timeline(&self, incident: String) -> BoxFuture<'_, Result<Vec<Entry>, Text>>;
+
+    /// Asks the query of a check.
+    fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>>;
+
+    /// Resolves, judges and previews an action; changes nothing.
+    fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>>;
+
+    /// Runs exactly what was ordered; asks the verify query before and after. Ends when everything is reported.
+    /// When `cancel` fires the process is ended and that is reported.
+    fn run(&self, order: RunOrder, news: RunSink, cancel: CancellationToken) -> BoxFuture<'_, ()>;
+}

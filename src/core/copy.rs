@@ -1,0 +1,130 @@
+//! What copying gives: the text of what is selected, enough to ask again elsewhere.
+
+use std::fmt::Write as _;
+
+use crate::domain::Text;
+use crate::domain::evidence::Evidence;
+
+use super::diagnosis_rows;
+use super::model::{Case, Model};
+use super::rows;
+use super::screen::{IncidentScreen, Pane, Screen, Subject};
+
+/// The text of what is selected on the topmost screen; `None` when nothing is.
+pub fn selected(model: &Model) -> Option<Text> {
+    let text = match model.top() {
+        Screen::Board(list) => {
+            let case = *rows::board(model, list).get(list.cursor)?;
+            incident(case)
+        }
+        Screen::Incident(screen) => pane(model.cases.get(&screen.incident)?, screen)?,
+        Screen::Detail(detail) => {
+            let case = model.cases.get(&detail.incident)?;
+            let found = case.investigation.value.as_ref();
+            match &detail.subject {
+                Subject::Evidence { ids, at } => evidence(found?.analysis.evidence(*ids.get(*at)?)?),
+                Subject::Log(index) => found?.logs.get(*index)?.line.to_string(),
+                Subject::Asked(index) => found?.asked.get(*index)?.planned.query.expression(),
+                Subject::Entry(seq) => {
+                    let entry = case.timeline.value.iter().flatten().find(|entry| entry.seq == *seq)?;
+                    serde_json::to_string_pretty(entry).ok()?
+                }
+            }
+        }
+        Screen::Pack(_) => model.current()?.pack.value.as_ref()?.text.clone(),
+        Screen::Sources(_) => model.sources.iter().fold(String::new(), |mut text, source| {
+            let error = source.error.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "{}\t{}\t{error}", source.name, source.status.word());
+            text
+        }),
+        Screen::FirstRun(_) | Screen::Run(_) | Screen::Help(_) | Screen::Palette(_) => return None,
+    };
+    Some(Text::new(&text))
+}
+
+fn incident(case: &Case) -> String {
+    let incident = &case.incident;
+    let mut text = format!(
+        "{} {} {} (since {})",
+        incident.id,
+        incident.severity.word().to_uppercase(),
+        incident.title,
+        incident.started_at
+    );
+    for suspect in case.investigation.value.iter().flat_map(|found| &found.analysis.suspects).take(3) {
+        let _ = write!(text, "\n{}. {} {:.2}", suspect.rank, suspect.service, suspect.score);
+        for signal in suspect.signals.iter().take(3) {
+            let _ = write!(text, "\n   {}", signal.text);
+        }
+    }
+    text
+}
+
+fn evidence(item: &Evidence) -> String {
+    format!(
+        "[{}] {}\n{}: {}\n{}",
+        item.id, item.title, item.provenance.source, item.provenance.expr, item.provenance.range
+    )
+}
+
+fn pane(case: &Case, screen: &IncidentScreen) -> Option<String> {
+    let list = screen.list();
+    let at = list.cursor;
+    match screen.pane {
+        Pane::Suspects => {
+            let suspect = *rows::suspects(case, list).get(at)?;
+            let mut text = format!("{} {:.2}", suspect.service, suspect.score);
+            for signal in &suspect.signals {
+                let ids: Vec<String> = signal.evidence.iter().map(ToString::to_string).collect();
+                let _ = write!(text, "\n[{}] {}", ids.join(" "), signal.text);
+            }
+            Some(text)
+        }
+        Pane::Evidence if screen.marked.is_empty() => rows::evidence(case, list).get(at).map(|item| evidence(item)),
+        Pane::Evidence => {
+            let found = case.investigation.value.as_ref()?;
+            let items: Vec<String> =
+                screen.marked.iter().filter_map(|id| found.analysis.evidence(*id)).map(evidence).collect();
+            Some(items.join("\n\n"))
+        }
+        Pane::Diagnosis => {
+            let rows = diagnosis_rows::rows(case, list);
+            let row = rows.get(at)?;
+            Some(match &row.kind {
+                diagnosis_rows::Kind::Check(check) => check.query.to_string(),
+                _ => row.text.to_string(),
+            })
+        }
+        Pane::Actions => rows::actions(case, list).get(at).map(|found| command_line(&found.action.argv)),
+        Pane::Timeline => rows::timeline(case, list).get(at).map(|moment| format!("{} {}", moment.at, moment.text)),
+        Pane::Logs => rows::logs(case, list).get(at).map(|(_, entry)| format!("{} {}", entry.at, entry.line)),
+        Pane::Asked => rows::asked(case, list).get(at).map(|(_, asked)| asked.planned.query.expression()),
+    }
+}
+
+/// Arguments as one line that a POSIX shell reads back as the same arguments.
+pub fn command_line(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let words: Vec<String> = argv
+        .iter()
+        .map(|word| {
+            if !word.is_empty() && word.chars().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_where_a_shell_would_split_them() {
+        let argv = ["kubectl", "-n", "shop", "annotate", "a b", "it's", "", "$(x)"].map(String::from);
+        assert_eq!(command_line(&argv), r"kubectl -n shop annotate 'a b' 'it'\''s' '' '$(x)'");
+    }
+}

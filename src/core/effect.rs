@@ -1,0 +1,95 @@
+//! What the model wants done. Effects are carried out by `app`; their results come back as reports.
+
+use crate::domain::Text;
+use crate::domain::action::Action;
+use crate::domain::diagnosis::Check;
+use crate::domain::incident::Incident;
+
+use super::confirm::RunOrder;
+
+/// Number of one effect: its reports carry it, and [`Effect::Cancel`] names it. Never reused; 0 means none.
+pub type Generation = u64;
+
+/// Who shall write the diagnosis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Analyst {
+    /// The playbooks: deterministic, no network.
+    Offline,
+    /// The first language model that answers.
+    Model,
+}
+
+/// Something to be done outside the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask for alerts and fold them into incidents.
+    LoadBoard {
+        /// Number of this effect.
+        generation: Generation,
+    },
+    /// Ask the planned questions about an incident and analyse the answers.
+    Investigate {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident.
+        incident: Box<Incident>,
+    },
+    /// Diagnose an investigated incident.
+    Diagnose {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: String,
+        /// Who.
+        analyst: Analyst,
+    },
+    /// Render the pack of an investigated incident.
+    Pack {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: String,
+    },
+    /// Read the ledger's entries of an incident.
+    LoadTimeline {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: String,
+    },
+    /// Ask the query of a check.
+    Ask {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: String,
+        /// The query and what it should show.
+        check: Check,
+    },
+    /// Resolve, judge and preview an action, so that it can be shown before anything happens.
+    Prepare {
+        /// Number of this effect.
+        generation: Generation,
+        /// The action.
+        action: Box<Action>,
+    },
+    /// Run exactly what was shown and confirmed.
+    Run(Box<RunOrder>),
+    /// Abort the effect with this number, and what hangs below it.
+    Cancel {
+        /// Number of the effect to abort.
+        generation: Generation,
+    },
+    /// Put text on the clipboard.
+    Copy(Text),
+    /// Show text in `$EDITOR`.
+    Edit(Text),
+    /// Leave and open the built-in demo.
+    OpenDemo,
+    /// Stop the program until the shell resumes it.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Leave.
+    Quit,
+}

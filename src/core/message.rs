@@ -1,0 +1,184 @@
+//! What can happen to the model.
+
+use crate::domain::action::{Action, Digest, Judged, OutputLine, RunRequest, RunState, Verification};
+use crate::domain::analysis::Analysis;
+use crate::domain::diagnosis::{Diagnosed, Diagnosis};
+use crate::domain::health::SourceHealth;
+use crate::domain::incident::Incident;
+use crate::domain::ledger::Entry;
+use crate::domain::log::LogEntry;
+use crate::domain::pack::Pack;
+use crate::domain::query::{Answer, Asked};
+use crate::domain::{Text, Timestamp};
+
+use super::effect::Generation;
+use super::key::Key;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted. It goes into an open text field, and never confirms or runs anything.
+    Paste(Text),
+    /// The terminal has this many columns and rows now.
+    Resize(u16, u16),
+    /// The terminal gained or lost the focus.
+    Focus(bool),
+    /// It is this late now.
+    Tick(Timestamp),
+    /// It is time to look for new alerts.
+    RefreshDue,
+    /// What the model says now stands on the screen.
+    Drawn,
+    /// The program was resumed after a suspension or an editor.
+    Resumed,
+    /// An effect has something to say.
+    Report(Generation, Report),
+}
+
+/// Results and progress of effects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// Of `LoadBoard`.
+    Board(Board),
+    /// State of the sources, sent whenever it changed.
+    Sources(Vec<SourceHealth>),
+    /// How far an effect is.
+    Progress(Progress),
+    /// Of `Investigate`.
+    Investigated(Result<Box<Investigation>, Text>),
+    /// Of `Diagnose`, while it is written.
+    Drafting(Box<Draft>),
+    /// Of `Diagnose`.
+    Diagnosed(Result<Box<Conclusion>, Text>),
+    /// Of `Pack`.
+    Packed(Result<Box<Pack>, Text>),
+    /// Of `LoadTimeline`.
+    Timeline(Result<Vec<Entry>, Text>),
+    /// Of `Ask`.
+    Answered(Result<Box<Answered>, Text>),
+    /// Of `Prepare`.
+    Prepared(Result<Box<Prepared>, Text>),
+    /// Of `Run`, any number, the last one `Ended` or `Verified`.
+    Run(RunReport),
+    /// Of `Copy` and `Edit`: what to tell the operator.
+    Said(Result<Text, Text>),
+}
+
+/// What is known of the whole site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Board {
+    /// Incidents, or why they are not known.
+    pub incidents: Result<Vec<Incident>, Text>,
+    /// State of the sources.
+    pub sources: Vec<SourceHealth>,
+}
+
+/// How far an effect is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps done.
+    pub done: usize,
+    /// Steps known so far; 0 when unknown.
+    pub total: usize,
+    /// What is being done: `prometheus: sum(rate(http_requests_total[1m]))`.
+    pub what: Text,
+}
+
+/// Everything gathered and concluded about one incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Investigation {
+    /// Suspects, changes, evidence.
+    pub analysis: Analysis,
+    /// The raw log entries, oldest first.
+    pub logs: Vec<LogEntry>,
+    /// Exactly what was asked.
+    pub asked: Vec<Asked>,
+}
+
+/// A diagnosis while it is written: for reading, never for acting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Draft {
+    /// Who writes: `claude-… via primary`.
+    pub by: Text,
+    /// Where it stands: `waiting for primary`, `reading 7.4k tokens`, `writing`.
+    pub stage: Text,
+    /// As far as it was received.
+    pub partial: Diagnosis,
+    /// Tokens sent, by our own count.
+    pub sent_tokens: usize,
+    /// Values hidden from the model.
+    pub hidden: usize,
+    /// Tokens received so far, by our own count.
+    pub received_tokens: usize,
+    /// Milliseconds to the first content.
+    pub first_token_ms: Option<u64>,
+}
+
+/// A finished diagnosis with its actions judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// The diagnosis.
+    pub diagnosed: Diagnosed,
+    /// Its actions, each with what the gate says of it.
+    pub actions: Vec<Suggestion>,
+}
+
+/// An action with what the gate says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suggestion {
+    /// The action.
+    pub action: Action,
+    /// The gate's judgement, as of now.
+    pub judged: Judged,
+}
+
+/// The answer of a check that the operator asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The question as it was asked.
+    pub asked: Asked,
+    /// What came back.
+    pub answer: Option<Answer>,
+    /// The answer in one line.
+    pub summary: Text,
+}
+
+/// Everything the operator must see before a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// Exactly what will run and where.
+    pub request: RunRequest,
+    /// What the gate understood, and its verdict.
+    pub judged: Judged,
+    /// Names exactly this request.
+    pub digest: Digest,
+    /// The word to be typed; `None` when one key is enough.
+    pub word: Option<String>,
+    /// The verdict stands in the way: it cannot run now, and this is what is missing.
+    pub blocked: Option<Text>,
+    /// What a dry run said, where there is one.
+    pub preview: Option<Text>,
+    /// The command that would undo it.
+    pub undo: Option<Vec<String>>,
+    /// The query that will show whether it helped, with its answer now.
+    pub verification: Option<Verification>,
+    /// Whether the profile is marked critical.
+    pub critical: bool,
+}
+
+/// News of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunReport {
+    /// Output.
+    Line(OutputLine),
+    /// So many lines of output were dropped at a bound.
+    Dropped(u64),
+    /// It ended, or could not begin.
+    Ended(RunState),
+    /// The verify query was asked again.
+    Verified(Verification),
+    /// The gate, or the ledger, refused: nothing ran.
+    Refused(Text),
+}

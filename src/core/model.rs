@@ -1,0 +1,221 @@
+//! What the program knows.
+
+use std::collections::BTreeMap;
+
+use crate::domain::health::SourceHealth;
+use crate::domain::incident::Incident;
+use crate::domain::ledger::Entry;
+use crate::domain::pack::Pack;
+use crate::domain::{Text, Timestamp};
+
+use super::effect::Generation;
+use super::list::List;
+use super::message::{Answered, Conclusion, Draft, Investigation};
+use super::screen::{Detail, IncidentScreen, Screen};
+use super::slot::Slot;
+
+/// Smallest terminal in which a screen is drawn: below it only a message is.
+pub const SMALLEST: (u16, u16) = (40, 10);
+
+/// Answers to checks kept per incident.
+pub const ANSWERS_MAX: usize = 50;
+
+/// Commands remembered by the palette.
+pub const HISTORY_MAX: usize = 50;
+
+/// Where this program works and for whom; fixed while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Profile: `prod`.
+    pub profile: String,
+    /// Whether the profile is marked critical.
+    pub critical: bool,
+    /// Who works here.
+    pub actor: String,
+    /// `DEMO`, or the bundle's name, when this is not live.
+    pub recorded: Option<String>,
+    /// Names of the language model end points, in the order in which they are tried.
+    pub models: Vec<String>,
+}
+
+/// What was found on a machine where nothing is configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstRun {
+    /// Where a configuration file is looked for.
+    pub config_path: String,
+    /// What was found, each with what can be done with it.
+    pub found: Vec<Found>,
+}
+
+/// Something found: an environment variable, a listening port, a kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What: `PROMETHEUS_URL`, `127.0.0.1:9090`.
+    pub what: String,
+    /// What it means and what to do.
+    pub hint: String,
+}
+
+/// A short message to the operator; it takes the place of the key hints until the next key press.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// What.
+    pub text: Text,
+    /// Whether something failed.
+    pub failed: bool,
+}
+
+/// What is known about one incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// The incident.
+    pub incident: Incident,
+    /// Suspects, evidence, logs, questions.
+    pub investigation: Slot<Investigation>,
+    /// The diagnosis.
+    pub conclusion: Slot<Conclusion>,
+    /// The diagnosis being written.
+    pub draft: Option<Draft>,
+    /// The pack.
+    pub pack: Slot<Pack>,
+    /// The ledger's entries.
+    pub timeline: Slot<Vec<Entry>>,
+    /// Answer to the last check asked.
+    pub answer: Slot<()>,
+    /// Answers to checks, newest last.
+    pub answers: Vec<Answered>,
+}
+
+impl Case {
+    /// A case of which only the alerts are known.
+    pub fn new(incident: Incident) -> Self {
+        Self {
+            incident,
+            investigation: Slot::default(),
+            conclusion: Slot::default(),
+            draft: None,
+            pack: Slot::default(),
+            timeline: Slot::default(),
+            answer: Slot::default(),
+            answers: Vec::new(),
+        }
+    }
+}
+
+/// What the program knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The time, as last told.
+    pub now: Timestamp,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Where and for whom.
+    pub identity: Identity,
+    /// What was found, when nothing is configured.
+    pub first_run: Option<FirstRun>,
+    /// Ids of the incidents in the order of the board. `value` is `None` until the first answer.
+    pub board: Slot<Vec<String>>,
+    /// The incidents by id.
+    pub cases: BTreeMap<String, Case>,
+    /// State of the sources.
+    pub sources: Vec<SourceHealth>,
+    /// Screens, the topmost last; never empty.
+    pub screens: Vec<Screen>,
+    /// A message to the operator.
+    pub toast: Option<Toast>,
+    /// Since when the picture stands still.
+    pub frozen: Option<Timestamp>,
+    /// Names of the commands used through the palette, newest last.
+    pub history: Vec<String>,
+    /// Whether the next `q` leaves although something runs.
+    pub quit_armed: bool,
+    last_generation: Generation,
+}
+
+impl Model {
+    /// A model that knows nothing yet.
+    pub fn new(identity: Identity, now: Timestamp, first_run: Option<FirstRun>) -> Self {
+        let home = if first_run.is_some() { Screen::FirstRun(List::default()) } else { Screen::Board(List::default()) };
+        Self {
+            now,
+            size: (80, 24),
+            identity,
+            first_run,
+            board: Slot::default(),
+            cases: BTreeMap::new(),
+            sources: Vec::new(),
+            screens: vec![home],
+            toast: None,
+            frozen: None,
+            history: Vec::new(),
+            quit_armed: false,
+            last_generation: 0,
+        }
+    }
+
+    /// A number for a new effect.
+    pub fn next_generation(&mut self) -> Generation {
+        self.last_generation += 1;
+        self.last_generation
+    }
+
+    /// The topmost screen.
+    pub fn top(&self) -> &Screen {
+        self.screens.last().expect("the stack keeps its home screen")
+    }
+
+    /// The topmost screen.
+    pub fn top_mut(&mut self) -> &mut Screen {
+        self.screens.last_mut().expect("the stack keeps its home screen")
+    }
+
+    /// The incidents in the order of the board.
+    pub fn incidents(&self) -> impl Iterator<Item = &Case> {
+        self.board.value.iter().flatten().filter_map(|id| self.cases.get(id))
+    }
+
+    /// The topmost incident screen.
+    pub fn incident_screen(&self) -> Option<&IncidentScreen> {
+        self.screens.iter().rev().find_map(|screen| match screen {
+            Screen::Incident(screen) => Some(screen.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The topmost incident screen.
+    pub fn incident_screen_mut(&mut self) -> Option<&mut IncidentScreen> {
+        self.screens.iter_mut().rev().find_map(|screen| match screen {
+            Screen::Incident(screen) => Some(screen.as_mut()),
+            _ => None,
+        })
+    }
+
+    /// The topmost detail.
+    pub fn detail(&self) -> Option<&Detail> {
+        self.screens.iter().rev().find_map(|screen| match screen {
+            Screen::Detail(detail) => Some(detail),
+            _ => None,
+        })
+    }
+
+    /// The incident in front: that of the incident screen, else the one selected on the board.
+    pub fn current(&self) -> Option<&Case> {
+        if let Some(screen) = self.incident_screen() {
+            return self.cases.get(&screen.incident);
+        }
+        self.screens.iter().rev().find_map(|screen| match screen {
+            Screen::Board(list) => super::rows::board(self, list).get(list.cursor).copied(),
+            _ => None,
+        })
+    }
+
+    /// Whether the terminal is too small to draw a screen.
+    pub fn too_small(&self) -> bool {
+        self.size.0 < SMALLEST.0 || self.size.1 < SMALLEST.1
+    }
+
+    /// Whether a command runs.
+    pub fn running(&self) -> bool {
+        self.screens.iter().any(|screen| matches!(screen, Screen::Run(dialog) if dialog.running()))
+    }
+}

@@ -1,0 +1,215 @@
+//! The rows of each list, filtered: one definition for moving, opening, copying and drawing.
+
+use crate::domain::alert::Severity;
+use crate::domain::analysis::Suspect;
+use crate::domain::evidence::{Detail, Evidence, EvidenceId};
+use crate::domain::log::LogEntry;
+use crate::domain::query::Asked;
+use crate::domain::{Text, Timestamp};
+
+use super::diagnosis_rows;
+use super::list::List;
+use super::message::Suggestion;
+use super::model::{Case, Model};
+use super::screen::{IncidentScreen, Pane, Screen};
+
+/// Incidents on the board.
+pub fn board<'a>(model: &'a Model, list: &List) -> Vec<&'a Case> {
+    model
+        .incidents()
+        .filter(|case| {
+            let incident = &case.incident;
+            list.filter.text.is_empty()
+                || list.admits(&incident.title)
+                || list.admits(&incident.id)
+                || list.admits(incident.severity.word())
+                || incident.services.iter().any(|service| list.admits(service))
+        })
+        .collect()
+}
+
+/// Suspects of a case.
+pub fn suspects<'a>(case: &'a Case, list: &List) -> Vec<&'a Suspect> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    found.analysis.suspects.iter().filter(|suspect| list.admits(&suspect.service)).collect()
+}
+
+/// Evidence items of a case.
+pub fn evidence<'a>(case: &'a Case, list: &List) -> Vec<&'a Evidence> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    found
+        .analysis
+        .evidence
+        .iter()
+        .filter(|item| {
+            list.filter.text.is_empty()
+                || list.admits(&item.title)
+                || list.admits(&item.id.to_string())
+                || item.service.as_deref().is_some_and(|service| list.admits(service))
+        })
+        .collect()
+}
+
+/// Evidence that speaks for a suspect, in the order of its signals.
+pub fn suspect_evidence(case: &Case, suspect: &Suspect) -> Vec<EvidenceId> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    let mut ids: Vec<EvidenceId> = Vec::new();
+    for id in suspect.signals.iter().flat_map(|signal| &signal.evidence) {
+        if !ids.contains(id) && found.analysis.evidence(*id).is_some() {
+            ids.push(*id);
+        }
+    }
+    ids
+}
+
+/// Suggested actions of a case. None before its diagnosis ended cleanly.
+pub fn actions<'a>(case: &'a Case, list: &List) -> Vec<&'a Suggestion> {
+    let Some(conclusion) = &case.conclusion.value else { return Vec::new() };
+    conclusion
+        .actions
+        .iter()
+        .filter(|suggestion| {
+            list.filter.text.is_empty()
+                || list.admits(&suggestion.action.rationale)
+                || list.admits(&suggestion.action.argv.join(" "))
+        })
+        .collect()
+}
+
+/// Log entries of a case with their index.
+pub fn logs<'a>(case: &'a Case, list: &List) -> Vec<(usize, &'a LogEntry)> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    found
+        .logs
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| {
+            list.filter.text.is_empty()
+                || list.admits(&entry.line)
+                || entry.labels.service().is_some_and(|service| list.admits(service))
+        })
+        .collect()
+}
+
+/// Questions asked about a case with their index.
+pub fn asked<'a>(case: &'a Case, list: &List) -> Vec<(usize, &'a Asked)> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    found
+        .asked
+        .iter()
+        .enumerate()
+        .filter(|(_, asked)| {
+            list.filter.text.is_empty()
+                || list.admits(&asked.source)
+                || list.admits(&asked.planned.query.expression())
+                || asked.outcome.as_ref().is_err_and(|why| list.admits(why))
+        })
+        .collect()
+}
+
+/// Something that happened during an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// Kind, as a word.
+    pub kind: &'static str,
+    /// What.
+    pub text: Text,
+    /// Its evidence item, if it has one.
+    pub evidence: Option<EvidenceId>,
+    /// Its entry in the ledger, if it has one.
+    pub entry: Option<u64>,
+    /// How bad, for alerts.
+    pub severity: Severity,
+}
+
+/// Alerts, changes, onsets and entries of the ledger, oldest first.
+pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    for item in case.investigation.value.iter().flat_map(|found| &found.analysis.evidence) {
+        let (at, kind, severity) = match &item.detail {
+            Detail::Alert(alert) => (Some(alert.starts_at), "alert", alert.severity()),
+            Detail::Change(change) => (Some(change.at), "change", Severity::Unknown),
+            Detail::Metric(_) => (item.onset, "metric", Severity::Unknown),
+            Detail::Log(_) => (item.onset, "log", Severity::Unknown),
+            Detail::Edge(_) => (item.onset, "edge", Severity::Unknown),
+            Detail::Runbook { .. } | Detail::Query { .. } => (None, "", Severity::Unknown),
+        };
+        if let Some(at) = at {
+            moments.push(Moment { at, kind, text: item.title.clone(), evidence: Some(item.id), entry: None, severity });
+        }
+    }
+    if case.investigation.value.is_none() {
+        moments.extend(case.incident.alerts.iter().map(|alert| Moment {
+            at: alert.starts_at,
+            kind: "alert",
+            text: Text::new(&format!("{}: {}", alert.name(), alert.summary())),
+            evidence: None,
+            entry: None,
+            severity: alert.severity(),
+        }));
+    }
+    moments.extend(case.timeline.value.iter().flatten().map(|entry| Moment {
+        at: entry.draft.at,
+        kind: "ledger",
+        text: Text::new(&format!(
+            "#{} {} by {}{}",
+            entry.seq,
+            entry.draft.kind.word().replace('_', " "),
+            entry.draft.actor,
+            payload_hint(&entry.draft.payload)
+        )),
+        evidence: None,
+        entry: Some(entry.seq),
+        severity: Severity::Unknown,
+    }));
+    moments.retain(|moment| list.admits(&moment.text) || list.admits(moment.kind));
+    moments.sort_by_key(|moment| (moment.at, moment.evidence, moment.entry));
+    moments
+}
+
+/// The most telling field of an entry's payload.
+fn payload_hint(payload: &serde_json::Value) -> String {
+    let field = |name: &str| payload.get(name).or_else(|| payload.get("request").and_then(|inner| inner.get(name)));
+    if let Some(argv) = field("argv").and_then(serde_json::Value::as_array) {
+        let words: Vec<&str> = argv.iter().filter_map(serde_json::Value::as_str).collect();
+        return format!("  {}", words.join(" "));
+    }
+    for name in ["state", "summary", "why", "text", "model", "analyst"] {
+        match field(name) {
+            Some(serde_json::Value::String(text)) => return format!("  {text}"),
+            Some(serde_json::Value::Object(map)) => {
+                if let Some(state) = map.get("state").and_then(serde_json::Value::as_str) {
+                    return format!("  {state}");
+                }
+            }
+            _ => {}
+        }
+    }
+    String::new()
+}
+
+/// Number of rows of the pane in front.
+pub fn pane_len(case: &Case, screen: &IncidentScreen) -> usize {
+    let list = screen.list();
+    match screen.pane {
+        Pane::Suspects => suspects(case, list).len(),
+        Pane::Evidence => evidence(case, list).len(),
+        Pane::Diagnosis => diagnosis_rows::rows(case, list).len(),
+        Pane::Actions => actions(case, list).len(),
+        Pane::Timeline => timeline(case, list).len(),
+        Pane::Logs => logs(case, list).len(),
+        Pane::Asked => asked(case, list).len(),
+    }
+}
+
+/// Number of rows of the list on top; `None` where there is no list.
+pub fn top_len(model: &Model) -> Option<usize> {
+    match model.top() {
+        Screen::Board(list) => Some(board(model, list).len()),
+        Screen::FirstRun(_) => model.first_run.as_ref().map(|first| first.found.len()),
+        Screen::Incident(screen) => model.cases.get(&screen.incident).map(|case| pane_len(case, screen)),
+        _ => None,
+    }
+}

@@ -1,0 +1,180 @@
+//! Screens: a stack. The topmost has the keyboard; overlays leave what is below them visible.
+
+use std::collections::BTreeSet;
+
+use crate::domain::evidence::EvidenceId;
+
+use super::confirm::Dialog;
+use super::list::{Input, List};
+
+/// A pane of the incident screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pane {
+    /// Ranked suspects with their proof.
+    Suspects,
+    /// All evidence.
+    Evidence,
+    /// The diagnosis.
+    Diagnosis,
+    /// What could be done.
+    Actions,
+    /// What happened, in order.
+    Timeline,
+    /// Raw log entries.
+    Logs,
+    /// Exactly what was asked of the sources.
+    Asked,
+}
+
+impl Pane {
+    /// All panes in the order of their number keys.
+    pub const ALL: [Self; 7] =
+        [Self::Suspects, Self::Evidence, Self::Diagnosis, Self::Actions, Self::Timeline, Self::Logs, Self::Asked];
+
+    /// The title.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Suspects => "Suspects",
+            Self::Evidence => "Evidence",
+            Self::Diagnosis => "Diagnosis",
+            Self::Actions => "Actions",
+            Self::Timeline => "Timeline",
+            Self::Logs => "Logs",
+            Self::Asked => "Asked",
+        }
+    }
+
+    /// Position, from 0.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The pane `step` further, around the corner.
+    #[must_use]
+    pub fn turned(self, step: usize) -> Self {
+        Self::ALL[(self.index() + step) % Self::ALL.len()]
+    }
+}
+
+/// A screen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Screen {
+    /// Nothing is configured.
+    FirstRun(List),
+    /// The incidents.
+    Board(List),
+    /// One incident.
+    Incident(Box<IncidentScreen>),
+    /// One item in full.
+    Detail(Detail),
+    /// The pack as it would be sent.
+    Pack(Reader),
+    /// State of the sources in full.
+    Sources(Reader),
+    /// Something is to run.
+    Run(Box<Dialog>),
+    /// Keys of the screen below.
+    Help(Reader),
+    /// Commands by name.
+    Palette(Palette),
+}
+
+impl Screen {
+    /// Whether the screen below stays visible around it.
+    pub fn is_overlay(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Help(_) | Self::Palette(_) | Self::Sources(_))
+    }
+}
+
+/// State of the incident screen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncidentScreen {
+    /// The incident's id.
+    pub incident: String,
+    /// The pane in front.
+    pub pane: Pane,
+    /// Lists of the panes.
+    pub lists: [List; 7],
+    /// Focused link within the selected row of the diagnosis.
+    pub link: usize,
+    /// Columns the log view is shifted by.
+    pub shift: usize,
+    /// Whether the log view wraps long lines.
+    pub wrap: bool,
+    /// Marked evidence.
+    pub marked: BTreeSet<EvidenceId>,
+}
+
+impl IncidentScreen {
+    /// The screen of an incident, suspects in front.
+    pub fn new(incident: &str) -> Self {
+        Self {
+            incident: incident.to_owned(),
+            pane: Pane::Suspects,
+            lists: Default::default(),
+            link: 0,
+            shift: 0,
+            wrap: false,
+            marked: BTreeSet::new(),
+        }
+    }
+
+    /// The list of the pane in front.
+    pub fn list(&self) -> &List {
+        &self.lists[self.pane.index()]
+    }
+
+    /// The list of the pane in front.
+    pub fn list_mut(&mut self) -> &mut List {
+        &mut self.lists[self.pane.index()]
+    }
+}
+
+/// What a detail shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// One of several evidence items; the others are one key away.
+    Evidence {
+        /// The items.
+        ids: Vec<EvidenceId>,
+        /// The one shown.
+        at: usize,
+    },
+    /// A log entry, by its index.
+    Log(usize),
+    /// A question, by its index.
+    Asked(usize),
+    /// An entry of the ledger, by its number.
+    Entry(u64),
+}
+
+/// One item in full.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detail {
+    /// The incident's id.
+    pub incident: String,
+    /// What is shown.
+    pub subject: Subject,
+    /// Scrolling and search.
+    pub reader: Reader,
+}
+
+/// Scrolling, and search, in a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reader {
+    /// First line shown.
+    pub scroll: usize,
+    /// What is searched for.
+    pub search: Input,
+    /// Whether the search is being typed.
+    pub typing: bool,
+}
+
+/// The command palette.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Palette {
+    /// What was typed.
+    pub input: Input,
+    /// Selected entry.
+    pub cursor: usize,
+}

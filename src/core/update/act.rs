@@ -1,0 +1,447 @@
+//! Carrying out a command of the registry.
+
+use crate::core::command::Command;
+use crate::core::confirm::Dialog;
+use crate::core::copy;
+use crate::core::diagnosis_rows::{self, Kind};
+use crate::core::effect::{Analyst, Effect};
+use crate::core::list::List;
+use crate::core::model::Model;
+use crate::core::reading;
+use crate::core::rows;
+use crate::core::screen::{Detail, IncidentScreen, Palette, Pane, Reader, Screen, Subject};
+use crate::domain::evidence::EvidenceId;
+
+use super::{investigate, investigate_next, load_board, say};
+
+/// Columns the log view moves at a time.
+const SHIFT: usize = 10;
+
+/// Carries out a command that is possible.
+pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
+    let half = (usize::from(model.size.1) / 2).max(1) as isize;
+    match command {
+        Command::Down => step(model, 1),
+        Command::Up => step(model, -1),
+        Command::HalfDown => step(model, half),
+        Command::HalfUp => step(model, -half),
+        Command::Top => step(model, isize::MIN + 1),
+        Command::Bottom => step(model, isize::MAX),
+        Command::Open => return open(model),
+        Command::Back => return back(model),
+        Command::NextPane => return turn(model, 1),
+        Command::PreviousPane => return turn(model, Pane::ALL.len() - 1),
+        Command::Pane(pane) => return show_pane(model, pane),
+        Command::Left => sideways(model, false),
+        Command::Right => sideways(model, true),
+        Command::Filter => start_typing(model),
+        Command::NextMatch => next_match(model, true),
+        Command::PreviousMatch => next_match(model, false),
+        Command::Palette => model.screens.push(Screen::Palette(Palette::default())),
+        Command::Help => model.screens.push(Screen::Help(Reader::default())),
+        Command::Diagnose => return diagnose(model, Analyst::Model),
+        Command::DiagnoseOffline => return diagnose(model, Analyst::Offline),
+        Command::Pack => return pack(model),
+        Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
+        Command::Copy => return copy::selected(model).map(Effect::Copy).into_iter().collect(),
+        Command::Edit => return copy::selected(model).map(Effect::Edit).into_iter().collect(),
+        Command::Mark => mark(model),
+        Command::Refresh => return refresh(model),
+        Command::Freeze => return freeze(model),
+        Command::Wrap => {
+            if let Some(screen) = model.incident_screen_mut() {
+                screen.wrap = !screen.wrap;
+                screen.shift = 0;
+            }
+        }
+        Command::Demo => return vec![Effect::OpenDemo],
+        Command::Redraw => return vec![Effect::Redraw],
+        Command::Suspend => return vec![Effect::Suspend],
+        Command::Quit | Command::Interrupt => return quit(model),
+    }
+    Vec::new()
+}
+
+fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.running() && !model.quit_armed {
+        model.quit_armed = true;
+        say(model, "a command is running: Esc ends it; press again to leave and end it");
+        return Vec::new();
+    }
+    vec![Effect::Quit]
+}
+
+fn step(model: &mut Model, by: isize) {
+    if let Some(lines) = reading::len(model) {
+        // The last page stays full.
+        let last = lines.saturating_sub(reading::height(model));
+        if let Some(reader) = reader_mut(model) {
+            reader.scroll = reader.scroll.saturating_add_signed(by).min(last);
+        }
+        return;
+    }
+    let Some(len) = rows::top_len(model) else { return };
+    match model.top_mut() {
+        Screen::Board(list) | Screen::FirstRun(list) => list.step(by, len),
+        Screen::Incident(screen) => {
+            screen.list_mut().step(by, len);
+            screen.link = 0;
+        }
+        _ => {}
+    }
+}
+
+fn reader_mut(model: &mut Model) -> Option<&mut Reader> {
+    match model.top_mut() {
+        Screen::Detail(detail) => Some(&mut detail.reader),
+        Screen::Pack(reader) | Screen::Sources(reader) => Some(reader),
+        _ => None,
+    }
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let (id, pane, list, link) = match model.top() {
+        Screen::Board(list) => {
+            let Some(case) = rows::board(model, list).get(list.cursor).copied() else { return Vec::new() };
+            let id = case.incident.id.clone();
+            return open_incident(model, &id);
+        }
+        Screen::Incident(screen) => (screen.incident.clone(), screen.pane, screen.list().clone(), screen.link),
+        _ => return Vec::new(),
+    };
+    open_row(model, &id, pane, &list, link)
+}
+
+fn open_incident(model: &mut Model, id: &str) -> Vec<Effect> {
+    let untouched = model.cases.get(id).is_some_and(|case| case.investigation.untouched());
+    model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(id))));
+    let mut effects = if untouched { investigate(model, id) } else { Vec::new() };
+    effects.extend(reload_timeline(model));
+    effects
+}
+
+fn open_row(model: &mut Model, id: &str, pane: Pane, list: &List, link: usize) -> Vec<Effect> {
+    let Some(case) = model.cases.get(id) else { return Vec::new() };
+    let at = list.cursor;
+    match pane {
+        Pane::Suspects => {
+            let ids = rows::suspects(case, list).get(at).map(|suspect| rows::suspect_evidence(case, suspect));
+            open_evidence(model, id, ids.unwrap_or_default(), 0)
+        }
+        Pane::Evidence => {
+            let ids = rows::evidence(case, list).iter().map(|item| item.id).collect();
+            open_evidence(model, id, ids, at)
+        }
+        Pane::Diagnosis => {
+            let rows = diagnosis_rows::rows(case, list);
+            let Some(row) = rows.get(at) else { return Vec::new() };
+            if let Kind::Check(check) = &row.kind {
+                let check = (**check).clone();
+                return ask(model, id, check);
+            }
+            open_evidence(model, id, row.links.clone(), link.min(row.links.len().saturating_sub(1)))
+        }
+        Pane::Actions => {
+            let Some(action) = rows::actions(case, list).get(at).map(|found| found.action.clone()) else {
+                return Vec::new();
+            };
+            let generation = model.next_generation();
+            model.screens.push(Screen::Run(Box::new(Dialog::new(action.clone(), generation))));
+            vec![Effect::Prepare { generation, action: Box::new(action) }]
+        }
+        Pane::Timeline => {
+            let moments = rows::timeline(case, list);
+            let Some(moment) = moments.get(at) else { return Vec::new() };
+            match (moment.evidence, moment.entry) {
+                (Some(evidence), _) => open_evidence(model, id, vec![evidence], 0),
+                (None, Some(seq)) => detail(model, id, Subject::Entry(seq)),
+                (None, None) => Vec::new(),
+            }
+        }
+        Pane::Logs => {
+            let index = rows::logs(case, list).get(at).map(|(index, _)| *index);
+            index.map_or_else(Vec::new, |index| detail(model, id, Subject::Log(index)))
+        }
+        Pane::Asked => {
+            let index = rows::asked(case, list).get(at).map(|(index, _)| *index);
+            index.map_or_else(Vec::new, |index| detail(model, id, Subject::Asked(index)))
+        }
+    }
+}
+
+fn open_evidence(model: &mut Model, id: &str, ids: Vec<EvidenceId>, at: usize) -> Vec<Effect> {
+    if ids.is_empty() {
+        say(model, "it has no evidence of its own");
+        return Vec::new();
+    }
+    detail(model, id, Subject::Evidence { ids, at })
+}
+
+fn detail(model: &mut Model, id: &str, subject: Subject) -> Vec<Effect> {
+    model.screens.push(Screen::Detail(Detail { incident: id.to_owned(), subject, reader: Reader::default() }));
+    Vec::new()
+}
+
+fn ask(model: &mut Model, id: &str, check: crate::domain::diagnosis::Check) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
+    let stale = case.answer.abandon();
+    case.answer.begin(generation);
+    say(model, "asking");
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Ask { generation, incident: id.to_owned(), check }])
+        .collect()
+}
+
+/// Back: a filter is cleared first, then what is under way is aborted, then the screen is left.
+fn back(model: &mut Model) -> Vec<Effect> {
+    if let Screen::Run(_) = model.top() {
+        let (now, next) = (model.now, model.next_generation());
+        let Screen::Run(dialog) = model.top_mut() else { return Vec::new() };
+        return match dialog.key(crate::core::Key::Esc, now, next) {
+            crate::core::confirm::Step::Close(under_way) => {
+                model.screens.pop();
+                under_way.map(|generation| Effect::Cancel { generation }).into_iter().collect()
+            }
+            crate::core::confirm::Step::Cancel(generation) => vec![Effect::Cancel { generation }],
+            _ => Vec::new(),
+        };
+    }
+    if clear_filter(model) {
+        return Vec::new();
+    }
+    if let Screen::Incident(screen) = model.top() {
+        let id = screen.incident.clone();
+        if let Some(case) = model.cases.get_mut(&id) {
+            let aborted = case.answer.abandon().map(|generation| (generation, "the query")).or_else(|| {
+                case.conclusion.abandon().map(|generation| {
+                    case.draft = None;
+                    (generation, "the diagnosis")
+                })
+            });
+            if let Some((generation, what)) = aborted {
+                say(model, &format!("{what} was cancelled"));
+                return vec![Effect::Cancel { generation }];
+            }
+            if case.investigation.value.is_none()
+                && let Some(generation) = case.investigation.abandon()
+            {
+                case.investigation.error = Some(crate::domain::Text::new("cancelled; r asks again"));
+                model.screens.pop();
+                return vec![Effect::Cancel { generation }];
+            }
+        }
+    }
+    if model.screens.len() > 1 {
+        model.screens.pop();
+    } else if let Some(generation) = model.board.abandon() {
+        say(model, "the refresh was cancelled");
+        return vec![Effect::Cancel { generation }];
+    } else {
+        say(model, "q leaves");
+    }
+    Vec::new()
+}
+
+fn clear_filter(model: &mut Model) -> bool {
+    let field = match model.top_mut() {
+        Screen::Board(list) => &mut list.filter,
+        Screen::Incident(screen) => &mut screen.list_mut().filter,
+        Screen::Detail(detail) => &mut detail.reader.search,
+        Screen::Pack(reader) => &mut reader.search,
+        _ => return false,
+    };
+    let had = !field.text.is_empty();
+    field.clear();
+    stop_typing(model);
+    had
+}
+
+fn turn(model: &mut Model, by: usize) -> Vec<Effect> {
+    match model.top() {
+        Screen::Incident(screen) => {
+            let pane = screen.pane.turned(by);
+            show_pane(model, pane)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn show_pane(model: &mut Model, pane: Pane) -> Vec<Effect> {
+    let Screen::Incident(screen) = model.top_mut() else { return Vec::new() };
+    screen.pane = pane;
+    screen.link = 0;
+    if pane == Pane::Timeline { reload_timeline(model) } else { Vec::new() }
+}
+
+/// Reads the ledger of the incident in front, unless that is under way.
+pub(super) fn reload_timeline(model: &mut Model) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let Some(id) = model.incident_screen().map(|screen| screen.incident.clone()) else { return Vec::new() };
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    if case.timeline.busy() {
+        return Vec::new();
+    }
+    case.timeline.begin(generation);
+    vec![Effect::LoadTimeline { generation, incident: id }]
+}
+
+fn sideways(model: &mut Model, right: bool) {
+    match model.top_mut() {
+        Screen::Detail(_) => next_match(model, right),
+        Screen::Incident(screen) if screen.pane == Pane::Logs => {
+            screen.shift = if right { screen.shift.saturating_add(SHIFT) } else { screen.shift.saturating_sub(SHIFT) };
+            let longest = longest_log_line(model);
+            if let Some(screen) = model.incident_screen_mut() {
+                screen.shift = screen.shift.min(longest);
+            }
+        }
+        Screen::Incident(screen) => {
+            let (id, list, link) = (screen.incident.clone(), screen.list().clone(), screen.link);
+            let Some(case) = model.cases.get(&id) else { return };
+            let links = diagnosis_rows::rows(case, &list).get(list.cursor).map_or(0, |row| row.links.len());
+            if let Screen::Incident(screen) = model.top_mut() {
+                screen.link = if right { (link + 1).min(links.saturating_sub(1)) } else { link.saturating_sub(1) };
+            }
+        }
+        _ => {}
+    }
+}
+
+fn longest_log_line(model: &Model) -> usize {
+    let Some(case) = model.current() else { return 0 };
+    let lines = case.investigation.value.iter().flat_map(|found| &found.logs);
+    lines.map(|entry| entry.line.len()).max().unwrap_or(0)
+}
+
+fn start_typing(model: &mut Model) {
+    match model.top_mut() {
+        Screen::Board(list) => list.typing = true,
+        Screen::Incident(screen) => screen.list_mut().typing = true,
+        Screen::Detail(detail) => detail.reader.typing = true,
+        Screen::Pack(reader) => reader.typing = true,
+        _ => {}
+    }
+}
+
+/// Closes the text field; what was typed stays.
+pub(super) fn stop_typing(model: &mut Model) {
+    match model.top_mut() {
+        Screen::Board(list) => list.typing = false,
+        Screen::Incident(screen) => screen.list_mut().typing = false,
+        Screen::Detail(detail) => detail.reader.typing = false,
+        Screen::Pack(reader) => reader.typing = false,
+        _ => {}
+    }
+}
+
+fn next_match(model: &mut Model, forward: bool) {
+    if reading::len(model).is_none() {
+        step(model, if forward { 1 } else { -1 });
+        return;
+    }
+    let target = reading::next_match(model, forward);
+    if let Some(reader) = reader_mut(model)
+        && !reader.search.text.is_empty()
+    {
+        match target {
+            Some(line) => reader.scroll = line,
+            None => say(model, "no further match"),
+        }
+        return;
+    }
+    if let Screen::Detail(detail) = model.top_mut() {
+        let moved = match &mut detail.subject {
+            Subject::Evidence { ids, at } => {
+                let to = if forward { (*at + 1).min(ids.len().saturating_sub(1)) } else { at.saturating_sub(1) };
+                std::mem::replace(at, to) != to
+            }
+            _ => false,
+        };
+        if moved {
+            detail.reader.scroll = 0;
+        }
+    }
+}
+
+fn diagnose(model: &mut Model, analyst: Analyst) -> Vec<Effect> {
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    if model.incident_screen().is_none() {
+        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+    }
+    if let Some(screen) = model.incident_screen_mut() {
+        screen.pane = Pane::Diagnosis;
+    }
+    begin_diagnosis(model, &id, analyst)
+}
+
+/// Begins a diagnosis of an incident.
+pub(super) fn begin_diagnosis(model: &mut Model, id: &str, analyst: Analyst) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
+    let stale = case.conclusion.abandon();
+    case.conclusion.begin(generation);
+    case.draft = None;
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Diagnose { generation, incident: id.to_owned(), analyst }])
+        .collect()
+}
+
+fn pack(model: &mut Model) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    if model.incident_screen().is_none() {
+        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+    }
+    model.screens.push(Screen::Pack(Reader::default()));
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    case.pack.begin(generation);
+    vec![Effect::Pack { generation, incident: id }]
+}
+
+fn mark(model: &mut Model) {
+    let Screen::Incident(screen) = model.top() else { return };
+    let Some(case) = model.cases.get(&screen.incident) else { return };
+    let Some(id) = rows::evidence(case, screen.list()).get(screen.list().cursor).map(|item| item.id) else { return };
+    if let Screen::Incident(screen) = model.top_mut()
+        && !screen.marked.remove(&id)
+    {
+        screen.marked.insert(id);
+    }
+    step(model, 1);
+}
+
+fn refresh(model: &mut Model) -> Vec<Effect> {
+    if model.frozen.is_some() {
+        say(model, "the picture is frozen (z lets it go on)");
+        return Vec::new();
+    }
+    if let Screen::Incident(screen) = model.top() {
+        let id = screen.incident.clone();
+        let mut effects = investigate(model, &id);
+        effects.extend(reload_timeline(model));
+        return effects;
+    }
+    // What failed or was cancelled is tried again, too.
+    for case in model.cases.values_mut() {
+        if case.investigation.value.is_none() && !case.investigation.busy() {
+            case.investigation.error = None;
+        }
+    }
+    load_board(model)
+}
+
+fn freeze(model: &mut Model) -> Vec<Effect> {
+    if model.frozen.take().is_some() {
+        say(model, "going on");
+        let mut effects = load_board(model);
+        effects.extend(investigate_next(model));
+        return effects;
+    }
+    model.frozen = Some(model.now);
+    Vec::new()
+}

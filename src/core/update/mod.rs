@@ -1,0 +1,118 @@
+//! How the model changes.
+
+mod act;
+mod keys;
+mod reports;
+
+use crate::domain::Text;
+
+use super::confirm::Dialog;
+use super::effect::Effect;
+use super::message::Msg;
+use super::model::{Case, Model, Toast};
+use super::screen::Screen;
+
+/// Incidents that are investigated without being asked for, worst first.
+pub const INVESTIGATED_UNASKED: usize = 8;
+
+/// Applies what happened and says what is to be done.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    match msg {
+        Msg::Key(key) => keys::key(model, key),
+        Msg::Paste(text) => {
+            keys::paste(model, &text);
+            Vec::new()
+        }
+        Msg::Resize(columns, rows) => {
+            model.size = (columns, rows);
+            if let Some(dialog) = dialog_mut(model) {
+                dialog.drawn = false;
+            }
+            Vec::new()
+        }
+        Msg::Focus(_) => Vec::new(),
+        Msg::Tick(now) => {
+            if model.frozen.is_none() {
+                model.now = model.now.max(now);
+            }
+            Vec::new()
+        }
+        Msg::RefreshDue => refresh(model),
+        Msg::Drawn => {
+            if !model.too_small()
+                && let Some(Screen::Run(dialog)) = model.screens.last_mut()
+            {
+                dialog.shown();
+            }
+            Vec::new()
+        }
+        Msg::Resumed => vec![Effect::Redraw],
+        Msg::Report(generation, report) => reports::report(model, generation, report),
+    }
+}
+
+/// The effects with which a program begins.
+pub fn start(model: &mut Model) -> Vec<Effect> {
+    if model.first_run.is_some() { Vec::new() } else { load_board(model) }
+}
+
+fn refresh(model: &mut Model) -> Vec<Effect> {
+    if model.frozen.is_some() || model.first_run.is_some() || model.board.busy() {
+        return Vec::new();
+    }
+    load_board(model)
+}
+
+fn load_board(model: &mut Model) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let stale = model.board.abandon();
+    model.board.begin(generation);
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::LoadBoard { generation }])
+        .collect()
+}
+
+/// Begins the investigation of an incident, aborting one under way.
+fn investigate(model: &mut Model, id: &str) -> Vec<Effect> {
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
+    let stale = case.investigation.abandon();
+    case.investigation.begin(generation);
+    let incident = Box::new(case.incident.clone());
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Investigate { generation, incident }])
+        .collect()
+}
+
+/// Begins the investigation that is due next, if none is under way: that of the incident in front, else the worst.
+fn investigate_next(model: &mut Model) -> Vec<Effect> {
+    if model.cases.values().any(|case| case.investigation.busy()) {
+        return Vec::new();
+    }
+    let due = |case: &&Case| case.investigation.untouched();
+    let id = model
+        .current()
+        .filter(due)
+        .or_else(|| model.incidents().filter(|case| !case.incident.is_resolved()).take(INVESTIGATED_UNASKED).find(due))
+        .map(|case| case.incident.id.clone());
+    id.map_or_else(Vec::new, |id| investigate(model, &id))
+}
+
+fn dialog_mut(model: &mut Model) -> Option<&mut Dialog> {
+    model.screens.iter_mut().rev().find_map(|screen| match screen {
+        Screen::Run(dialog) => Some(dialog.as_mut()),
+        _ => None,
+    })
+}
+
+fn say(model: &mut Model, text: &str) {
+    model.toast = Some(Toast { text: Text::new(text), failed: false });
+}
+
+fn complain(model: &mut Model, text: &str) {
+    model.toast = Some(Toast { text: Text::new(text), failed: true });
+}

@@ -1,0 +1,237 @@
+//! What stands around every screen: status bar, title, hint bar.
+
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use unicode_width::UnicodeWidthStr;
+
+use crate::core::command::{Place, offered, place};
+use crate::core::screen::{Pane, Screen};
+use crate::core::{Key, Model, pace};
+use crate::domain::alert::Severity;
+use crate::domain::health::Status;
+
+use super::canvas::{Canvas, Piece, fit};
+use super::theme::{Glyphs, severity_glyph, severity_word, status_glyph};
+
+/// Draws what stands around the screen and returns what is left for it.
+pub(super) fn frame(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+    status_bar(model, canvas, Rect { height: 1, ..area });
+    title(model, canvas, Rect { y: area.y + 1, height: 1, ..area });
+    let rule = if model.identity.critical { canvas.theme.bad() } else { canvas.theme.dim() };
+    canvas.rule(Rect { y: area.y + 2, height: 1, ..area }, rule);
+    hint_bar(model, canvas, Rect { y: area.bottom() - 1, height: 1, ..area });
+    Rect { y: area.y + 3, height: area.height - 4, ..area }
+}
+
+/// The message in place of a screen that does not fit.
+pub(super) fn too_small(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let (columns, rows) = crate::core::model::SMALLEST;
+    let style = canvas.theme.strong();
+    let lines = [
+        "terminal too small".to_owned(),
+        format!("{}x{}, needs {columns}x{rows}", model.size.0, model.size.1),
+        "q quit  Esc back".to_owned(),
+    ];
+    for (y, line) in (area.top()..area.bottom()).zip(&lines) {
+        canvas.text(area.x, y, area.width, line, style);
+    }
+}
+
+fn status_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let mut left: Vec<Piece> = vec![(" stanch  ".into(), theme.strong())];
+    let identity = &model.identity;
+    if identity.critical {
+        left.push((identity.profile.clone(), theme.bad().add_modifier(Modifier::BOLD)));
+        left.push((format!(" {}critical", Glyphs::BAR), theme.bad()));
+    } else {
+        left.push((identity.profile.clone(), theme.strong()));
+    }
+    if let Some(recorded) = &identity.recorded {
+        left.push((format!("  {recorded} "), theme.focus()));
+    }
+    if let Some(since) = model.frozen {
+        left.push((format!(" frozen at {} ", since.to_clock()), theme.warn().add_modifier(Modifier::REVERSED)));
+    }
+    let used = canvas.pieces(area.x, area.y, area.width, &left);
+    let room = area.width.saturating_sub(used + 2);
+    let pieces = health(model, canvas, usize::from(room));
+    let width: usize = pieces.iter().map(|(text, _)| text.width()).sum();
+    let x = area.right().saturating_sub(width as u16 + 1).max(area.x + used + 1);
+    canvas.pieces(x, area.y, area.right().saturating_sub(x), &pieces);
+}
+
+/// State of the sources: whole words where there is room, else names cut, else a count.
+fn health(model: &Model, canvas: &Canvas<'_>, room: usize) -> Vec<Piece> {
+    let theme = canvas.theme;
+    for level in 0..3 {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for source in &model.sources {
+            if !pieces.is_empty() {
+                pieces.push(("  ".into(), theme.dim()));
+            }
+            let name = if level == 0 { source.name.clone() } else { short_name(&source.name).to_owned() };
+            let age = source.last_ok.map_or_else(|| "no data".to_owned(), |at| pace::age(at, model.now));
+            let word = match source.status {
+                Status::Ok => age,
+                status if level == 2 => status.word().to_owned(),
+                status => format!("{} {age}", status.word()),
+            };
+            pieces.push((status_glyph(source.status).into(), theme.status(source.status)));
+            pieces.push((
+                format!(" {name} {word}"),
+                if source.status == Status::Ok { theme.dim() } else { theme.status(source.status) },
+            ));
+        }
+        if pieces.is_empty() {
+            return vec![("○ no source asked yet".into(), theme.dim())];
+        }
+        if pieces.iter().map(|(text, _)| text.width()).sum::<usize>() <= room {
+            return pieces;
+        }
+    }
+    let down = model.sources.iter().filter(|source| source.status != Status::Ok).count();
+    let style = if down == 0 { theme.good() } else { theme.bad() };
+    vec![(fit(&format!("{} of {} sources ok", model.sources.len() - down, model.sources.len()), room), style)]
+}
+
+fn short_name(name: &str) -> &str {
+    match name {
+        "prometheus" => "prom",
+        "alertmanager" => "am",
+        "kubernetes" => "k8s",
+        other => other,
+    }
+}
+
+fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let base = model.screens.iter().rev().find(|screen| !screen.is_overlay());
+    match base {
+        Some(Screen::Board(_)) => {
+            let used = canvas.text(area.x, area.y, area.width, " Incidents  ", theme.strong());
+            let text = board_summary(model);
+            canvas.text(area.x + used, area.y, area.width.saturating_sub(used), &text, theme.dim());
+        }
+        Some(Screen::Incident(screen)) => incident_title(model, &screen.incident, Some(screen.pane), canvas, area),
+        Some(Screen::Detail(detail)) => incident_title(model, &detail.incident, None, canvas, area),
+        Some(Screen::Pack(_)) => {
+            canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
+        }
+        _ => {
+            canvas.text(area.x, area.y, area.width, " First run", theme.strong());
+        }
+    }
+}
+
+fn board_summary(model: &Model) -> String {
+    let Some(ids) = &model.board.value else {
+        return match (&model.board.error, model.board.busy()) {
+            (Some(_), _) => "unknown".into(),
+            (None, true) => "asking for alerts …".into(),
+            (None, false) => String::new(),
+        };
+    };
+    let open = model.incidents().filter(|case| !case.incident.is_resolved()).count();
+    let alerts: usize = model.incidents().map(|case| case.incident.alerts.len()).sum();
+    let resolved = ids.len() - open.min(ids.len());
+    let resolved = if resolved > 0 { format!(" · {resolved} resolved") } else { String::new() };
+    let failed = if model.board.error.is_some() { " · last refresh failed" } else { "" };
+    format!("{open} open{resolved} · {} alerts folded{failed}", crate::core::figures::count(alerts as u64))
+}
+
+fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let Some(case) = model.cases.get(id) else { return };
+    let incident = &case.incident;
+    let resolved = incident.is_resolved();
+    let severity = if resolved { Severity::Unknown } else { incident.severity };
+    let tabs = pane.map(|pane| tabs(pane, usize::from(area.width), theme)).unwrap_or_default();
+    let tabs_width: usize = tabs.iter().map(|(text, _)| text.width()).sum();
+    let tail = format!(
+        "  {} {}  {}",
+        severity_glyph(incident.severity, resolved),
+        severity_word(incident.severity, resolved).trim_end(),
+        pace::age(incident.started_at, model.now)
+    );
+    let room = usize::from(area.width).saturating_sub(tabs_width + tail.width() + 2);
+    let pieces =
+        [(format!(" {}", fit(&incident.title.one_line(), room)), theme.strong()), (tail, theme.severity(severity))];
+    canvas.pieces(area.x, area.y, area.width.saturating_sub(tabs_width as u16), &pieces);
+    canvas.pieces(area.right().saturating_sub(tabs_width as u16), area.y, tabs_width as u16, &tabs);
+}
+
+/// Tabs of the panes: all names where there is room, else numbers and the name of the one in front.
+fn tabs(front: Pane, width: usize, theme: super::Theme) -> Vec<Piece> {
+    let wide = width >= 110;
+    let mut pieces = Vec::new();
+    for pane in Pane::ALL {
+        let number = pane.index() + 1;
+        if pane == front {
+            pieces.push((format!(" {number} {} ", pane.title()), theme.focus()));
+        } else if wide {
+            pieces.push((format!(" {} ", pane.title()), theme.dim()));
+        } else {
+            pieces.push((format!(" {number}"), theme.dim()));
+        }
+    }
+    pieces
+}
+
+fn hint_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    if let Some(toast) = &model.toast {
+        let (glyph, style) = if toast.failed { ("⚠ ", theme.bad()) } else { ("", theme.accent()) };
+        canvas.text(area.x + 1, area.y, area.width - 1, &format!("{glyph}{}", toast.text.one_line()), style);
+        return;
+    }
+    if let Some((label, text)) = open_field(model) {
+        let pieces = [
+            (format!(" {label}"), theme.accent()),
+            (text.to_owned(), theme.strong()),
+            ("▌".to_owned(), theme.accent()),
+            ("  ⏎ keep  Esc clear".to_owned(), theme.dim()),
+        ];
+        canvas.pieces(area.x, area.y, area.width, &pieces);
+        return;
+    }
+    let mut pieces: Vec<Piece> = vec![(" ".into(), theme.dim())];
+    for (key, word, possible) in hints(model) {
+        let style = if possible { theme.accent() } else { theme.dim() };
+        pieces.push((key, style));
+        pieces.push((format!(" {word}   "), theme.dim()));
+    }
+    canvas.pieces(area.x, area.y, area.width, &pieces);
+}
+
+fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
+    match place(model) {
+        Place::Run => vec![("Esc".into(), "back or cancel", true)],
+        Place::Help => vec![("type".into(), "to search", true), ("Esc".into(), "close", true)],
+        Place::Palette => {
+            vec![("⏎".into(), "do it", true), ("↑↓".into(), "choose", true), ("Esc".into(), "close", true)]
+        }
+        place => {
+            let mut hints: Vec<_> = offered(place)
+                .filter(|found| !found.hint.is_empty() && (found.hint != "back" || model.screens.len() > 1))
+                .map(|found| (found.keys[0].to_string(), found.hint, (found.why_not)(model).is_none()))
+                .collect();
+            // Help last in the registry, but never cut off.
+            if let Some(at) = hints.iter().position(|(key, ..)| *key == Key::Char('?').to_string()) {
+                let help = hints.remove(at);
+                hints.insert(hints.len().min(3), help);
+            }
+            hints
+        }
+    }
+}
+
+fn open_field(model: &Model) -> Option<(&'static str, &str)> {
+    match model.top() {
+        Screen::Board(list) if list.typing => Some(("filter /", &list.filter.text)),
+        Screen::Incident(screen) if screen.list().typing => Some(("filter /", &screen.list().filter.text)),
+        Screen::Detail(detail) if detail.reader.typing => Some(("search /", &detail.reader.search.text)),
+        Screen::Pack(reader) if reader.typing => Some(("search /", &reader.search.text)),
+        _ => None,
+    }
+}
