@@ -1,1 +1,121 @@
 //! Wire formats and streaming of language models. May import `domain` only.
+//!
+//! [`LlmClient::prepare`] gives the exact bytes of a request, so that they can be written down before they leave;
+//! [`LlmClient::send`] sends them and gives a stream of [`StreamEvent`]. A stream ends with
+//! [`StreamEvent::Finished`] or with an error, never silently. Dropping it aborts the request.
+
+mod anthropic;
+mod client;
+mod error;
+mod openai;
+pub mod schema;
+mod stream;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{LlmClient, Prepared, Probe};
+pub use error::{LlmError, LlmErrorKind, Phase};
+pub use stream::EventStream;
+
+use crate::domain::diagnosis::Usage;
+use schema::Schema;
+
+/// Who speaks. A role is only ever given here, never read out of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// We.
+    User,
+    /// The model, in an earlier answer.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in parts that stay apart: evidence is one, instructions another.
+    pub parts: Vec<String>,
+}
+
+/// A request for one answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatRequest {
+    /// What the model is told to be. Stable, so that servers can cache it.
+    pub system: String,
+    /// The conversation. What changes from request to request comes last.
+    pub messages: Vec<Message>,
+    /// Name and shape of the answer; free text when there is none.
+    pub schema: Option<(String, Schema)>,
+    /// Most tokens of the answer.
+    pub max_tokens: u32,
+    /// Randomness of the answer; the server's own when `None`.
+    pub temperature: Option<f64>,
+    /// Seed, where the server knows seeds.
+    pub seed: Option<u64>,
+}
+
+/// What a stream gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StreamEvent {
+    /// The server accepted the request.
+    Started,
+    /// More of the answer. Not neutralised: whoever shows it makes a [`crate::domain::Text`] of it.
+    Text(String),
+    /// What it cost; at most once, before the end.
+    Usage(Usage),
+    /// The answer is over. Always the last.
+    Finished(FinishReason),
+}
+
+/// Why an answer is over.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model had said everything.
+    Stop,
+    /// The limit of tokens cut it.
+    Length,
+    /// The model or its operator refuses.
+    Refused,
+    /// Something else, in the server's word.
+    Other(String),
+}
+
+/// Time limits of one request, and the bound of its answer. The values come from experience with hosted and local
+/// servers; a prompt that is processed on a CPU takes a local server minutes before the first header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To a connection, name resolution and TLS included.
+    pub connect: Duration,
+    /// From the request to the headers.
+    pub headers: Duration,
+    /// From the headers to the first content. Heartbeats are not content.
+    pub first_content: Duration,
+    /// Between two pieces of content.
+    pub stall: Duration,
+    /// In all.
+    pub total: Duration,
+    /// Bytes of the answer on the wire.
+    pub bytes: usize,
+}
+
+impl Timeouts {
+    /// For a server in another network.
+    pub const REMOTE: Self = Self {
+        connect: Duration::from_secs(3),
+        headers: Duration::from_secs(15),
+        first_content: Duration::from_secs(30),
+        stall: Duration::from_secs(20),
+        total: Duration::from_mins(5),
+        bytes: 8 << 20,
+    };
+    /// For a server on this host or in a private network.
+    pub const LOCAL: Self = Self { headers: Duration::from_secs(90), ..Self::REMOTE };
+}
+
+#[cfg(test)]
+mod tests;

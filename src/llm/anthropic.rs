@@ -1,0 +1,161 @@
+//! Anthropic messages. <https://docs.anthropic.com/en/api/messages-streaming>
+//!
+//! A shape is asked for as the input of a tool that must be called, which every version of the API enforces.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::client::{Piece, Wire};
+use super::schema::Schema;
+use super::{ChatRequest, FinishReason, Role};
+use crate::domain::diagnosis::Usage;
+
+pub(super) struct Anthropic;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    max_tokens: u32,
+    system: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<[Tool<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<ToolChoice<'a>>,
+    messages: Vec<BodyMessage<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'a str,
+    description: &'static str,
+    input_schema: &'a Schema,
+}
+
+#[derive(Serialize)]
+struct ToolChoice<'a> {
+    r#type: &'static str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct BodyMessage<'a> {
+    role: &'static str,
+    content: Vec<Part<'a>>,
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    r#type: &'static str,
+    text: &'a str,
+}
+
+impl Wire for Anthropic {
+    fn default_url(&self) -> &'static str {
+        "https://api.anthropic.com/v1"
+    }
+
+    fn path(&self) -> &'static str {
+        "/messages"
+    }
+
+    fn key_header(&self, key: &str) -> (&'static str, String) {
+        ("x-api-key", key.to_owned())
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("anthropic-version", "2023-06-01")]
+    }
+
+    fn body(&self, model: &str, request: &ChatRequest, _vendor: bool) -> Vec<u8> {
+        let body = Body {
+            model,
+            max_tokens: request.max_tokens,
+            system: &request.system,
+            tools: request
+                .schema
+                .as_ref()
+                .map(|(name, schema)| [Tool { name, description: "Hands in the answer.", input_schema: schema }]),
+            tool_choice: request.schema.as_ref().map(|(name, _)| ToolChoice { r#type: "tool", name }),
+            messages: request
+                .messages
+                .iter()
+                .map(|message| BodyMessage {
+                    role: match message.role {
+                        Role::User => "user",
+                        Role::Assistant => "assistant",
+                    },
+                    content: message.parts.iter().map(|text| Part { r#type: "text", text }).collect(),
+                })
+                .collect(),
+            stream: true,
+            temperature: request.temperature,
+        };
+        serde_json::to_vec(&body).expect("texts and numbers always serialise")
+    }
+
+    fn decode(&self, event: &str, data: &str) -> Result<Vec<Piece>, String> {
+        let value: Value = serde_json::from_str(data).map_err(|error| format!("a frame is not JSON: {error}"))?;
+        let kind = value.get("type").and_then(Value::as_str).unwrap_or(event);
+        Ok(match kind {
+            "message_start" => usage(value.pointer("/message/usage")),
+            "content_block_delta" => {
+                let delta = |name: &str| value.pointer(&format!("/delta/{name}")).and_then(Value::as_str);
+                match (delta("text").or_else(|| delta("partial_json")), delta("thinking")) {
+                    (Some(text), _) if !text.is_empty() => vec![Piece::Text(text.to_owned())],
+                    (_, Some(_)) => vec![Piece::Progress],
+                    _ => Vec::new(),
+                }
+            }
+            "message_delta" => {
+                let mut pieces = usage(value.get("usage"));
+                if let Some(reason) = value.pointer("/delta/stop_reason").and_then(Value::as_str) {
+                    pieces.push(Piece::Finish(finish(reason)));
+                }
+                pieces
+            }
+            "message_stop" => vec![Piece::End],
+            _ => Vec::new(),
+        })
+    }
+
+    fn decode_whole(&self, body: &Value) -> Option<Vec<Piece>> {
+        let mut pieces = Vec::new();
+        for block in body.get("content")?.as_array()? {
+            if let Some(text) = block.get("text").and_then(Value::as_str) {
+                pieces.push(Piece::Text(text.to_owned()));
+            } else if let Some(input) = block.get("input") {
+                pieces.push(Piece::Text(input.to_string()));
+            }
+        }
+        pieces.extend(usage(body.get("usage")));
+        pieces.push(Piece::Finish(finish(body.get("stop_reason").and_then(Value::as_str).unwrap_or("end_turn"))));
+        pieces.push(Piece::End);
+        Some(pieces)
+    }
+}
+
+fn finish(reason: &str) -> FinishReason {
+    match reason {
+        "end_turn" | "stop_sequence" | "tool_use" => FinishReason::Stop,
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "refusal" => FinishReason::Refused,
+        other => FinishReason::Other(other.to_owned()),
+    }
+}
+
+/// `input_tokens` leaves out what was read from or written to the cache. The first frame has the input, the last the
+/// output; figures that a frame leaves out stay as they were.
+fn usage(value: Option<&Value>) -> Vec<Piece> {
+    let Some(value) = value.filter(|value| value.is_object()) else { return Vec::new() };
+    let count = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let cached = count("cache_read_input_tokens");
+    vec![Piece::Usage(Usage {
+        input_tokens: count("input_tokens") + cached + count("cache_creation_input_tokens"),
+        output_tokens: count("output_tokens"),
+        cached_tokens: cached,
+        reported: true,
+    })]
+}

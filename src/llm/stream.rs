@@ -1,0 +1,274 @@
+//! The stream of one answer: frames in, events out, each wait with its limit.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use eventsource_stream::{Event, EventStreamError, Eventsource as _};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream::BoxStream};
+use reqwest::Response;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Inner, Piece, odd_body};
+use super::error::{LlmError, LlmErrorKind, Phase, words};
+use super::{FinishReason, StreamEvent};
+use crate::domain::diagnosis::Usage;
+
+/// The stream of one answer. Ends after [`StreamEvent::Finished`] or the first error. Dropping it aborts the request.
+pub struct EventStream {
+    events: BoxStream<'static, Result<StreamEvent, LlmError>>,
+}
+
+impl EventStream {
+    pub(super) fn new(inner: Arc<Inner>, body: Vec<u8>) -> Self {
+        let began = Instant::now();
+        let state =
+            Reading { inner, began, source: Source::Unsent(body), ready: VecDeque::new(), seen: Seen::default() };
+        let events = futures_util::stream::unfold(Some(state), |state| async move {
+            let mut state = state?;
+            match state.next().await {
+                Some(Ok(StreamEvent::Finished(reason))) => Some((Ok(StreamEvent::Finished(reason)), None)),
+                Some(Ok(event)) => Some((Ok(event), Some(state))),
+                Some(Err(error)) => Some((Err(error), None)),
+                None => None,
+            }
+        });
+        Self { events: events.boxed() }
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventStream")
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<StreamEvent, LlmError>;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_next_unpin(context)
+    }
+}
+
+/// Why bytes ceased to come.
+enum Broken {
+    Transport(String),
+    TooLarge,
+}
+
+type Frames = BoxStream<'static, Result<Event, EventStreamError<Broken>>>;
+
+/// Where the answer comes from.
+enum Source {
+    /// The request has not left.
+    Unsent(Vec<u8>),
+    /// Server-sent events.
+    Frames(Frames),
+    /// A whole body, decoded; nothing more will come.
+    Exhausted,
+}
+
+#[derive(Default)]
+struct Seen {
+    headers: Option<Instant>,
+    /// When the last content came, or a sign that the model thinks.
+    content: Option<Instant>,
+    /// Bytes of the answer's text.
+    text: usize,
+    finish: Option<FinishReason>,
+    end: bool,
+    usage: Option<Usage>,
+    closed: bool,
+}
+
+struct Reading {
+    inner: Arc<Inner>,
+    began: Instant,
+    source: Source,
+    ready: VecDeque<StreamEvent>,
+    seen: Seen,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Result<StreamEvent, LlmError>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if self.seen.closed {
+                return None;
+            }
+            if let Err(error) = self.advance().await {
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// Waits for the next frame, or the headers, and takes it in.
+    async fn advance(&mut self) -> Result<(), LlmError> {
+        if let Source::Unsent(body) = &mut self.source {
+            let body = std::mem::take(body);
+            return self.start(body).await;
+        }
+        if self.seen.end {
+            self.close();
+            return Ok(());
+        }
+        let (deadline, phase, after) = self.deadline();
+        let Source::Frames(frames) = &mut self.source else {
+            return self.ended("the body holds no terminal frame");
+        };
+        match timeout_at(deadline, frames.next()).await {
+            // The answer is whole; only the courtesy of a terminal frame is missing.
+            Err(_) if self.seen.finish.is_some() => {
+                self.close();
+                Ok(())
+            }
+            Err(_) => Err(self.inner.error(LlmErrorKind::Timeout { phase, after })),
+            Ok(None) => self.ended("the connection was closed before the end of the answer"),
+            Ok(Some(Ok(event))) => self.take(&event.event, &event.data),
+            Ok(Some(Err(EventStreamError::Transport(Broken::TooLarge)))) => {
+                Err(self.inner.error(LlmErrorKind::TooLarge { limit: self.inner.timeouts.bytes }))
+            }
+            Ok(Some(Err(EventStreamError::Transport(Broken::Transport(what))))) => self.ended(&what),
+            Ok(Some(Err(EventStreamError::Utf8(_)))) => {
+                Err(self.inner.error(LlmErrorKind::NotUnderstood { what: "the stream is not UTF-8".into() }))
+            }
+            Ok(Some(Err(EventStreamError::Parser(_)))) => Err(self
+                .inner
+                .error(LlmErrorKind::NotUnderstood { what: "the stream is not made of server-sent events".into() })),
+        }
+    }
+
+    /// Which limit is reached first.
+    fn deadline(&self) -> (Instant, Phase, Duration) {
+        let limits = &self.inner.timeouts;
+        let total = (self.began + limits.total, Phase::Total, limits.total);
+        let near = match (self.seen.content, self.seen.headers) {
+            (Some(at), _) => (at + limits.stall, Phase::Stall, limits.stall),
+            (None, Some(at)) => (at + limits.first_content, Phase::FirstContent, limits.first_content),
+            (None, None) => (self.began + limits.headers, Phase::Headers, limits.headers),
+        };
+        if near.0 <= total.0 { near } else { total }
+    }
+
+    async fn start(&mut self, body: Vec<u8>) -> Result<(), LlmError> {
+        let (deadline, phase, after) = self.deadline();
+        let inner = Arc::clone(&self.inner);
+        let timed_out = |phase, after| inner.error(LlmErrorKind::Timeout { phase, after });
+        let sending: BoxFuture<'_, Result<Response, LlmError>> = inner.post(body).boxed();
+        let response = timeout_at(deadline, sending).await.map_err(|_| timed_out(phase, after))??;
+        self.seen.headers = Some(Instant::now());
+        self.ready.push_back(StreamEvent::Started);
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.is_empty() || kind.starts_with("text/event-stream") {
+            self.source = Source::Frames(frames(response, self.inner.timeouts.bytes));
+            return Ok(());
+        }
+        // No stream: an error in the body, a server that does not stream, or something else altogether.
+        let (deadline, phase, after) = self.deadline();
+        let body =
+            timeout_at(deadline, read_bounded(&inner, response)).await.map_err(|_| timed_out(phase, after))??;
+        self.source = Source::Exhausted;
+        let text = String::from_utf8_lossy(&body);
+        if let Some(error) = inner.in_band("", &text) {
+            return Err(error);
+        }
+        let pieces = serde_json::from_str(&text).ok().and_then(|value| inner.wire.decode_whole(&value));
+        match pieces {
+            Some(pieces) => pieces.into_iter().for_each(|piece| self.take_piece(piece)),
+            None => return Err(inner.error(LlmErrorKind::NotUnderstood { what: odd_body(&body) })),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: &str, data: &str) -> Result<(), LlmError> {
+        if let Some(error) = self.inner.in_band(event, data) {
+            return Err(error);
+        }
+        let pieces = self
+            .inner
+            .wire
+            .decode(event, data)
+            .map_err(|what| self.inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }))?;
+        pieces.into_iter().for_each(|piece| self.take_piece(piece));
+        Ok(())
+    }
+
+    fn take_piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Text(text) => {
+                self.seen.content = Some(Instant::now());
+                self.seen.text += text.len();
+                self.ready.push_back(StreamEvent::Text(text));
+            }
+            Piece::Progress => self.seen.content = Some(Instant::now()),
+            Piece::Usage(new) => {
+                let old = self.seen.usage.take().unwrap_or_default();
+                self.seen.usage = Some(Usage {
+                    input_tokens: old.input_tokens.max(new.input_tokens),
+                    output_tokens: old.output_tokens.max(new.output_tokens),
+                    cached_tokens: old.cached_tokens.max(new.cached_tokens),
+                    reported: old.reported || new.reported,
+                });
+            }
+            Piece::Finish(reason) => {
+                self.seen.content = Some(Instant::now());
+                self.seen.finish = Some(reason);
+            }
+            Piece::End => self.seen.end = true,
+        }
+    }
+
+    /// No more frames will come: whole if the model said why it stopped, broken off otherwise.
+    fn ended(&mut self, how: &str) -> Result<(), LlmError> {
+        if self.seen.finish.is_none() {
+            return Err(self.inner.error(LlmErrorKind::Incomplete { received: self.seen.text, what: words(how) }));
+        }
+        self.close();
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.ready.extend(self.seen.usage.take().map(StreamEvent::Usage));
+        let reason = self.seen.finish.take().unwrap_or(FinishReason::Stop);
+        self.ready.push_back(StreamEvent::Finished(reason));
+        self.seen.closed = true;
+        self.source = Source::Exhausted;
+    }
+}
+
+/// Server-sent events of a response, with a bound on its bytes.
+fn frames(response: Response, limit: usize) -> Frames {
+    let mut read = 0_usize;
+    response
+        .bytes_stream()
+        .map(move |chunk| {
+            let chunk = chunk.map_err(|error| Broken::Transport(super::client::chain(&error.without_url())))?;
+            read = read.saturating_add(chunk.len());
+            if read > limit { Err(Broken::TooLarge) } else { Ok(chunk) }
+        })
+        .eventsource()
+        .boxed()
+}
+
+/// A whole body, with the bound.
+pub(super) async fn read_bounded(inner: &Inner, response: Response) -> Result<Vec<u8>, LlmError> {
+    let limit = inner.timeouts.bytes;
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            let what = words(&super::client::chain(&error.without_url()));
+            inner.error(LlmErrorKind::Incomplete { received: body.len(), what })
+        })?;
+        if body.len() + chunk.len() > limit {
+            return Err(inner.error(LlmErrorKind::TooLarge { limit }));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
