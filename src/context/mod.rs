@@ -1,7 +1,10 @@
 //! What a language model is given: redaction, token budget, selection, rendering. Pure. May import `domain`, `analysis`.
 
+mod figures;
 pub mod pack;
 pub mod redaction;
+mod render;
+mod select;
 pub mod tokens;
 
 pub use pack::pack;

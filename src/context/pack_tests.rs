@@ -1,0 +1,236 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::alert::{Alert, AlertState, Severity};
+use crate::domain::analysis::{RankedChange, Signal, Suspect};
+use crate::domain::change::Change;
+use crate::domain::evidence::{Band, BeforeAfter, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
+use crate::domain::incident::Incident;
+use crate::domain::log::LogEntry;
+use crate::domain::snapshot::Provenance;
+use crate::domain::{Labels, Text, TimeRange, Timestamp};
+
+fn provenance() -> Provenance {
+    let range = TimeRange::new(Timestamp::from_secs(0), Timestamp::from_secs(60));
+    Provenance { source: "test".to_owned(), lang: None, expr: String::new(), range, notes: Vec::new() }
+}
+
+fn item(kind: EvidenceKind, number: u32, service: &str, strength: f64, detail: Detail) -> Evidence {
+    let service = (!service.is_empty()).then(|| service.to_owned());
+    let onset = Some(Timestamp::from_secs(1_700_000_000));
+    let id = EvidenceId { kind, number };
+    Evidence { id, service, title: Text::new("title"), strength, onset, detail, provenance: provenance() }
+}
+
+fn alert(name: &str) -> Detail {
+    Detail::Alert(Box::new(Alert {
+        fingerprint: String::new(),
+        labels: [("alertname", name), ("severity", "critical")].into_iter().collect(),
+        annotations: [("summary", "checkout fails")].into_iter().collect(),
+        starts_at: Timestamp::from_secs(1_700_000_000),
+        ends_at: None,
+        state: AlertState::Active,
+        suppressed_by: Vec::new(),
+        receivers: Vec::new(),
+        generator_url: String::new(),
+        expression: Some("rate(errors_total[1m]) > 1".to_owned()),
+    }))
+}
+
+fn metric(name: &str) -> Detail {
+    Detail::Metric(MetricDetail {
+        metric: name.to_owned(),
+        labels: [("pool", "pg-main")].into_iter().collect(),
+        unit: "s".to_owned(),
+        baseline: Band { low: 0.09, median: 0.1, high: 0.12, count: 60 },
+        peak: 5.2,
+        last: 4.9,
+        turn: Turn::Up,
+        score: 31.234,
+        samples: Vec::new(),
+    })
+}
+
+fn log(template: &str, line: &str, change: LogChange) -> Detail {
+    Detail::Log(LogDetail {
+        template: Text::new(template),
+        change: Some(change),
+        baseline_count: 0,
+        window_count: 34,
+        baseline_per_minute: 0.0,
+        window_per_minute: 11.333,
+        level: "error".to_owned(),
+        exemplars: vec![LogEntry {
+            at: Timestamp::from_secs(1_700_000_003),
+            labels: std::sync::Arc::new(Labels::new()),
+            line: Text::new(line),
+            metadata: Labels::new(),
+        }],
+        first: Some(Timestamp::from_secs(1_700_000_003)),
+    })
+}
+
+fn edge(client: &str, server: &str) -> Detail {
+    Detail::Edge(EdgeDetail {
+        client: client.to_owned(),
+        server: server.to_owned(),
+        rate: BeforeAfter { before: Some(10.0), after: Some(9.1) },
+        errors: BeforeAfter { before: Some(0.001), after: Some(0.31) },
+        client_seconds: BeforeAfter { before: Some(0.09), after: Some(5.2) },
+        server_seconds: BeforeAfter { before: None, after: Some(5.1) },
+    })
+}
+
+fn change(diff: &str) -> Detail {
+    Detail::Change(Box::new(Change {
+        at: Timestamp::from_secs(1_699_999_900),
+        kind: "deploy".to_owned(),
+        service: "payments".to_owned(),
+        reference: Text::new("v2.41"),
+        summary: Text::new("hold connection during fraud check"),
+        author: Text::new("author-1"),
+        diff: Some(Text::new(diff)),
+    }))
+}
+
+/// An incident over `services` services with `each` items of a kind, which holds `secret` in every outside text.
+fn analysis(services: usize, each: usize, secret: &str) -> Analysis {
+    let window = TimeRange::new(Timestamp::from_secs(1_700_000_000), Timestamp::from_secs(1_700_000_600));
+    let baseline = TimeRange::new(Timestamp::from_secs(1_699_990_000), Timestamp::from_secs(1_699_993_600));
+    let name = |service: usize| format!("svc-{service}");
+    let mut evidence = vec![item(EvidenceKind::Alert, 1, "", 1.0, alert("CheckoutFails"))];
+    evidence.push(item(EvidenceKind::Alert, 2, "", 1.0, alert("CheckoutFails")));
+    let mut number = 0;
+    let mut of = |make: &dyn Fn(usize) -> (EvidenceKind, Detail)| {
+        for service in 0..services {
+            for i in 0..each {
+                number += 1;
+                let (kind, detail) = make(i);
+                let strength = 1.0 / (service + i + 1) as f64;
+                evidence.push(item(kind, number, &name(service), strength, detail));
+            }
+        }
+    };
+    of(&|i| (EvidenceKind::Metric, metric(&format!("pool_wait_{i}"))));
+    of(&|i| {
+        let line = format!("ERROR a.b.Impl#{i} acquire password={secret} timed out after 3s {}", "x ".repeat(200));
+        (
+            EvidenceKind::Log,
+            log(&format!("<*> ERROR a.b.Impl#{i} acquire password={secret} <*>"), &line, LogChange::New),
+        )
+    });
+    of(&|i| (EvidenceKind::Edge, edge("web", &format!("svc-{i}"))));
+    evidence.push(item(
+        EvidenceKind::Change,
+        1,
+        "payments",
+        0.9,
+        change(&format!("+token = \"{secret}\"\n-old\n same")),
+    ));
+    let text = Text::new(&format!("Run with password={secret}\nthen look"));
+    evidence.push(item(EvidenceKind::Runbook, 1, "", 0.1, Detail::Runbook { text }));
+    evidence.sort_by_key(|item| item.id);
+    let ids: Vec<EvidenceId> = evidence.iter().map(|item| item.id).collect();
+    let suspects = (0..services.min(8))
+        .map(|rank| Suspect {
+            rank: rank + 1,
+            service: name(rank),
+            score: 0.9,
+            signals: vec![Signal {
+                kind: EvidenceKind::Log,
+                text: String::new(),
+                evidence: ids.iter().copied().take(5).collect(),
+                score: 0.5,
+                onset: None,
+            }],
+            normal: Vec::new(),
+        })
+        .collect();
+    Analysis {
+        incident: Incident {
+            id: "I-1".to_owned(),
+            title: Text::new("checkout fails for 31% of users"),
+            severity: Severity::Critical,
+            started_at: window.start,
+            resolved_at: None,
+            services: vec!["checkout".to_owned()],
+            alerts: Vec::new(),
+            window,
+            baseline,
+        },
+        verdict: Finding::Suspects,
+        suspects,
+        changes: vec![RankedChange {
+            rank: 1,
+            evidence: EvidenceId { kind: EvidenceKind::Change, number: 1 },
+            score: 0.8,
+            why: "28 s before the onset".to_owned(),
+        }],
+        evidence,
+        graph: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn ids_of_lines(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.strip_prefix('[')?.split_once(']').map(|(id, _)| id.to_owned())).collect()
+}
+
+#[test]
+fn a_pack_shows_each_kind_in_one_citable_line() {
+    let pack = pack(&analysis(3, 2, "hunter22"), 4_000);
+    insta::assert_snapshot!(pack.text);
+}
+
+#[test]
+fn a_small_budget_still_hears_many_services() {
+    let pack = pack(&analysis(40, 5, "hunter22"), 4_000);
+    let services: BTreeSet<&str> = pack.evidence.iter().filter_map(|one| one.service.as_deref()).collect();
+    assert!(services.len() >= 30, "{}", services.len());
+    assert!(pack.tokens > 3_600, "{}", pack.tokens);
+}
+
+#[test]
+fn a_large_budget_leaves_nothing_out_but_folded_alerts() {
+    let pack = pack(&analysis(5, 5, "hunter22"), 200_000);
+    assert_eq!(pack.omitted.len(), 1);
+    assert_eq!(pack.omitted[0].kind, EvidenceKind::Alert);
+}
+
+#[test]
+fn an_incident_without_evidence_makes_a_pack() {
+    let mut analysis = analysis(0, 0, "");
+    analysis.evidence.clear();
+    analysis.verdict = Finding::NothingFound;
+    let pack = pack(&analysis, 1_000);
+    assert!(pack.text.contains("Nothing deviates beyond chance"));
+    assert!(pack.evidence.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_pack_keeps_its_promises(
+        services in 0..25_usize,
+        each in 0..6_usize,
+        budget in prop_oneof![0..600_usize, 600..3_000_usize, 3_000..200_000_usize],
+        secret in "[A-Za-z]{6}[0-9]{2}[A-Za-z0-9]{4,20}",
+    ) {
+        let analysis = analysis(services, each, &secret);
+        let pack = pack(&analysis, budget);
+        prop_assert!(pack.tokens <= budget);
+        prop_assert_eq!(pack.tokens, count_tokens(&pack.text));
+        prop_assert!(!pack.text.contains(&secret));
+        prop_assert_eq!(&super::pack(&analysis, budget), &pack);
+        let ids: Vec<String> = pack.evidence.iter().map(|one| one.id.to_string()).collect();
+        prop_assert_eq!(ids_of_lines(&pack.text), ids);
+        for one in &pack.evidence {
+            prop_assert!(pack.text.contains(&one.text));
+        }
+        let omitted: usize = pack.omitted.iter().map(|omission| omission.count).sum();
+        prop_assert_eq!(omitted + pack.evidence.len(), analysis.evidence.len());
+    }
+}

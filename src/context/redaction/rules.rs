@@ -1,0 +1,354 @@
+//! The rules. Shapes follow what the issuers document; most are those that gitleaks and trufflehog look for as well.
+
+use std::sync::OnceLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use regex::Regex;
+
+use super::Found;
+
+/// One kind of secret. The regular expression's group `s`, or the whole match, is what is replaced.
+struct Rule {
+    kind: &'static str,
+    pattern: Regex,
+    accept: fn(&str) -> bool,
+}
+
+/// A rule as written: kind, keywords of which one must stand in the text (in any case), expression, further test.
+type Row = (&'static str, &'static [&'static str], &'static str, fn(&str) -> bool);
+
+fn any(_: &str) -> bool {
+    true
+}
+
+/// Order is precedence: where two rules meet, the earlier names the value.
+const ROWS: &[Row] = &[
+    (
+        "private-key",
+        &["private key"],
+        r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<s>.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z))",
+        any,
+    ),
+    ("age-key", &["age-secret-key-"], r"AGE-SECRET-KEY-1[0-9A-Z]{50,64}", any),
+    ("jwt", &["eyj"], r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}", any),
+    ("aws-key", &["akia", "asia", "abia", "acca", "a3t"], r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", any),
+    (
+        "aws-secret",
+        &["aws", "secret"],
+        r#"(?i)(?:aws.{0,20}?|secret_?access_?key)["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?P<s>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|\z)"#,
+        |value| !is_hex(value),
+    ),
+    (
+        "aws-signature",
+        &["x-amz-"],
+        r"(?i)X-Amz-(?:Signature|Security-Token|Credential)=(?P<s>[A-Za-z0-9%/+=_-]{16,})",
+        any,
+    ),
+    (
+        "github-token",
+        &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255})",
+        any,
+    ),
+    (
+        "gitlab-token",
+        &["glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glsoat-", "glagent-", "gloas-"],
+        r"\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-[A-Za-z0-9_.-]{20,}",
+        any,
+    ),
+    ("slack-token", &["xox", "xapp-"], r"\b(?:xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{20,})", any),
+    (
+        "slack-webhook",
+        &["hooks.slack.com"],
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<s>[A-Za-z0-9+/_-]{20,})",
+        any,
+    ),
+    ("teams-webhook", &["webhook.office.com"], r"webhook\.office\.com/webhookb2/(?P<s>[A-Za-z0-9@/-]{30,})", any),
+    ("discord-webhook", &["api/webhooks/"], r"discord(?:app)?\.com/api/webhooks/\d+/(?P<s>[A-Za-z0-9_-]{40,})", any),
+    (
+        "stripe-key",
+        &["sk_live", "sk_test", "rk_live", "rk_test", "whsec_"],
+        r"\b(?:(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{20,})",
+        any,
+    ),
+    ("anthropic-key", &["sk-ant-"], r"\bsk-ant-[A-Za-z0-9_-]{20,}", any),
+    ("openai-key", &["sk-"], r"\bsk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,}", has_digit),
+    ("google-key", &["aiza"], r"\bAIza[A-Za-z0-9_-]{35}", any),
+    (
+        "google-oauth",
+        &["ya29.", "gocspx-", "1//0"],
+        r"(?:\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,}|\b1//0[A-Za-z0-9_-]{30,})",
+        any,
+    ),
+    ("npm-token", &["npm_"], r"\bnpm_[A-Za-z0-9]{36}", any),
+    ("pypi-token", &["pypi-"], r"\bpypi-[A-Za-z0-9_-]{50,}", any),
+    ("cargo-token", &["cio"], r"\bcio[A-Za-z0-9]{32}\b", has_digit),
+    ("rubygems-token", &["rubygems_"], r"\brubygems_[a-f0-9]{48}", any),
+    ("docker-token", &["dckr_"], r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}", any),
+    ("vault-token", &["hvs.", "hvb.", "hvr."], r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}", any),
+    ("terraform-token", &[".atlasv1."], r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}", any),
+    ("digitalocean-token", &["dop_v1_", "doo_v1_", "dor_v1_"], r"\bdo[opr]_v1_[a-f0-9]{64}", any),
+    ("sendgrid-key", &["sg."], r"\bSG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}", any),
+    ("twilio-key", &["sk"], r"\bSK[0-9a-fA-F]{32}\b", any),
+    ("mailgun-key", &["key-"], r"\bkey-[0-9a-f]{32}\b", any),
+    ("mailchimp-key", &["-us"], r"\b[0-9a-f]{32}-us\d{1,2}\b", any),
+    ("shopify-token", &["shpat_", "shpca_", "shppa_", "shpss_"], r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", any),
+    ("square-token", &["sq0", "eaaa"], r"\b(?:sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60})", any),
+    ("huggingface-token", &["hf_"], r"\bhf_[A-Za-z0-9]{30,}", any),
+    ("databricks-token", &["dapi"], r"\bdapi[a-f0-9]{32}(?:-\d)?\b", any),
+    (
+        "grafana-token",
+        &["glsa_", "glc_", "eyjrijoi"],
+        r"\b(?:glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,}|eyJrIjoi[A-Za-z0-9+/=]{30,})",
+        any,
+    ),
+    ("newrelic-key", &["nrak-", "nrjs-", "nral"], r"\b(?:NRAK-[A-Z0-9]{27}|NRJS-[a-f0-9]{19}|[a-f0-9]{36}NRAL)\b", any),
+    ("sentry-token", &["sntrys_", "sntryu_"], r"\bsntry[su]_[A-Za-z0-9+/=_-]{30,}", any),
+    ("linear-key", &["lin_api_"], r"\blin_api_[A-Za-z0-9]{40}", any),
+    ("notion-token", &["ntn_", "secret_"], r"\b(?:ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43})\b", any),
+    ("doppler-token", &["dp."], r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9._-]{30,}", any),
+    ("postman-key", &["pmak-"], r"\bPMAK-[A-Fa-f0-9]{24}-[A-Fa-f0-9]{34}", any),
+    ("telegram-token", &[":aa"], r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,34}\b", any),
+    (
+        "pagerduty-key",
+        &["pagerduty", "routing_key", "integration_key"],
+        r#"(?i)(?:pagerduty.{0,20}|(?:routing|integration)_?key)["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?P<s>[A-Za-z0-9_+-]{20,32})\b"#,
+        any,
+    ),
+    (
+        "azure-key",
+        &["accountkey=", "sharedaccesskey=", "sharedaccesssignature", "sig="],
+        r"(?i)(?:(?:AccountKey|SharedAccessKey)=(?P<s>[A-Za-z0-9+/]{20,}={0,2})|[?&;]sig=(?P<t>[A-Za-z0-9%+/=_-]{20,}))",
+        any,
+    ),
+    (
+        "url-password",
+        &["://"],
+        r#"\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@"'<>]{0,128}:(?P<s>[^\s/@"'<>]{1,256})@"#,
+        |value| !is_benign(value),
+    ),
+    ("url-token", &["://"], r"\bhttps?://(?P<s>[A-Za-z0-9_-]{20,128})@[A-Za-z0-9.-]", has_digit),
+    ("bearer", &["bearer"], r#"(?i)\bbearer["'\\]{0,2}[\s:=]{1,3}(?P<s>[A-Za-z0-9._~+/=-]{8,})"#, looks_issued),
+    ("basic-auth", &["basic"], r"(?i)\bbasic\s{1,3}(?P<s>[A-Za-z0-9+/]{6,}={0,2})", looks_base64),
+    (
+        "auth-header",
+        &[
+            "authorization",
+            "x-api-key",
+            "x-auth-token",
+            "x-access-token",
+            "x-vault-token",
+            "private-token",
+            "x-amz-security-token",
+            "proxy-authorization",
+        ],
+        r#"(?i)\b(?:proxy-)?(?:authorization|x-api-key|x-auth-token|x-access-token|x-vault-token|private-token|x-amz-security-token)["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\[\\]{0,3}(?:(?:basic|bearer|token|apikey|digest|negotiate|aws4-hmac-sha256|splunk|key)\s{1,3})?(?P<s>[^\s"',;\]\\}]{6,})"#,
+        |value| !is_benign(value) && !is_scheme(value),
+    ),
+    (
+        "cookie",
+        &["cookie"],
+        r#"(?i)\b(?:set-)?cookie["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\[\\]{0,3}(?P<s>[A-Za-z0-9_.$%-]{1,80}=[^"'\n\]\\]{4,4096})"#,
+        any,
+    ),
+    (
+        "session",
+        &["sessionid", "session_id", "sessid", "connect.sid", "csrftoken", "xsrf-token"],
+        r#"(?i)\b(?:jsessionid|phpsessid|asp\.net_sessionid|sessionid|session_id|sessid|connect\.sid|csrftoken|xsrf-token)["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?P<s>[A-Za-z0-9%._~+/=-]{12,})"#,
+        |value| !is_benign(value),
+    ),
+    (
+        "kubeconfig",
+        &["client-key-data", "client-certificate-data"],
+        r#"(?i)client-(?:key|certificate)-data["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?P<s>[A-Za-z0-9+/=]{16,})"#,
+        any,
+    ),
+    (
+        "password",
+        &["password", "passwd", "passphrase", "pwd", "pass="],
+        r#"(?i)(?:password|passwd|passphrase|\bpwd|_pwd|\bpass|_pass)["'\\]{0,4}(?:\s{0,3}(?:=|:=)\s{0,3}|:)["'\\]{0,4}(?P<s>[^\s"'<>&;,)}\]\\]{1,256})"#,
+        |value| !is_benign(value),
+    ),
+    (
+        "password",
+        &["password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "apikey", "api-key"],
+        // Quoted values may hold spaces and punctuation.
+        r#"(?i)(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key)\\{0,2}["']?\s{0,3}[:=]\s{0,3}\\{0,2}"(?P<s>[^"\n\\]{4,256})\\{0,2}""#,
+        |value| !is_benign(value) && (!value.contains(' ') || has_digit(value)) && !is_path(value) && !is_number(value),
+    ),
+    (
+        "password",
+        &["password:", "passwd:", "passphrase:", "pwd:"],
+        // YAML: the value is the last word of its line.
+        r#"(?im)(?:password|passwd|passphrase|pwd):[ ]{1,3}['"]?(?P<s>[^\s"'<>]{3,256})['"]?\s*$"#,
+        |value| !is_benign(value),
+    ),
+    (
+        "secret",
+        &[
+            "secret",
+            "token",
+            "api_key",
+            "apikey",
+            "api-key",
+            "access_key",
+            "accesskey",
+            "access-key",
+            "private_key",
+            "privatekey",
+            "signing_key",
+            "signingkey",
+            "encryption_key",
+            "encryptionkey",
+            "credential",
+            "auth=",
+        ],
+        r#"(?i)(?:secret|secret[_-]?key|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|credentials?|\bauth)["'\\]{0,4}\s{0,3}(?:=|:=|:)\s{0,3}["'\\]{0,4}(?P<s>[^\s"'<>&;,)}\]\\(]{6,1024})"#,
+        |value| !is_benign(value) && !is_path(value) && !is_number(value) && (looks_issued(value) || value.len() >= 20),
+    ),
+];
+
+/// Values that hide nothing: placeholders, references, types, and what we wrote ourselves.
+fn is_benign(value: &str) -> bool {
+    let bare = value.trim_matches(['"', '\'', '`', '.', ',', ':', ';', '!', '?', '*']);
+    let lower = bare.to_ascii_lowercase();
+    bare.is_empty()
+        || bare.contains('‹')
+        || matches!(
+            lower.as_str(),
+            "null"
+                | "nil"
+                | "none"
+                | "true"
+                | "false"
+                | "undefined"
+                | "empty"
+                | "redacted"
+                | "[redacted]"
+                | "masked"
+                | "hidden"
+                | "required"
+                | "invalid"
+                | "expired"
+                | "missing"
+                | "incorrect"
+                | "wrong"
+                | "string"
+                | "yes"
+                | "no"
+                | "ok"
+                | "unset"
+                | "default"
+                | "changed"
+                | "failed"
+                | "not"
+                | "is"
+                | "for"
+                | "was"
+                | "error"
+        )
+        || bare.starts_with("${")
+        || bare.starts_with("$(")
+        || bare.starts_with("{{")
+        || (bare.starts_with('$')
+            && bare[1..].bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit()))
+        || bare.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '•' | '.' | '-' | '#'))
+        || bare == "<*>"
+}
+
+fn is_scheme(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "basic" | "bearer" | "digest" | "negotiate" | "header")
+}
+
+fn is_path(value: &str) -> bool {
+    (value.starts_with('/') || value.starts_with("./") || value.starts_with("~/")) && value[1..].contains('/')
+}
+
+fn is_number(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b':' | b'%'))
+}
+
+fn is_hex(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn has_digit(value: &str) -> bool {
+    value.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Drawn by a machine rather than a word of prose: holds a digit, or capitals after small letters.
+fn looks_issued(value: &str) -> bool {
+    let small_then_capital =
+        value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    !is_benign(value)
+        && !value.starts_with("realm=")
+        && !value.starts_with("error=")
+        && (has_digit(value) || small_then_capital && value.len() >= 16)
+}
+
+/// Base64 of `user:password` rather than a word: digits, padding, or capitals inside.
+fn looks_base64(value: &str) -> bool {
+    let inner_capital = value.as_bytes()[1..].iter().any(u8::is_ascii_uppercase);
+    let all_capital = value.bytes().all(|byte| byte.is_ascii_uppercase());
+    value.ends_with('=') || ((has_digit(value) || (inner_capital && !all_capital)) && value.len() >= 8)
+}
+
+/// The compiled rules.
+pub(super) struct Rules {
+    all: Vec<Rule>,
+    keywords: AhoCorasick,
+    /// For each keyword, the rules it wakes.
+    wakes: Vec<Vec<usize>>,
+}
+
+/// The rules, compiled on first use.
+pub(super) fn rules() -> &'static Rules {
+    static RULES: OnceLock<Rules> = OnceLock::new();
+    RULES.get_or_init(Rules::compile)
+}
+
+impl Rules {
+    fn compile() -> Self {
+        let mut words: Vec<&str> = ROWS.iter().flat_map(|row| row.1.iter().copied()).collect();
+        words.sort_unstable();
+        words.dedup();
+        let wakes =
+            words.iter().map(|word| (0..ROWS.len()).filter(|&at| ROWS[at].1.contains(word)).collect()).collect();
+        let keywords = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(&words)
+            .expect("the keywords are a small constant list");
+        let rules = ROWS
+            .iter()
+            .map(|(kind, _, pattern, accept)| Rule {
+                kind,
+                pattern: Regex::new(pattern).expect("the patterns are constant and compiled by a test"),
+                accept: *accept,
+            })
+            .collect();
+        Self { all: rules, keywords, wakes }
+    }
+
+    /// All secrets that a rule knows; may overlap.
+    pub(super) fn find(&self, text: &str) -> Vec<Found> {
+        let mut awake = vec![false; self.all.len()];
+        for word in self.keywords.find_overlapping_iter(text) {
+            for &rule in &self.wakes[word.pattern().as_usize()] {
+                awake[rule] = true;
+            }
+        }
+        let mut found = Vec::new();
+        for (order, rule) in self.all.iter().enumerate().filter(|(order, _)| awake[*order]) {
+            for groups in rule.pattern.captures_iter(text) {
+                let Some(secret) = groups.name("s").or_else(|| groups.name("t")).or_else(|| groups.get(0)) else {
+                    continue;
+                };
+                if !secret.is_empty() && (rule.accept)(secret.as_str()) {
+                    found.push(Found { start: secret.start(), end: secret.end(), kind: rule.kind, order });
+                }
+            }
+        }
+        found
+    }
+}
