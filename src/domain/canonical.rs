@@ -1,16 +1,27 @@
 //! Canonical JSON: one value, one text. What is hashed or signed is written this way.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// Writes `value` with sorted keys, without spaces, numbers as `serde_json` writes them. Two equal values give the
 /// same bytes on every machine.
 pub fn canonical_json(value: &Value) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    write_value(value, &mut out);
     out
 }
 
-fn write(value: &Value, out: &mut String) {
+/// Lower-case hex, as digests are written everywhere.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn write_value(value: &Value, out: &mut String) {
     match value {
         Value::Array(items) => {
             out.push('[');
@@ -18,7 +29,7 @@ fn write(value: &Value, out: &mut String) {
                 if index > 0 {
                     out.push(',');
                 }
-                write(item, out);
+                write_value(item, out);
             }
             out.push(']');
         }
@@ -33,7 +44,7 @@ fn write(value: &Value, out: &mut String) {
                 }
                 out.push_str(&Value::from(key.as_str()).to_string());
                 out.push(':');
-                write(&map[key], out);
+                write_value(&map[key], out);
             }
             out.push('}');
         }

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Gate, Situation, effects};
 use crate::domain::action::{Decision, Digest, Judged, RunRequest};
-use crate::domain::canonical::canonical_json;
+use crate::domain::canonical::{canonical_json, hex};
 
 /// The digest of a request: lower-case hex SHA-256 of its canonical JSON. Any change of argv, program file, working
 /// directory, environment, host, profile, actor, policy or time-out gives another one.
@@ -32,15 +32,6 @@ pub fn digest(request: &RunRequest) -> Digest {
         "timeout_seconds": timeout_seconds,
     });
     Digest(hex(&Sha256::digest(canonical_json(&value).as_bytes())))
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// The word that has to be typed to confirm: the last part of what the command acts on (`payments` for

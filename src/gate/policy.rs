@@ -7,10 +7,10 @@
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-use super::authorise::hex;
 use super::taint::{Inventory, TelemetryWords};
 use super::{Gate, Situation, denied, effects};
 use crate::domain::action::{Decision, Effect, Verdict};
+use crate::domain::canonical::hex;
 
 /// The policy in force when there is no other.
 const BUILTIN: &str = include_str!("../../config/policy.toml");
