@@ -3,13 +3,17 @@
 //! May import `domain` only. Every answer is bounded in bytes, items and time, and says what was cut; a source that
 //! is dead, slow, lying or flooding harms nothing but itself.
 
+pub mod alertmanager;
 mod auth;
 mod breaker;
+mod build_info;
 pub mod bundle;
+pub mod exposition;
 mod fingerprint;
 mod histogram;
 mod http;
 pub mod logql;
+pub mod loki;
 pub mod openmetrics;
 pub mod prometheus;
 pub mod promql;

@@ -265,17 +265,23 @@ pub(crate) fn word(elements: &[Element]) -> Option<Text> {
 
 /// Splits a range (end included) into ranges of at most [`POINTS`] instants, all on the grid of the first.
 pub(crate) fn pieces(range: TimeRange, step: Duration) -> Vec<TimeRange> {
+    pieces_of(range, step, POINTS)
+}
+
+/// As [`pieces`], with at most `most` instants each.
+pub(crate) fn pieces_of(range: TimeRange, step: Duration, most: u64) -> Vec<TimeRange> {
+    let most = most.max(1);
     let step_nanos = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX).max(1);
     let span = range.end.nanos().saturating_sub(range.start.nanos());
     let last = (span / step_nanos) as u64;
-    (0..=last / POINTS)
+    (0..=last / most)
         .map(|piece| {
-            let first = piece * POINTS;
+            let first = piece * most;
             let at = |index: u64| {
                 let offset = step_nanos.saturating_mul(i64::try_from(index).unwrap_or(i64::MAX));
                 Timestamp::from_nanos(range.start.nanos().saturating_add(offset))
             };
-            let end = if first + POINTS > last { range.end } else { at(first + POINTS - 1) };
+            let end = if first + most > last { range.end } else { at(first + most - 1) };
             TimeRange::new(at(first), end)
         })
         .collect()

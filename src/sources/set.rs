@@ -78,13 +78,10 @@ impl SourceSet {
     /// Asks the source for the question. Never fails as such: what went wrong stands in [`Asked::outcome`]. Dropping
     /// the future aborts the request.
     pub async fn ask(&self, planned: &Planned) -> (Asked, Option<Answer>) {
-        match self.route(&planned.query) {
-            Some(member) => self.ask_member(member, planned).await,
-            None => {
-                let error = nobody(&planned.query);
-                (asked(planned, NOBODY, (self.clock)(), 0, Err(&error)), None)
-            }
+        if let Some(member) = self.route(&planned.query) {
+            return self.ask_member(member, planned).await;
         }
+        (asked(planned, NOBODY, (self.clock)(), 0, Err(&nobody(&planned.query))), None)
     }
 
     /// Asks all questions at once, within the bounds of each source; answers stand in the order of the questions.

@@ -10,6 +10,7 @@ use crate::domain::metric::{MetricKind, MetricMeta, Target};
 use crate::domain::query::{Answer, Data, Note};
 use crate::domain::text::neutralise;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
+use crate::sources::build_info::build_info;
 use crate::sources::fingerprint::fingerprint;
 use crate::sources::samples::cut;
 
@@ -123,24 +124,13 @@ impl Prometheus {
         Ok(Answer { data: Data::Metadata(metadata), notes })
     }
 
-    /// Version of the server. VictoriaMetrics' answer may lack the envelope's `data`.
+    /// Version of the server.
     pub(super) async fn build_info(&self) -> Result<Answer, SourceError> {
         let reply = self.http.send(&Call::get(&["api", "v1", "status", "buildinfo"], &[])).await?;
         if !reply.is_success() {
             return Err(super::refusal(&reply));
         }
-        let all: BTreeMap<String, serde_json::Value> = reply.json()?;
-        let facts = match all.get("data") {
-            Some(serde_json::Value::Object(data)) => data.clone().into_iter().collect(),
-            _ => all,
-        };
-        let facts: BTreeMap<String, String> = facts
-            .into_iter()
-            .filter_map(|(name, value)| {
-                Some((neutralise(&name).into_owned(), neutralise(value.as_str()?).into_owned()))
-            })
-            .collect();
-        Ok(Answer::new(Data::Facts(facts)))
+        build_info(&reply)
     }
 
     /// Names of labels, sorted.

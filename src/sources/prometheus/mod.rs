@@ -4,6 +4,8 @@
 
 mod inventory;
 
+pub(super) use self::inventory::kind;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,11 +7,13 @@ use tokio::sync::Notify;
 use super::*;
 use crate::domain::query::Note;
 
+type Reply = Box<dyn Fn(&Query) -> Result<Answer, SourceError> + Send + Sync>;
+
 /// A source that answers what it is told to.
 struct Scripted {
     name: &'static str,
     answers: fn(&Query) -> bool,
-    reply: Box<dyn Fn(&Query) -> Result<Answer, SourceError> + Send + Sync>,
+    reply: Reply,
     gate: Option<Arc<Notify>>,
     under_way: AtomicUsize,
     most: AtomicUsize,
