@@ -4,13 +4,17 @@
 //! a network, and a language model. What either says is held against the evidence by [`verify`], and the
 //! actions of either go to the gate before anyone can select them.
 
+pub mod actions;
 mod figures;
 #[cfg(test)]
 mod fixture;
 mod matching;
 pub mod offline;
+pub mod online;
+pub mod partial;
 mod placeholders;
 pub mod playbook;
+pub mod schema;
 mod template;
 pub mod verify;
 mod wording;

@@ -242,7 +242,7 @@ fn is_local(url: &Url) -> bool {
         || match address(url) {
             Some(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local(),
             Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
-            None => url.host_str().is_some_and(|host| !host.contains('.') || host.ends_with(".local")),
+            None => url.host_str().is_some_and(|host| !host.contains('.') || host.rsplit('.').next() == Some("local")),
         }
 }
 

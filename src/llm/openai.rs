@@ -1,4 +1,4 @@
-//! OpenAI chat completions, as spoken by OpenAI, Azure, vLLM, llama.cpp, Ollama, OpenRouter and others.
+//! OpenAI chat completions, as spoken by OpenAI, Azure, vLLM, llama.cpp, Ollama and others.
 //! <https://platform.openai.com/docs/api-reference/chat>
 
 use serde::Serialize;

@@ -64,14 +64,13 @@ impl Schema {
                     schema.visit(item, &format!("{path}[{i}]"), problems);
                 }
             }
-            (Self::String, Value::String(_)) => {}
             (Self::Integer, Value::Number(number)) if number.as_u64().is_some_and(|n| u32::try_from(n).is_ok()) => {}
             (Self::Word(words), Value::String(word)) => {
                 if !words.contains(&word.as_str()) {
                     wrong(&format!("must be one of {}", words.join(", ")));
                 }
             }
-            (Self::Nullable(_), Value::Null) => {}
+            (Self::String, Value::String(_)) | (Self::Nullable(_), Value::Null) => {}
             (Self::Nullable(schema), value) => schema.visit(value, path, problems),
             (Self::AnyOf(schemas), value) => {
                 // The alternative that fits best tells what is missing.

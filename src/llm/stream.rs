@@ -194,7 +194,9 @@ impl Reading {
             .wire
             .decode(event, data)
             .map_err(|what| self.inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }))?;
-        pieces.into_iter().for_each(|piece| self.take_piece(piece));
+        for piece in pieces {
+            self.take_piece(piece);
+        }
         Ok(())
     }
 

@@ -389,8 +389,8 @@ async fn anthropic_messages_stream_too() {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
         json!({"type": "message_stop"}),
     ];
-    let body: String =
-        frames.iter().map(|frame| format!("event: {}\ndata: {frame}\n\n", frame["type"].as_str().unwrap())).collect();
+    let frames = frames.map(|frame| format!("event: {}\ndata: {frame}\n\n", frame["type"].as_str().unwrap()));
+    let body = frames.concat();
     Mock::given(path("/v1/messages"))
         .and(header("x-api-key", "sk-secret"))
         .and(header("anthropic-version", "2023-06-01"))
