@@ -1,3 +1,5 @@
 //! The program: everything lives in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stanch::app::main()
+}

@@ -1,3 +1,109 @@
 //! The command line, the effect runner, headless commands: wires the other rooms together.
 
+mod actor;
+pub mod cli;
+pub mod clock;
+mod connect;
+pub mod diagnosing;
+pub mod engine;
+pub mod execution;
+pub mod failure;
+mod first_run;
+mod headless;
+pub mod investigate;
+mod logging;
+pub mod output;
+mod runbooks;
+mod screens;
+pub mod standing;
 pub mod tui;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::config::{self, Config, Profile};
+use crate::sources::bundle::Bundle;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that went away is no reason to fail twice.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(&cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            let text = failure.to_string();
+            if !text.is_empty() {
+                let _ = writeln!(std::io::stderr(), "stanch: {}", crate::domain::text::neutralise(&text));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Cli::command(), "stanch", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Man) => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout())
+                .map_err(|error| Failure::failed(format!("standard output: {error}")))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    let _log = logging::start();
+    // Every TLS connection of this process uses the same provider; a second installation is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the asynchronous runtime cannot be started: {error}")))?;
+    let result = runtime.block_on(run(cli));
+    // Abandoned questions must not delay the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let (config, profile) = configuration(cli)?;
+    match &cli.command {
+        None | Some(Command::Demo | Command::Replay { .. }) => screens::open(cli, config, profile).await,
+        Some(command) => headless::run(command, &cli.global, config, profile).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn configuration(cli: &Cli) -> Result<(Config, Option<(String, Profile)>), Failure> {
+    let (config, _) = config::load(cli.global.config.as_deref())?;
+    let config = config.with_environment(|name| std::env::var(name).ok());
+    let needs_profile = cli.global.replay.is_none()
+        && !matches!(
+            cli.command,
+            Some(Command::Demo | Command::Replay { .. } | Command::Import(_) | Command::Audit { .. })
+        );
+    let profile = match config.select(cli.global.profile.as_deref()) {
+        Ok(profile) => profile,
+        Err(_) if !needs_profile => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((config, profile))
+}
+
+fn open_bundle(path: &Path) -> Result<Bundle, Failure> {
+    Bundle::open(path).map_err(|error| Failure::failed(error.to_string()))
+}

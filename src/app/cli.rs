@@ -1,0 +1,310 @@
+//! The command line: one definition for parsing, help, completions and the manual page.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::domain::{TimeRange, Timestamp};
+
+/// A full-screen terminal copilot for incident response. Without a command it opens the screens on the configured
+/// sources.
+#[derive(Debug, Parser)]
+#[command(name = "stanch", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration, 3 a check said no.")]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Read this configuration file only.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Look at this profile.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Read a recorded bundle instead of live sources.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub replay: Option<PathBuf>,
+    /// Compare with this time instead of the one before the incident (two RFC 3339 times).
+    #[arg(long, global = true, value_name = "START/END", value_parser = time_range)]
+    pub baseline: Option<TimeRange>,
+    /// Print exactly one JSON document.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use no colour.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the screens on a built-in recorded incident: no server, no key, no network.
+    Demo,
+    /// Open the screens on a recorded bundle.
+    Replay {
+        /// The bundle: a folder or a .tar.zst file.
+        path: PathBuf,
+    },
+    /// List alerts.
+    Alerts,
+    /// List incidents: alerts that belong together.
+    Incidents,
+    /// Rank the services and changes that probably caused an incident.
+    Suspects {
+        /// Which incident; may be left out when there is exactly one.
+        incident: Option<String>,
+    },
+    /// Pack the evidence of an incident for a language model, under a token budget.
+    Pack {
+        /// Which incident; may be left out when there is exactly one.
+        incident: Option<String>,
+        /// Most tokens (o200k).
+        #[arg(long, default_value_t = 8_000, value_name = "TOKENS")]
+        budget: usize,
+    },
+    /// Diagnose an incident: observations, hypotheses and suggested actions, each with its evidence.
+    Diagnose {
+        /// Which incident; may be left out when there is exactly one.
+        incident: Option<String>,
+        /// Use the offline analyst even when a language model is configured.
+        #[arg(long)]
+        offline: bool,
+        /// Use this end point instead of the first one.
+        #[arg(long, value_name = "NAME", conflicts_with = "offline")]
+        endpoint: Option<String>,
+    },
+    /// Say what a command would do and whether it may run. Runs nothing. Exit code 3 when the answer is no.
+    Check(Check),
+    /// List, show and run suggested actions.
+    Actions {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Actions,
+    },
+    /// Show and test the policy.
+    Policy {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Policy,
+    },
+    /// Read and verify the ledger.
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Audit,
+    },
+    /// Record an incident from live sources to a bundle that replays anywhere.
+    Record {
+        /// Which incident; may be left out when there is exactly one.
+        incident: Option<String>,
+        /// Where to write it: a folder, or a file ending in .tar.zst.
+        #[arg(long, short, value_name = "PATH")]
+        output: PathBuf,
+        /// Replace what stands there.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Make a bundle from files that other tools wrote.
+    Import(Import),
+    /// Check every connection, permission and terminal capability, and say how to mend what fails.
+    Doctor,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// What `check` looks at.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["argv", "line", "lines"]))]
+pub struct Check {
+    /// Name of the environment the command would run in; the profile's name when left out.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Who would run it.
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// The role of whoever would run it.
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<Role>,
+    /// A command as one line of text.
+    #[arg(long, value_name = "TEXT")]
+    pub line: Option<String>,
+    /// A file with one command a line (`-` for standard input); answers with one JSON document a line.
+    #[arg(long, value_name = "FILE")]
+    pub lines: Option<PathBuf>,
+    /// A command as program and arguments.
+    #[arg(last = true, value_name = "ARGV")]
+    pub argv: Vec<String>,
+}
+
+/// Roles of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// May look.
+    Viewer,
+    /// May act.
+    Operator,
+    /// May act and approve.
+    IncidentCommander,
+    /// May change the guardrails.
+    Admin,
+}
+
+impl Role {
+    /// The word of the policy file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::IncidentCommander => "incident-commander",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What to do with actions.
+#[derive(Debug, Subcommand)]
+pub enum Actions {
+    /// List the suggested actions of an incident with their verdicts.
+    List {
+        /// Which incident; may be left out when there is exactly one.
+        incident: Option<String>,
+    },
+    /// Show exactly what running an action would do, and its digest.
+    Show {
+        /// The action's id, for example P1.
+        action: String,
+        /// Which incident; may be left out when there is exactly one.
+        #[arg(long)]
+        incident: Option<String>,
+    },
+    /// Run an action after confirmation on the terminal, or when --digest names exactly what was shown.
+    Run {
+        /// The action's id, for example P1.
+        action: String,
+        /// Which incident; may be left out when there is exactly one.
+        #[arg(long)]
+        incident: Option<String>,
+        /// The digest that `actions show` printed.
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<String>,
+        /// The word that a typed confirmation asks for; only together with --digest.
+        #[arg(long, value_name = "WORD", requires = "digest")]
+        confirm: Option<String>,
+    },
+}
+
+/// What to do with the policy.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Run the tests that the policy file carries.
+    Test,
+    /// Print the policy in force and its hash.
+    Show,
+    /// Say which rule decides about a command, and why.
+    Explain(Check),
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List entries, oldest first.
+    List {
+        /// Only this incident.
+        #[arg(long)]
+        incident: Option<String>,
+        /// Only the last so many.
+        #[arg(long, default_value_t = 100)]
+        last: usize,
+    },
+    /// Show one entry whole.
+    Show {
+        /// Its number.
+        seq: u64,
+    },
+    /// Check the chain. Exit code 3 when it is broken.
+    Verify,
+}
+
+/// What `import` reads.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Where to write the bundle: a folder, or a file ending in .tar.zst.
+    #[arg(long, short, value_name = "PATH")]
+    pub output: PathBuf,
+    /// Replace what stands there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Name of the bundle.
+    #[arg(long, default_value = "imported")]
+    pub name: String,
+    /// The time of the incident (two RFC 3339 times); taken from the alerts when left out.
+    #[arg(long, value_name = "START/END", value_parser = time_range)]
+    pub window: Option<TimeRange>,
+    /// Alerts as `amtool alert query -o json` or `GET /api/v2/alerts` gives them.
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Option<PathBuf>,
+    /// Metrics as OpenMetrics text with timestamps.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Log entries as `logcli --output=jsonl` or `logs.ndjson` of a bundle gives them. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub logs: Vec<PathBuf>,
+    /// Changes as a JSON array of `{at, kind, service, ref, summary, author, diff}`.
+    #[arg(long, value_name = "FILE")]
+    pub changes: Option<PathBuf>,
+    /// Rules as `GET /api/v1/rules` gives them.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
+
+fn time_range(text: &str) -> Result<TimeRange, String> {
+    let shape = "expected two RFC 3339 times with a slash between: 2026-01-31T13:00:00Z/2026-01-31T14:00:00Z";
+    let (start, end) = text.split_once('/').ok_or(shape)?;
+    let parse = |text: &str| Timestamp::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is not a time: {shape}"));
+    let (start, end) = (parse(start)?, parse(end)?);
+    if end <= start {
+        return Err("the end must lie after the start".into());
+    }
+    Ok(TimeRange::new(start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_to_check_is_given_in_exactly_one_way() {
+        assert!(Cli::try_parse_from(["stanch", "check", "--", "kubectl", "get", "pods"]).is_ok());
+        assert!(Cli::try_parse_from(["stanch", "check", "--line", "uptime"]).is_ok());
+        assert!(Cli::try_parse_from(["stanch", "check"]).is_err());
+        assert!(Cli::try_parse_from(["stanch", "check", "--line", "uptime", "--", "uptime"]).is_err());
+    }
+
+    #[test]
+    fn a_baseline_must_be_a_range() {
+        assert!(time_range("2026-01-31T13:00:00Z/2026-01-31T14:00:00Z").is_ok());
+        assert!(time_range("2026-01-31T14:00:00Z/2026-01-31T13:00:00Z").is_err());
+        assert!(time_range("yesterday").unwrap_err().contains("RFC 3339"));
+    }
+}

@@ -1,0 +1,26 @@
+//! From a profile to its sources.
+
+use std::sync::Arc;
+
+use crate::config::Profile;
+use crate::domain::settings::Secrets;
+use crate::sources::Telemetry;
+use crate::sources::prometheus::Prometheus;
+
+use super::failure::Failure;
+
+/// Makes the sources of a live profile. Nothing is connected yet; a setting that cannot work is said at once.
+pub(super) fn live(
+    profile: &Profile,
+    secrets: &Arc<dyn Secrets>,
+    telemetry: &mut Vec<Arc<dyn Telemetry>>,
+) -> Result<(), Failure> {
+    if let Some(settings) = &profile.prometheus {
+        telemetry.push(Arc::new(Prometheus::new("prometheus", settings, Arc::clone(secrets)).map_err(usage)?));
+    }
+    Ok(())
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::usage(error.to_string())
+}

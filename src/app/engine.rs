@@ -1,0 +1,274 @@
+//! The engine: sources, analysis, copilot, gate and ledger of one profile, wired together. The headless commands and
+//! the screens are two faces of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Profile, SystemSecrets, state_dir};
+use crate::copilot::playbook::Playbooks;
+use crate::domain::alert::Alert;
+use crate::domain::health::SourceHealth;
+use crate::domain::incident::Incident;
+use crate::domain::query::{Data, Note, Planned, Purpose, Query};
+use crate::domain::settings::{EndpointSettings, Secrets};
+use crate::domain::snapshot::Runbook;
+use crate::domain::{Text, TimeRange};
+use crate::ledger::SqliteLedger;
+use crate::sources::Telemetry;
+use crate::sources::bundle::Bundle;
+use crate::sources::recorder::Recorder;
+use crate::sources::set::SourceSet;
+
+use super::clock::{self, Clock};
+use super::failure::Failure;
+use super::investigate::{Investigated, Progress, investigate};
+use super::runbooks;
+use super::standing::Standing;
+
+/// Where telemetry comes from.
+pub enum Origin {
+    /// The servers of a profile.
+    Live,
+    /// A recorded bundle.
+    Replay(Bundle),
+    /// The built-in demo.
+    Demo(Bundle),
+}
+
+/// Everything of one profile.
+pub struct Engine {
+    /// Name of the profile: `prod`, `replay`, `demo`.
+    pub profile_name: String,
+    /// The profile.
+    pub profile: Profile,
+    /// The configuration.
+    pub config: Config,
+    /// The present: the clock's, or the bundle's.
+    pub clock: Clock,
+    /// The real time, for the ledger.
+    pub wall_clock: Clock,
+    /// The sources.
+    pub sources: SourceSet,
+    /// Fetches secrets.
+    pub secrets: Arc<dyn Secrets>,
+    /// Playbooks of the offline analyst.
+    pub playbooks: Playbooks,
+    /// Who acts where, under which policy.
+    pub standing: Standing,
+    bundle: Option<Bundle>,
+    demo: bool,
+    baseline: Option<TimeRange>,
+    ledger: OnceCell<SqliteLedger>,
+}
+
+/// The incidents of a moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Situation {
+    /// All alerts.
+    pub alerts: Vec<Alert>,
+    /// What they fold into, worst and newest first.
+    pub incidents: Vec<Incident>,
+    /// State of the sources.
+    pub sources: Vec<SourceHealth>,
+    /// What must be said beside it.
+    pub notes: Vec<Note>,
+}
+
+impl Engine {
+    /// Wires everything together. Nothing is asked of any source yet, and the ledger is not opened.
+    pub fn new(
+        config: Config,
+        profile: Option<(String, Profile)>,
+        origin: Origin,
+        baseline: Option<TimeRange>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> Result<Self, Failure> {
+        let wall_clock = clock::system();
+        let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets);
+        let (profile_name, mut profile) = profile.unwrap_or_default();
+        let demo = matches!(origin, Origin::Demo(_));
+        let (bundle, profile_name) = match origin {
+            Origin::Live => (None, profile_name),
+            Origin::Replay(bundle) => (Some(bundle), "replay".to_owned()),
+            Origin::Demo(bundle) => (Some(bundle), "demo".to_owned()),
+        };
+        let mut telemetry: Vec<Arc<dyn Telemetry>> = Vec::new();
+        let mut present = Arc::clone(&wall_clock);
+        if let Some(bundle) = &bundle {
+            // A recorded incident is not the profile's production, whatever the profile says.
+            profile.critical = false;
+            present = clock::fixed(bundle.window().end);
+            telemetry.push(Arc::new(bundle.clone()));
+        } else {
+            super::connect::live(&profile, &secrets, &mut telemetry)?;
+        }
+        let mut sources = SourceSet::new(telemetry, Arc::clone(&wall_clock));
+        if let Some(recorder) = recorder {
+            sources = sources.recorded_by(recorder);
+        }
+        let standing = Standing::new(&config, &profile_name, &profile)?;
+        Ok(Self {
+            profile_name,
+            profile,
+            clock: present,
+            sources,
+            wall_clock,
+            secrets,
+            playbooks: Playbooks::builtin(),
+            standing,
+            bundle,
+            demo,
+            baseline,
+            ledger: OnceCell::new(),
+            config,
+        })
+    }
+
+    /// Whether this is the built-in demo.
+    pub fn is_demo(&self) -> bool {
+        self.demo
+    }
+
+    /// The bundle that is replayed, if any.
+    pub fn bundle(&self) -> Option<&Bundle> {
+        self.bundle.as_ref()
+    }
+
+    /// Asks for alerts and folds them into incidents. Fails only when no source could say anything about alerts.
+    pub async fn situation(&self) -> Result<Situation, Failure> {
+        let planned = Planned { query: Query::Alerts, purpose: Purpose::Discovery };
+        let (asked, answer) = self.sources.ask(&planned).await;
+        let Some(answer) = answer else {
+            let why = asked.outcome.err().map_or_else(|| "no answer".into(), |text| text.to_string());
+            return Err(Failure::failed(format!("alerts: {why}")));
+        };
+        let Data::Alerts(alerts) = answer.data else {
+            return Err(Failure::failed("alerts: the source answered with something else"));
+        };
+        let now = (self.clock)();
+        let mut incidents = crate::analysis::correlate(&alerts, &[], now);
+        if let Some(bundle) = &self.bundle {
+            if incidents.is_empty() {
+                incidents.push(whole_window(bundle));
+            }
+            for incident in &mut incidents {
+                incident.window = bundle.window();
+                incident.baseline = bundle.baseline();
+            }
+        }
+        if let Some(baseline) = self.baseline {
+            for incident in &mut incidents {
+                incident.baseline = baseline;
+            }
+        }
+        Ok(Situation { alerts, incidents, sources: self.sources.health(), notes: answer.notes })
+    }
+
+    /// The incident with this id, or the only one. With several, the only one that is not resolved.
+    pub async fn incident(&self, id: Option<&str>) -> Result<Incident, Failure> {
+        let mut incidents = self.situation().await?.incidents;
+        let known = |incidents: &[Incident]| {
+            let line = |incident: &Incident| format!("  {}  {}", incident.id, incident.title.one_line());
+            incidents.iter().map(line).collect::<Vec<_>>().join("\n")
+        };
+        if let Some(id) = id {
+            return match incidents.iter().position(|incident| incident.id.eq_ignore_ascii_case(id)) {
+                Some(index) => Ok(incidents.swap_remove(index)),
+                None if incidents.is_empty() => {
+                    Err(Failure::failed(format!("there is no incident {id}: nothing is firing")))
+                }
+                None => Err(Failure::usage(format!("there is no incident {id}; there are:\n{}", known(&incidents)))),
+            };
+        }
+        if incidents.len() > 1 {
+            let open = incidents.iter().filter(|incident| !incident.is_resolved()).count();
+            if open == 1 {
+                incidents.retain(|incident| !incident.is_resolved());
+            }
+        }
+        match incidents.len() {
+            0 => Err(Failure::failed("there is no incident: nothing is firing")),
+            1 => Ok(incidents.swap_remove(0)),
+            _ => Err(Failure::usage(format!("there are several incidents, name one:\n{}", known(&incidents)))),
+        }
+    }
+
+    /// Gathers and analyses everything about an incident. `None` when it was cancelled.
+    pub async fn investigate(
+        &self,
+        incident: Incident,
+        cancel: &CancellationToken,
+        progress: impl FnMut(Progress),
+    ) -> Option<Investigated> {
+        let runbooks = self.runbooks(&incident);
+        investigate(&self.sources, &self.clock, incident, runbooks, cancel, progress).await
+    }
+
+    fn runbooks(&self, incident: &Incident) -> Vec<Runbook> {
+        match (&self.bundle, &self.profile.runbooks) {
+            // Runbooks that cannot be read are said in the bundle's own notes.
+            (Some(bundle), _) => bundle.runbooks().map(<[Runbook]>::to_vec).unwrap_or_default(),
+            (None, Some(folder)) => runbooks::of(incident, folder),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// The ledger, opened when it is first needed.
+    pub async fn ledger(&self) -> Result<&SqliteLedger, Failure> {
+        self.ledger
+            .get_or_try_init(|| async {
+                let path = self.ledger_path()?;
+                SqliteLedger::open(&path).await.map_err(|error| Failure::failed(format!("ledger: {error}")))
+            })
+            .await
+    }
+
+    /// The end point with this name, or the first one; `None` when none is configured.
+    pub fn endpoint(&self, name: Option<&str>) -> Result<Option<EndpointSettings>, Failure> {
+        let endpoints = &self.config.llm.endpoint;
+        let Some(name) = name else {
+            return Ok(endpoints.first().cloned());
+        };
+        let known = || endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>().join(", ");
+        match endpoints.iter().find(|endpoint| endpoint.name == name) {
+            Some(endpoint) => Ok(Some(endpoint.clone())),
+            None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
+        }
+    }
+
+    /// Where the ledger lies.
+    pub fn ledger_path(&self) -> Result<PathBuf, Failure> {
+        ledger_path(&self.config)
+    }
+}
+
+/// Where the ledger lies by this configuration.
+pub fn ledger_path(config: &Config) -> Result<PathBuf, Failure> {
+    match &config.ledger.path {
+        Some(path) => Ok(path.clone()),
+        None => state_dir().map(|folder| folder.join("ledger.db")).ok_or_else(|| {
+            Failure::usage(
+                "there is no home for the ledger: set HOME or XDG_STATE_HOME, or `ledger.path` in the configuration",
+            )
+        }),
+    }
+}
+
+/// A bundle without alerts is examined as a whole.
+fn whole_window(bundle: &Bundle) -> Incident {
+    let title = Text::new(&format!("{} (no alert was recorded)", bundle.manifest().name));
+    Incident {
+        id: "I-window".into(),
+        title,
+        severity: crate::domain::alert::Severity::Unknown,
+        started_at: bundle.window().start,
+        resolved_at: None,
+        services: Vec::new(),
+        alerts: Vec::new(),
+        window: bundle.window(),
+        baseline: bundle.baseline(),
+    }
+}

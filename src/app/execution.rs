@@ -1,0 +1,269 @@
+//! Running one action: intent into the ledger, then the run, then its outcome, then the verification.
+//!
+//! If the intent cannot be written nothing runs. If the outcome cannot be written that is said, and the intent
+//! without outcome stands in the ledger for everybody to see.
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::Text;
+use crate::domain::action::{
+    Action, Decision, Digest, Judged, OutputLine, RunRecord, RunRequest, RunState, Verification,
+};
+use crate::domain::diagnosis::Check;
+use crate::domain::ledger::{Draft, EntryKind};
+use crate::domain::query::{Answer, Data, Planned, Purpose, Query};
+use crate::gate::{Confirmation, confirm_word, digest};
+use crate::ledger::Ledger as _;
+use crate::runner::{RunContext, RunEvent, Runner, RunnerSettings};
+
+use super::engine::Engine;
+use super::failure::Failure;
+use super::standing::Standing;
+
+/// Most lines of output kept in the record of a run.
+const RECORDED_LINES: usize = 2_000;
+
+/// Everything that must be seen before a run.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Exactly what will run and where.
+    pub request: RunRequest,
+    /// Names exactly this request.
+    pub digest: Digest,
+    /// What the gate understood, and its verdict.
+    pub judged: Judged,
+    /// The word to be typed; `None` when one key is enough.
+    pub word: Option<String>,
+    /// What stands in the way, if anything.
+    pub blocked: Option<Text>,
+    /// The command that would undo it.
+    pub undo: Option<Vec<String>>,
+    /// The query that will show whether it helped, with its answer now.
+    pub verification: Option<Verification>,
+    standing: Standing,
+}
+
+/// The operator's word: exactly this, and what was typed.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The digest that was shown.
+    pub digest: Digest,
+    /// What was typed, where a word is asked for.
+    pub typed: Option<String>,
+}
+
+/// News of a run.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Output.
+    Line(OutputLine),
+    /// So many lines were dropped so far.
+    Dropped(u64),
+    /// It ended.
+    Ended(RunState),
+    /// The verify query was asked again.
+    Verified(Verification),
+}
+
+/// Resolves, judges and digests an action, and asks its verify query. Changes nothing.
+pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> Result<Ready, Failure> {
+    let judged = standing.judge(&action.argv);
+    let context = RunContext {
+        incident: action.incident.clone(),
+        action: action.id.clone(),
+        profile: standing.environment.clone(),
+        actor: standing.actor.clone(),
+        policy: standing.gate.policy().hash().to_owned(),
+        timeout: engine.config.run.timeout,
+    };
+    let request = runner()
+        .prepare(&action.argv, context)
+        .await
+        .map_err(|error| Failure::failed(format!("{} cannot run here: {error}", action.id)))?;
+    let verdict = &judged.verdict;
+    let blocked = match verdict.decision {
+        Decision::Allow | Decision::Confirm => None,
+        Decision::Approve => Some(format!(
+            "rule {} wants an approval first ({}): this version cannot take one, so it cannot run",
+            verdict.rule,
+            verdict.need.join(", ")
+        )),
+        Decision::Deny => Some(format!("denied by rule {}: {}", verdict.rule, verdict.why)),
+    };
+    let verification = match &action.verify {
+        Some(check) => Some(Verification { check: check.clone(), before: ask(engine, check).await, after: None }),
+        None => None,
+    };
+    Ok(Ready {
+        digest: digest(&request),
+        word: (verdict.decision == Decision::Confirm).then(|| confirm_word(&request)),
+        blocked: blocked.map(Text::from),
+        undo: action.rollback.clone(),
+        verification,
+        judged,
+        request,
+        standing: standing.clone(),
+    })
+}
+
+/// Writes into the ledger that something was refused; best effort, because nothing happened.
+pub async fn refuse(engine: &Engine, ready: &Ready, why: &str) {
+    let payload = json!({"request": ready.request, "digest": ready.digest, "judged": ready.judged, "why": why});
+    if let Ok(ledger) = engine.ledger().await
+        && let Err(error) = ledger.append(draft(engine, ready, EntryKind::Refusal, payload)).await
+    {
+        tracing::warn!(%error, "a refusal could not be written");
+    }
+}
+
+/// Runs exactly what `order` names. Returns when the run, its outcome and its verification are in the ledger.
+pub async fn run(
+    engine: &Engine,
+    ready: &Ready,
+    action: &Action,
+    order: Execution,
+    news: mpsc::Sender<News>,
+    cancel: CancellationToken,
+) -> Result<RunRecord, Failure> {
+    let confirmation = Confirmation { digest: order.digest, typed: order.typed };
+    let situation = ready.standing.situation();
+    let authorised =
+        match ready.standing.gate.authorise(ready.request.clone(), &ready.judged, &situation, &confirmation) {
+            Ok(authorised) => authorised,
+            Err(refusal) => {
+                refuse(engine, ready, &refusal.to_string()).await;
+                return Err(Failure::refused(refusal.to_string()));
+            }
+        };
+    let ledger = engine.ledger().await.map_err(|failure| not_written(&failure))?;
+    let payload = json!({
+        "request": ready.request, "digest": ready.digest, "judged": ready.judged, "action": action,
+        "typed": confirmation.typed.is_some(), "before": ready.verification.as_ref().map(|known| &known.before),
+    });
+    let intent = ledger
+        .append(draft(engine, ready, EntryKind::RunIntent, payload))
+        .await
+        .map_err(|error| not_written(&Failure::failed(error.to_string())))?;
+
+    let mut events = runner().start(authorised, cancel);
+    let (mut output, mut dropped, mut state) = (Vec::new(), 0, None);
+    while let Some(event) = events.recv().await {
+        match event {
+            RunEvent::Line(line) => {
+                if output.len() < RECORDED_LINES {
+                    output.push(line.clone());
+                } else {
+                    dropped += 1;
+                }
+                // A screen that is gone does not end the run; its outcome belongs in the ledger.
+                let _ = news.send(News::Line(line)).await;
+            }
+            RunEvent::Dropped(count) => {
+                let _ = news.send(News::Dropped(count)).await;
+                dropped += count;
+            }
+            RunEvent::Note(text) => {
+                let _ = news.send(News::Line(OutputLine { stderr: true, text })).await;
+            }
+            RunEvent::Ended(ended) => state = Some(ended),
+        }
+    }
+    let state = state.unwrap_or(RunState::Unknown);
+    let payload = json!({"intent": intent.seq, "state": state, "output": output, "droppedLines": dropped});
+    let outcome = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
+    let _ = news.send(News::Ended(state.clone())).await;
+    let outcome = outcome.map_err(|error| {
+        Failure::failed(format!("{}; the outcome could not be written: {error}", state_text(&state)))
+    })?;
+
+    let mut verification = ready.verification.clone();
+    if let Some(verification) = &mut verification {
+        verification.after = Some(ask(engine, &verification.check).await);
+        let payload = json!({"intent": intent.seq, "verification": verification});
+        if let Err(error) = ledger.append(draft(engine, ready, EntryKind::Verification, payload)).await {
+            tracing::warn!(%error, "a verification could not be written");
+        }
+        let _ = news.send(News::Verified(verification.clone())).await;
+    }
+    Ok(RunRecord {
+        intent: intent.seq,
+        request: ready.request.clone(),
+        digest: ready.digest.clone(),
+        judged: ready.judged.clone(),
+        started_at: intent.draft.at,
+        ended_at: Some(outcome.draft.at),
+        state,
+        output,
+        dropped_lines: dropped,
+        verification,
+    })
+}
+
+/// How a run ended, in words.
+pub fn state_text(state: &RunState) -> String {
+    match state {
+        RunState::Running => "still running".into(),
+        RunState::Exited { code } => format!("exit code {code}"),
+        RunState::Killed { signal } => format!("ended by signal {signal}"),
+        RunState::TimedOut => "ended by the time-out".into(),
+        RunState::Cancelled => "cancelled".into(),
+        RunState::Failed { why } => format!("could not be started: {why}"),
+        RunState::Unknown => "outcome unknown".into(),
+    }
+}
+
+/// Asks a check's query now; the answer in one line, or why there is none.
+pub async fn ask(engine: &Engine, check: &Check) -> Text {
+    let at = (engine.clock)();
+    let planned = Planned {
+        query: Query::Instant { lang: check.lang, expr: check.query.to_string(), at },
+        purpose: Purpose::Verification,
+    };
+    let (asked, answer) = engine.sources.ask(&planned).await;
+    match (answer, asked.outcome) {
+        (Some(answer), _) => summary(&answer),
+        (None, Err(why)) => why,
+        (None, Ok(_)) => Text::from("no answer"),
+    }
+}
+
+/// An answer in one line: the values, at most five.
+pub fn summary(answer: &Answer) -> Text {
+    match &answer.data {
+        Data::Series(series) if series.is_empty() => Text::from("no data"),
+        Data::Series(series) => {
+            let value = |series: &crate::domain::metric::Series| {
+                let value = series.samples.last().map_or(f64::NAN, |sample| sample.value);
+                if series.labels.is_empty() { format!("{value:.4}") } else { format!("{} {value:.4}", series.labels) }
+            };
+            let mut text = series.iter().take(5).map(value).collect::<Vec<_>>().join("  ");
+            if series.len() > 5 {
+                text += &format!("  and {} more", series.len() - 5);
+            }
+            Text::from(text)
+        }
+        Data::Scalar(sample) => Text::from(format!("{:.4}", sample.value)),
+        Data::Word(word) => word.clone(),
+        _ => Text::from(format!("{} items", answer.len())),
+    }
+}
+
+fn runner() -> Runner {
+    Runner::new(RunnerSettings::of_this_process())
+}
+
+fn not_written(failure: &Failure) -> Failure {
+    Failure::refused(format!("nothing was run, because it cannot be written down first: {failure}"))
+}
+
+fn draft(engine: &Engine, ready: &Ready, kind: EntryKind, payload: serde_json::Value) -> Draft {
+    Draft {
+        at: (engine.wall_clock)(),
+        kind,
+        incident: Some(ready.request.incident.clone()),
+        actor: ready.standing.actor.clone(),
+        payload,
+    }
+}

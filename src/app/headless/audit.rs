@@ -1,0 +1,85 @@
+//! `audit`: reading and verifying the ledger. Never writes.
+
+use serde_json::json;
+
+use crate::app::cli::Audit;
+use crate::app::engine::ledger_path;
+use crate::app::failure::Failure;
+use crate::app::output::Output;
+use crate::config::Config;
+use crate::domain::ledger::{ChainReport, Entry};
+use crate::ledger::{Filter, Ledger as _, LedgerError, SqliteLedger};
+
+pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> Result<(), Failure> {
+    let path = ledger_path(config)?;
+    if !path.exists() {
+        return match command {
+            Audit::Show { .. } => Err(Failure::failed(format!("there is no ledger at {} yet", path.display()))),
+            _ => output.answer(&json!({"ledger": path, "ok": true, "entries": []}), || {
+                format!("there is no ledger at {} yet: nothing was run or sent", path.display())
+            }),
+        };
+    }
+    let fail = |error: LedgerError| Failure::failed(error.to_string());
+    let ledger = SqliteLedger::open_read_only(&path).await.map_err(fail)?;
+    match command {
+        Audit::List { incident, last } => {
+            let filter = Filter { incident: incident.clone(), limit: *last, newest: true, ..Filter::default() };
+            let entries = ledger.entries(filter).await.map_err(fail)?;
+            let open = ledger.open_intents().await.map_err(fail)?;
+            let document = json!({"ledger": path, "entries": entries, "openIntents": open});
+            output.answer(&document, || entries.iter().map(|entry| line(entry, &open)).collect())
+        }
+        Audit::Show { seq } => match ledger.entry(*seq).await.map_err(fail)? {
+            Some(entry) => output.answer(&entry, || {
+                let payload = serde_json::to_string_pretty(&entry.draft.payload).unwrap_or_default();
+                let (prev, hash) = (&entry.prev_hash, &entry.hash);
+                format!("{}\nprev {prev}\nhash {hash}\n{payload}", line(&entry, &[]).trim_end())
+            }),
+            None => Err(Failure::failed(format!("the ledger has no entry {seq}"))),
+        },
+        Audit::Verify => {
+            let report = ledger.verify().await.map_err(fail)?;
+            output.answer(&report, || verify_text(&report))?;
+            if report.ok { Ok(()) } else { Err(Failure::silent_refusal()) }
+        }
+    }
+}
+
+fn line(entry: &Entry, open: &[u64]) -> String {
+    let draft = &entry.draft;
+    let incident = draft.incident.as_deref().unwrap_or("-");
+    let unknown = if open.contains(&entry.seq) { "  OUTCOME UNKNOWN" } else { "" };
+    let what = summary(entry);
+    format!("{:>6}  {}  {:<12}  {incident}  {}  {what}{unknown}\n", entry.seq, draft.at, draft.kind.word(), draft.actor)
+}
+
+/// The command or state in a payload, for one line.
+fn summary(entry: &Entry) -> String {
+    let payload = &entry.draft.payload;
+    let argv = payload.pointer("/request/argv").and_then(|argv| argv.as_array());
+    let text = match argv {
+        Some(argv) => argv.iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" "),
+        None => match (payload.get("state"), payload.get("intent")) {
+            (Some(state), Some(intent)) => format!("of {intent}: {state}"),
+            (None, Some(intent)) => format!("of {intent}"),
+            _ => payload.get("why").and_then(|why| why.as_str()).unwrap_or_default().to_owned(),
+        },
+    };
+    text.replace('\n', " ").chars().take(160).collect()
+}
+
+fn verify_text(report: &ChainReport) -> String {
+    let mut text = if report.ok {
+        format!("the chain is whole: {} entries, head {}\n", report.entries, report.head)
+    } else {
+        format!("THE CHAIN IS BROKEN: {} entries checked\n", report.entries)
+    };
+    for problem in &report.problems {
+        text += &format!("  entry {}: {}\n", problem.seq, problem.what);
+    }
+    for intent in &report.open_intents {
+        text += &format!("  entry {intent}: intent without outcome, what happened is unknown\n");
+    }
+    text
+}

@@ -1,0 +1,221 @@
+//! `doctor`: checks every connection, permission and terminal capability, and says how to mend what fails.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::app::cli::Global;
+use crate::app::engine::{Engine, Origin, ledger_path};
+use crate::app::failure::Failure;
+use crate::app::output::Output;
+use crate::config::{self, Config, Profile};
+use crate::domain::health::Status;
+use crate::gate::PROGRAM_DIRECTORIES;
+use crate::ledger::{Ledger as _, SqliteLedger};
+use crate::terminal::Ability;
+use crate::terminal::ability::Colours;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: String,
+    status: Outcome,
+    detail: String,
+    /// What to do; empty when there is nothing to do.
+    fix: String,
+}
+
+/// All checks.
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Finding>,
+}
+
+impl Report {
+    fn add(&mut self, name: &str, status: Outcome, detail: impl Into<String>, fix: impl Into<String>) {
+        self.ok &= status != Outcome::Fail;
+        self.checks.push(Finding { name: name.to_owned(), status, detail: detail.into(), fix: fix.into() });
+    }
+}
+
+pub(super) async fn doctor(
+    config: Config,
+    profile: Option<(String, Profile)>,
+    global: &Global,
+    output: Output,
+) -> Result<(), Failure> {
+    let mut report = Report { ok: true, checks: Vec::new() };
+    configuration(&mut report, global, profile.as_ref());
+    match origin(global) {
+        Err(failure) => report.add("bundle", Outcome::Fail, failure.to_string(), "name another --replay PATH"),
+        Ok(origin) => match Engine::new(config.clone(), profile, origin, global.baseline, None) {
+            Err(failure) => report.add("set-up", Outcome::Fail, failure.to_string(), ""),
+            Ok(engine) => {
+                sources(&mut report, &engine).await;
+                policy(&mut report, &engine);
+                programs(&mut report, &engine);
+            }
+        },
+    }
+    super::super::diagnosing::probe_endpoints(&config).await.into_iter().for_each(|(name, result)| match result {
+        Ok(detail) => report.add(&format!("llm {name}"), Outcome::Ok, detail, ""),
+        Err(detail) => {
+            report.add(&format!("llm {name}"), Outcome::Fail, detail, "the offline analyst works without it")
+        }
+    });
+    ledger(&mut report, &config).await;
+    terminal(&mut report, global);
+    output.answer(&report, || text(&report))?;
+    if report.ok { Ok(()) } else { Err(Failure::silent_refusal()) }
+}
+
+fn origin(global: &Global) -> Result<Origin, Failure> {
+    Ok(match &global.replay {
+        Some(path) => Origin::Replay(crate::app::open_bundle(path)?),
+        None => Origin::Live,
+    })
+}
+
+fn configuration(report: &mut Report, global: &Global, profile: Option<&(String, Profile)>) {
+    let files = match config::load(global.config.as_deref()) {
+        Ok((_, files)) => files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+        Err(error) => error.to_string(),
+    };
+    let wanted = config::config_file().map_or_else(String::new, |path| path.display().to_string());
+    match (profile, files.is_empty()) {
+        (Some((name, _)), false) => {
+            report.add("configuration", Outcome::Ok, format!("profile {name} from {files}"), "")
+        }
+        (Some((name, _)), true) => {
+            report.add("configuration", Outcome::Ok, format!("profile {name} from environment variables"), "");
+        }
+        (None, _) => report.add(
+            "configuration",
+            Outcome::Warn,
+            "no source is configured",
+            format!("write a profile into {wanted}, or set PROMETHEUS_URL, ALERTMANAGER_URL, LOKI_ADDR"),
+        ),
+    }
+}
+
+async fn sources(report: &mut Report, engine: &Engine) {
+    engine.sources.probe().await;
+    for source in engine.sources.health() {
+        let version = source.version.as_deref().unwrap_or("version unknown");
+        let latency = source.latency_ms.map_or_else(String::new, |latency| format!(", {latency} ms"));
+        let detail = match &source.error {
+            Some(error) => error.to_string(),
+            None => format!("{}, {version}{latency}", source.status.word()),
+        };
+        let status = match source.status {
+            Status::Ok => Outcome::Ok,
+            Status::Degraded | Status::Unknown | Status::Connecting => Outcome::Warn,
+            Status::Down => Outcome::Fail,
+        };
+        report.add(&source.name, status, detail, "");
+    }
+}
+
+fn policy(report: &mut Report, engine: &Engine) {
+    let standing = &engine.standing;
+    let policy = standing.gate.policy();
+    let detail = format!(
+        "{}: {} rules, {} tests passed, sha256 {}",
+        standing.policy_source,
+        policy.rules(),
+        policy.tests(),
+        policy.hash()
+    );
+    report.add("policy", Outcome::Ok, detail, "");
+}
+
+/// The programs that suggested actions use most.
+fn programs(report: &mut Report, engine: &Engine) {
+    let found =
+        |name: &str| PROGRAM_DIRECTORIES.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
+    match found("kubectl") {
+        Some(path) => report.add("kubectl", Outcome::Ok, path.display().to_string(), ""),
+        None if engine.bundle().is_some() => {}
+        None => report.add(
+            "kubectl",
+            Outcome::Warn,
+            format!("not in {}", PROGRAM_DIRECTORIES.join(":")),
+            "install it there to run suggested kubectl commands; everything else works without it",
+        ),
+    }
+}
+
+async fn ledger(report: &mut Report, config: &Config) {
+    let path = match ledger_path(config) {
+        Ok(path) => path,
+        Err(failure) => return report.add("ledger", Outcome::Fail, failure.to_string(), ""),
+    };
+    // Opening for writing is the check: it creates what is missing, and nothing could be run without it.
+    let checked = async { SqliteLedger::open(&path).await?.verify().await }.await;
+    match checked {
+        Ok(chain) if chain.ok => {
+            let open = chain.open_intents.len();
+            let detail = format!("{}: {} entries, the chain is whole", path.display(), chain.entries);
+            if open == 0 {
+                report.add("ledger", Outcome::Ok, detail, "");
+            } else {
+                let fix = "see `stanch audit verify` for the intents without outcome";
+                report.add("ledger", Outcome::Warn, format!("{detail}, {open} outcomes unknown"), fix);
+            }
+        }
+        Ok(chain) => {
+            let detail = format!("{}: the chain is broken in {} places", path.display(), chain.problems.len());
+            report.add("ledger", Outcome::Fail, detail, "keep the file and look with `stanch audit verify`");
+        }
+        Err(error) => {
+            report.add("ledger", Outcome::Fail, error.to_string(), "nothing can be run or sent until this is mended")
+        }
+    }
+}
+
+fn terminal(report: &mut Report, global: &Global) {
+    use std::io::IsTerminal as _;
+    if !std::io::stdout().is_terminal() {
+        return report.add("terminal", Outcome::Ok, "standard output is no terminal: nothing to check", "");
+    }
+    let ability = Ability::detect(|name| std::env::var(name).ok());
+    let (columns, rows) = crossterm::terminal::size().unwrap_or((0, 0));
+    let colours = if ability.colours == Colours::Mono || global.no_color { "no colours" } else { "16 colours" };
+    let letters = if ability.ascii { "ASCII" } else { "UTF-8" };
+    let detail = format!("{columns}x{rows}, {colours}, {letters}");
+    if columns < 80 || rows < 24 {
+        report.add("terminal", Outcome::Warn, detail, "enlarge it to 80x24 or more");
+    } else {
+        report.add("terminal", Outcome::Ok, detail, "");
+    }
+    if ability.tmux {
+        let fix = "for copying through tmux: set -g allow-passthrough on, and set -g set-clipboard on";
+        report.add("clipboard", Outcome::Warn, "tmux passes OSC 52 on only when it is told to", fix);
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for check in &report.checks {
+        let mark = match check.status {
+            Outcome::Ok => "ok  ",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "FAIL",
+        };
+        text += &format!("{mark}  {:<14}  {}\n", check.name, check.detail);
+        if !check.fix.is_empty() {
+            text += &format!("      {:<14}  → {}\n", "", check.fix);
+        }
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! The commands without screens: each answers on standard output, with one JSON document where `--json` is given.
+
+mod actions;
+mod audit;
+mod check;
+mod diagnose;
+mod doctor;
+mod incidents;
+mod views;
+
+use std::sync::Arc;
+
+use crate::config::{Config, Profile};
+use crate::sources::recorder::Recorder;
+
+use super::cli::{Command, Global};
+use super::engine::{Engine, Origin};
+use super::failure::Failure;
+use super::output::Output;
+use super::standing::Standing;
+
+/// Runs one headless command.
+pub(super) async fn run(
+    command: &Command,
+    global: &Global,
+    config: Config,
+    profile: Option<(String, Profile)>,
+) -> Result<(), Failure> {
+    let output = Output { json: global.json };
+    let engine_with = |config: Config, recorder: Option<Arc<Recorder>>| -> Result<Engine, Failure> {
+        let origin = match &global.replay {
+            Some(path) => Origin::Replay(super::open_bundle(path)?),
+            None => Origin::Live,
+        };
+        if matches!(origin, Origin::Live) && !profile.as_ref().is_some_and(|(_, profile)| profile.has_sources()) {
+            return Err(Failure::usage(
+                "no source is configured: set PROMETHEUS_URL, ALERTMANAGER_URL or LOKI_ADDR, write a profile into \
+                 the configuration, or read a bundle with --replay PATH",
+            ));
+        }
+        Engine::new(config, profile.clone(), origin, global.baseline, recorder)
+    };
+    let engine = |config: Config| engine_with(config, None);
+    let standing = |config: &Config| {
+        let (name, profile) = profile.clone().unwrap_or_else(|| ("none".into(), Profile::default()));
+        Standing::new(config, &name, &profile)
+    };
+    match command {
+        Command::Alerts => incidents::alerts(&engine(config)?, output).await,
+        Command::Incidents => incidents::incidents(&engine(config)?, output).await,
+        Command::Suspects { incident } => incidents::suspects(&engine(config)?, incident.as_deref(), output).await,
+        Command::Pack { incident, budget } => {
+            incidents::pack(&engine(config)?, incident.as_deref(), *budget, output).await
+        }
+        Command::Diagnose { incident, offline, endpoint } => {
+            let wanted =
+                if *offline { diagnose::Wanted::Offline } else { diagnose::Wanted::Endpoint(endpoint.as_deref()) };
+            diagnose::diagnose(&engine(config)?, incident.as_deref(), wanted, output).await
+        }
+        Command::Check(arguments) => check::check(&standing(&config)?, arguments, output),
+        Command::Policy { command } => check::policy(&standing(&config)?, command, output),
+        Command::Actions { command } => actions::actions(&engine(config)?, command, output).await,
+        Command::Audit { command } => audit::audit(&config, command, output).await,
+        Command::Record { .. } | Command::Import(_) => Err(Failure::failed("bundles cannot be written yet")),
+        Command::Doctor => doctor::doctor(config, profile, global, output).await,
+        Command::Demo | Command::Replay { .. } | Command::Completions { .. } | Command::Man => {
+            Err(Failure::usage("this command is not a headless one"))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Standard output of the headless commands: exactly one JSON document, or text for people.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::domain::text::neutralise;
+
+/// How a command answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+impl Output {
+    /// Prints `value` as the one JSON document, or `text()` for people.
+    pub fn answer(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json { self.document(value) } else { self.text(&text()) }
+    }
+
+    /// Prints one JSON document on a line. JSON escapes what could act on a terminal, except characters that are
+    /// only dangerous there; those were neutralised when they entered.
+    pub fn document(self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut line = serde_json::to_string(value).map_err(|error| Failure::failed(format!("output: {error}")))?;
+        line.push('\n');
+        write(line.as_bytes())
+    }
+
+    /// Prints text, neutralised once more: whatever it was made of, nothing in it acts on the terminal.
+    pub fn text(self, text: &str) -> Result<(), Failure> {
+        let mut text = neutralise(text).into_owned();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        write(text.as_bytes())
+    }
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is not a failure.
+fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,313 @@
+//! The engine behind the screens.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, Profile};
+use crate::core::confirm::RunOrder;
+use crate::core::effect::Analyst;
+use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
+use crate::core::model::{FirstRun, Identity};
+use crate::domain::action::Action;
+use crate::domain::diagnosis::Check;
+use crate::domain::incident::Incident;
+use crate::domain::ledger::Entry;
+use crate::domain::pack::Pack;
+use crate::domain::query::{Planned, Purpose, Query};
+use crate::domain::{Text, Timestamp};
+use crate::ledger::{Filter, Ledger as _};
+use crate::terminal::Ability;
+use crate::terminal::ability::Colours;
+
+use super::cli::{Cli, Command};
+use super::diagnosing::{self, Concluded};
+use super::engine::{Engine, Origin};
+use super::execution::{self, Execution, News, Ready};
+use super::failure::Failure;
+use super::investigate::Investigated;
+use super::standing::Standing;
+use super::tui::{self, Backend, Exit, Reporter, RunSink, TuiOptions};
+
+/// Most incidents whose gathered data is kept; the oldest is dropped, and gathered again when it is opened.
+const MAX_CASES: usize = 8;
+/// Most prepared actions that can still be confirmed.
+const MAX_PREPARED: usize = 64;
+/// Most ledger entries of a timeline.
+const MAX_TIMELINE: usize = 1_000;
+
+/// Opens the screens and returns when they are left.
+pub(super) async fn open(cli: &Cli, config: Config, profile: Option<(String, Profile)>) -> Result<ExitCode, Failure> {
+    let mut origin = match (&cli.command, &cli.global.replay) {
+        (Some(Command::Demo), _) => demo_origin()?,
+        (Some(Command::Replay { path }), _) | (_, Some(path)) => Origin::Replay(super::open_bundle(path)?),
+        _ => Origin::Live,
+    };
+    let configured = profile.as_ref().is_some_and(|(_, profile)| profile.has_sources());
+    let mut first_run = match &origin {
+        Origin::Live if !configured => Some(super::first_run::look(&config).await),
+        _ => None,
+    };
+    loop {
+        let live = matches!(origin, Origin::Live);
+        let engine = Engine::new(config.clone(), profile.clone(), origin, cli.global.baseline, None)?;
+        let mut ability = Ability::detect(|name| std::env::var(name).ok());
+        ability.ascii |= config.ui.ascii_only;
+        if cli.global.no_color {
+            ability.colours = Colours::Mono;
+        }
+        let options = TuiOptions {
+            identity: identity(&engine),
+            first_run: first_run.take(),
+            refresh: (live && configured).then_some(config.ui.refresh),
+            ability,
+        };
+        let screens = Arc::new(Screens { engine, kept: Mutex::default() });
+        match tui::run(screens, options).await.map_err(|error| Failure::failed(format!("the terminal: {error}")))? {
+            Exit::Quit => return Ok(ExitCode::SUCCESS),
+            Exit::Signal(number) => return Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(1))),
+            Exit::Demo => origin = demo_origin()?,
+        }
+    }
+}
+
+fn demo_origin() -> Result<Origin, Failure> {
+    Err(Failure::failed("the demo is not recorded yet"))
+}
+
+fn identity(engine: &Engine) -> Identity {
+    let recorded = match (engine.is_demo(), engine.bundle()) {
+        (true, _) => Some("DEMO".to_owned()),
+        (false, Some(bundle)) => Some(bundle.manifest().name.to_string()),
+        (false, None) => None,
+    };
+    Identity {
+        profile: engine.profile_name.clone(),
+        critical: engine.profile.critical,
+        actor: engine.standing.actor.clone(),
+        recorded,
+        models: engine.config.llm.endpoint.iter().map(|endpoint| endpoint.name.clone()).collect(),
+    }
+}
+
+struct Screens {
+    engine: Engine,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Gathered and concluded, oldest first.
+    cases: Vec<Case>,
+    /// Prepared actions by their digest, with the order in which they came.
+    prepared: HashMap<String, (Ready, Action)>,
+    order: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Case {
+    incident: String,
+    investigated: Arc<Investigated>,
+    standing: Option<Standing>,
+}
+
+impl Screens {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn case(&self, incident: &str) -> Result<Case, Text> {
+        let found = self.kept().cases.iter().find(|case| case.incident == incident).cloned();
+        found.ok_or_else(|| Text::from("this incident is not analysed yet: press r to do it"))
+    }
+
+    fn keep(&self, case: Case) {
+        let mut kept = self.kept();
+        kept.cases.retain(|known| known.incident != case.incident);
+        if kept.cases.len() >= MAX_CASES {
+            kept.cases.remove(0);
+        }
+        kept.cases.push(case);
+    }
+}
+
+fn said(failure: &Failure) -> Text {
+    Text::from(failure.to_string())
+}
+
+impl Backend for Screens {
+    fn now(&self) -> Timestamp {
+        (self.engine.clock)()
+    }
+
+    fn board(&self, _reporter: Reporter) -> BoxFuture<'_, Board> {
+        Box::pin(async move {
+            if self.engine.sources.is_empty() {
+                return Board { incidents: Ok(Vec::new()), sources: Vec::new() };
+            }
+            // The sources that are not asked for alerts show their state too.
+            let (situation, _) = tokio::join!(self.engine.situation(), self.engine.sources.probe());
+            let incidents = situation.map(|situation| situation.incidents).map_err(|failure| said(&failure));
+            Board { incidents, sources: self.engine.sources.health() }
+        })
+    }
+
+    fn investigate(&self, incident: Incident, reporter: Reporter) -> BoxFuture<'_, Result<Investigation, Text>> {
+        Box::pin(async move {
+            let id = incident.id.clone();
+            let mut health = self.engine.sources.health();
+            let investigated = self
+                .engine
+                .investigate(incident, &CancellationToken::new(), |progress| {
+                    let what = format!("{}: {}", progress.asked.source, progress.asked.planned.query.expression());
+                    reporter.progress(progress.done, progress.planned, &what);
+                    let now = self.engine.sources.health();
+                    if now.iter().zip(&health).any(|(new, old)| new.status != old.status) {
+                        health.clone_from(&now);
+                        reporter.sources(now);
+                    }
+                })
+                .await
+                .ok_or_else(|| Text::from("the analysis was interrupted"))?;
+            reporter.sources(self.engine.sources.health());
+            let investigated = Arc::new(investigated);
+            self.keep(Case { incident: id, investigated: Arc::clone(&investigated), standing: None });
+            Ok(Investigation {
+                analysis: investigated.analysis.clone(),
+                logs: investigated.snapshot.logs.clone(),
+                asked: investigated.snapshot.asked.clone(),
+            })
+        })
+    }
+
+    fn diagnose(
+        &self,
+        incident: String,
+        analyst: Analyst,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Conclusion, Text>> {
+        Box::pin(async move {
+            let case = self.case(&incident)?;
+            let endpoint = match analyst {
+                Analyst::Offline => None,
+                Analyst::Model => self.engine.endpoint(None).map_err(|failure| said(&failure))?,
+            };
+            let concluded = match endpoint {
+                None => diagnosing::offline(&self.engine, &case.investigated).await,
+                Some(endpoint) => {
+                    let report = |draft| reporter.drafting(draft);
+                    diagnosing::online(&self.engine, &case.investigated, &endpoint, &CancellationToken::new(), report)
+                        .await
+                        .map_err(|failure| said(&failure))?
+                }
+            };
+            let Concluded { diagnosed, actions, standing } = concluded;
+            self.keep(Case { standing: Some(standing), ..case });
+            let actions = actions.into_iter().map(|(action, judged)| Suggestion { action, judged }).collect();
+            Ok(Conclusion { diagnosed, actions })
+        })
+    }
+
+    fn pack(&self, incident: String) -> BoxFuture<'_, Result<Pack, Text>> {
+        Box::pin(async move {
+            let case = self.case(&incident)?;
+            let budget = self.engine.config.llm.endpoint.first().map_or(8_000, |endpoint| endpoint.pack_tokens);
+            tokio::task::spawn_blocking(move || crate::context::pack(&case.investigated.analysis, budget))
+                .await
+                .map_err(|error| Text::from(format!("packing failed: {error}")))
+        })
+    }
+
+    fn timeline(&self, incident: String) -> BoxFuture<'_, Result<Vec<Entry>, Text>> {
+        Box::pin(async move {
+            let ledger = self.engine.ledger().await.map_err(|failure| said(&failure))?;
+            let filter = Filter { incident: Some(incident), limit: MAX_TIMELINE, newest: true, ..Filter::default() };
+            ledger.entries(filter).await.map_err(|error| Text::from(error.to_string()))
+        })
+    }
+
+    fn ask(&self, _incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>> {
+        Box::pin(async move {
+            let query = Query::Instant { lang: check.lang, expr: check.query.to_string(), at: (self.engine.clock)() };
+            let planned = Planned { query, purpose: Purpose::Question };
+            let (asked, answer) = self.engine.sources.ask(&planned).await;
+            let summary = match (&answer, &asked.outcome) {
+                (Some(answer), _) => execution::summary(answer),
+                (None, Err(why)) => why.clone(),
+                (None, Ok(_)) => Text::from("no answer"),
+            };
+            Ok(Answered { asked, answer, summary })
+        })
+    }
+
+    fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>> {
+        Box::pin(async move {
+            let standing =
+                self.case(&action.incident)?.standing.ok_or_else(|| Text::from("diagnose the incident first"))?;
+            let ready = execution::prepare(&self.engine, &standing, &action).await.map_err(|failure| said(&failure))?;
+            let prepared = Prepared {
+                request: ready.request.clone(),
+                judged: ready.judged.clone(),
+                digest: ready.digest.clone(),
+                word: ready.word.clone(),
+                blocked: ready.blocked.clone(),
+                preview: None,
+                undo: ready.undo.clone(),
+                verification: ready.verification.clone(),
+                critical: standing.critical,
+            };
+            let mut kept = self.kept();
+            let key = ready.digest.0.clone();
+            if kept.prepared.insert(key.clone(), (ready, action)).is_none() {
+                kept.order.push(key);
+            }
+            while kept.order.len() > MAX_PREPARED {
+                let oldest = kept.order.remove(0);
+                kept.prepared.remove(&oldest);
+            }
+            Ok(prepared)
+        })
+    }
+
+    fn run(&self, order: RunOrder, news: RunSink, cancel: CancellationToken) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // Taken, not looked at: one confirmation is good for one run.
+            let known = self.kept().prepared.remove(&order.digest().0);
+            let Some((ready, action)) = known else {
+                let _ = news.send(RunReport::Refused(Text::from("this was not prepared: look at it again"))).await;
+                return;
+            };
+            let typed = Some(order.typed().to_owned()).filter(|typed| !typed.is_empty());
+            let execution = Execution { digest: order.digest().clone(), typed };
+            let (sender, mut incoming) = mpsc::channel(256);
+            let work = execution::run(&self.engine, &ready, &action, execution, sender, cancel);
+            let forward = async {
+                while let Some(item) = incoming.recv().await {
+                    let report = match item {
+                        News::Line(line) => RunReport::Line(line),
+                        News::Dropped(count) => RunReport::Dropped(count),
+                        News::Ended(state) => RunReport::Ended(state),
+                        News::Verified(verification) => RunReport::Verified(verification),
+                    };
+                    if news.send(report).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            let (result, ()) = tokio::join!(work, forward);
+            if let Err(failure) = result {
+                let _ = news.send(RunReport::Refused(said(&failure))).await;
+            }
+        })
+    }
+}
+
+/// Where a configuration file is looked for, for the first screen.
+pub(super) fn first_run(found: Vec<crate::core::model::Found>) -> FirstRun {
+    let config_path = config::config_file().map_or_else(String::new, |path| path.display().to_string());
+    FirstRun { config_path, found }
+}

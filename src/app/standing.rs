@@ -1,0 +1,157 @@
+//! Where one stands: who acts, in which environment, under which policy, and which words telemetry brought in.
+
+use crate::config::{Config, Profile};
+use crate::domain::action::Judged;
+use crate::domain::labels::Labels;
+use crate::domain::snapshot::Snapshot;
+use crate::gate::{Gate, Inventory, Policy, Situation, TelemetryWords};
+
+use super::actor;
+use super::cli::Check;
+use super::failure::Failure;
+
+/// The role of whoever is not given another one.
+const DEFAULT_ROLE: &str = "operator";
+
+/// Labels that the site's own scrape configuration and cluster set, not the traffic: their values name real things.
+const TRUSTED_LABELS: [&str; 14] = [
+    "job",
+    "instance",
+    "namespace",
+    "service",
+    "service_name",
+    "app",
+    "cluster",
+    "node",
+    "host",
+    "pod",
+    "container",
+    "deployment",
+    "statefulset",
+    "daemonset",
+];
+
+/// Everything the gate is told beside the command.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Decides.
+    pub gate: Gate,
+    /// Where the policy came from: a path, or `built-in policy`.
+    pub policy_source: String,
+    /// The policy as it was written.
+    pub policy_text: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// Whether it is marked critical.
+    pub critical: bool,
+    /// Who acts.
+    pub actor: String,
+    /// Their role.
+    pub role: String,
+    telemetry: TelemetryWords,
+    inventory: Inventory,
+}
+
+impl Standing {
+    /// Loads the policy of `config`; its own tests run first.
+    pub fn new(config: &Config, environment: &str, profile: &Profile) -> Result<Self, Failure> {
+        let (policy, policy_source, policy_text) = match &config.policy.file {
+            None => (Policy::builtin(), "built-in policy".to_owned(), Policy::builtin_text().to_owned()),
+            Some(path) => {
+                let usage = |error: String| Failure::usage(format!("policy {}: {error}", path.display()));
+                let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
+                let policy = Policy::parse(&text).map_err(|error| usage(error.to_string()))?;
+                (policy, path.display().to_string(), text)
+            }
+        };
+        Ok(Self {
+            gate: Gate::new(policy),
+            policy_source,
+            policy_text,
+            environment: environment.to_owned(),
+            critical: profile.critical,
+            actor: actor::actor(),
+            role: DEFAULT_ROLE.to_owned(),
+            telemetry: TelemetryWords::default(),
+            inventory: profile.inventory.iter().collect(),
+        })
+    }
+
+    /// The standing that a `check` asks about: whoever it names, wherever it says.
+    #[must_use]
+    pub fn seen_as(&self, check: &Check) -> Self {
+        Self {
+            environment: check.env.clone().unwrap_or_else(|| self.environment.clone()),
+            actor: check.actor.clone().unwrap_or_else(|| self.actor.clone()),
+            role: check.role.map_or_else(|| self.role.clone(), |role| role.word().to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Judges a command given as program and arguments.
+    pub fn judge(&self, argv: &[String]) -> Judged {
+        self.gate.judge(argv, &self.situation())
+    }
+
+    /// Judges a command given as a line of text.
+    pub fn judge_line(&self, line: &str) -> Judged {
+        self.gate.judge_line(line, &self.situation())
+    }
+
+    /// What the gate is told.
+    pub fn situation(&self) -> Situation<'_> {
+        Situation {
+            profile: &self.environment,
+            critical: self.critical,
+            actor: &self.actor,
+            role: &self.role,
+            telemetry: &self.telemetry,
+            inventory: &self.inventory,
+        }
+    }
+
+    /// Remembers the words of everything that was gathered, and trusts the names that the site's own configuration
+    /// put on targets. Nothing that a log line or an annotation says is trusted.
+    #[must_use]
+    pub fn having_read(&self, snapshot: &Snapshot, targets: &[Labels]) -> Self {
+        let mut standing = self.clone();
+        let mut learn = |labels: &Labels| {
+            for (_, value) in labels.iter() {
+                standing.telemetry.learn(value);
+            }
+        };
+        for alert in &snapshot.incident.alerts {
+            learn(&alert.labels);
+            learn(&alert.annotations);
+        }
+        let mut last_stream = None;
+        for entry in &snapshot.logs {
+            if last_stream != Some(&entry.labels) {
+                learn(&entry.labels);
+                last_stream = Some(&entry.labels);
+            }
+            learn(&entry.metadata);
+        }
+        for series in snapshot.metrics.iter().flat_map(|answer| &answer.series) {
+            learn(&series.labels);
+        }
+        for entry in &snapshot.logs {
+            standing.telemetry.learn(&entry.line);
+        }
+        for change in &snapshot.changes {
+            for text in [change.service.as_str(), &change.reference, &change.summary, &change.author] {
+                standing.telemetry.learn(text);
+            }
+            standing.telemetry.learn(change.diff.as_deref().unwrap_or_default());
+        }
+        for runbook in &snapshot.runbooks {
+            standing.telemetry.learn(&runbook.text);
+        }
+        for labels in targets {
+            for value in TRUSTED_LABELS.iter().filter_map(|name| labels.get(name)) {
+                standing.inventory.trust(value);
+            }
+        }
+        standing
+    }
+}
