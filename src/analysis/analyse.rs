@@ -7,7 +7,7 @@ use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::metrics::{self, MetricFinding};
 use super::suspects::{self, Findings, Standing};
-use super::templates::{LogFinding, compare_logs};
+use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
 use crate::domain::alert::AlertState;
 use crate::domain::analysis::{Analysis, Finding, RankedChange, Signal, Suspect};
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, Turn};
@@ -18,7 +18,7 @@ use crate::domain::{Text, Timestamp};
 /// Evidence items kept, by kind.
 const MOST_ALERTS: usize = 20;
 const MOST_METRICS: usize = 40;
-const MOST_LOGS: usize = 60;
+const MOST_LOGS: usize = 200;
 const MOST_EDGES: usize = 30;
 const MOST_CHANGES: usize = 20;
 /// Suspects kept.
@@ -80,12 +80,13 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     }
 
     let chosen = round_robin(&logs, MOST_LOGS, &scores, |finding| (finding.service.clone(), finding.score));
-    limit(chosen.len(), logs.len(), "log templates", &mut notes);
+    let deviating = logs.iter().filter(|finding| finding.score >= CONTEXT_SCORE).count();
+    limit(chosen.len(), deviating, "log templates", &mut notes);
     for (number, finding) in chosen.into_iter().enumerate() {
         let id = EvidenceId { kind: EvidenceKind::Log, number: number as u32 + 1 };
         let text = log_text(finding);
         let service = Some(finding.service.clone()).filter(|service| !service.is_empty());
-        if let Some(service) = &service {
+        if let Some(service) = service.as_ref().filter(|_| finding.score >= CONTEXT_SCORE) {
             push_signal(&mut by_service, service, id, &text, finding.score, finding.detail.first);
         }
         evidence.push(Evidence {
@@ -393,6 +394,19 @@ fn log_text(finding: &LogFinding) -> String {
         Some(LogChange::Fewer) => "fewer",
         None => "unchanged",
     };
+    if let Some(branch) = &detail.branch {
+        let way = |text: Option<&Text>| {
+            text.map_or("nothing".to_owned(), |text| Text::new(&text.one_line()).truncated(80).to_string())
+        };
+        return format!(
+            "then {} in {}% of requests ({}% before), used to be {}: {}",
+            way(branch.now.as_ref()),
+            figure(branch.share.after.unwrap_or(0.0) * 100.0),
+            figure(branch.share.before.unwrap_or(0.0) * 100.0),
+            way(branch.before.as_ref()),
+            Text::new(&detail.template.one_line()).truncated(100)
+        );
+    }
     format!(
         "{change} ({}/min from {}/min): {}",
         figure(detail.window_per_minute),

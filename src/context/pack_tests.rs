@@ -69,6 +69,7 @@ fn log(template: &str, line: &str, change: LogChange) -> Detail {
             metadata: Labels::new(),
         }],
         first: Some(Timestamp::from_secs(1_700_000_003)),
+        branch: None,
     })
 }
 

@@ -184,6 +184,17 @@ impl Renderer {
         }
         let template = self.clean(&log.template, MAX_OUTSIDE);
         let _ = write!(out, ": {}", cut(&condensed(&template), depth.of(110, 280, 600)));
+        if let Some(branch) = &log.branch {
+            let way = |renderer: &mut Self, text: Option<&crate::domain::Text>| {
+                text.map_or_else(
+                    || "nothing".to_owned(),
+                    |text| cut(&condensed(&renderer.clean(text, MAX_OUTSIDE)), depth.of(70, 140, 300)),
+                )
+            };
+            let (now, before) = (way(self, branch.now.as_ref()), way(self, branch.before.as_ref()));
+            let share = before_after(branch.share, 100.0, "%");
+            let _ = write!(out, " ⇒ then {now} {share}, used to be {before}");
+        }
         if depth > Depth::Brief {
             let count = depth.of(0, 1, 3);
             // The longest says most.

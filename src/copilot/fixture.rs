@@ -102,6 +102,7 @@ pub(super) fn log(number: u32, service: &str, template: &str, change: LogChange,
                 metadata: Labels::new(),
             }],
             first: Some(at(145)),
+            branch: None,
         }),
         provenance: provenance(Some(Lang::LogQl), &format!("{{app=\"{service}\"}}")),
     }

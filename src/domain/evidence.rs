@@ -245,6 +245,20 @@ pub struct LogDetail {
     pub exemplars: Vec<LogEntry>,
     /// First occurrence inside the window.
     pub first: Option<Timestamp>,
+    /// What follows it within one request, where that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Branch>,
+}
+
+/// A place where requests take another way than before: what follows a template within one trace or request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The template that follows now; `None` when nothing does (the request ends there).
+    pub now: Option<Text>,
+    /// Share of requests that take this way, 0 to 1, in the baseline and in the window.
+    pub share: BeforeAfter,
+    /// The template that used to follow most often; `None` when requests used to end there.
+    pub before: Option<Text>,
 }
 
 /// A figure before and inside the window; `None` where there was no traffic or no data.

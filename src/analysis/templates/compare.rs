@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::flows::{self, END, Way};
 use super::forms::{self, BASELINE, Form, NONE, WINDOW};
 use super::level::level_of;
 use super::merge::{self, Template};
 use super::rates::{adjusted, change_p};
-use crate::domain::evidence::{LogChange, LogDetail};
+use crate::domain::evidence::{BeforeAfter, Branch, LogChange, LogDetail};
 use crate::domain::log::LogEntry;
 use crate::domain::{Text, TimeRange, Timestamp};
 
 /// Findings returned for one service: the strongest.
 const MAX_PER_SERVICE: usize = 60;
+/// Of those, templates that did not change: what the service usually says, for context.
+const MAX_UNCHANGED: usize = 3;
+/// Score below which a finding is only context.
+pub const CONTEXT_SCORE: f64 = 0.05;
 /// Findings returned in all.
 const MAX_FINDINGS: usize = 2_000;
 /// Characters of a template.
@@ -25,55 +30,62 @@ const FALSE_DISCOVERIES: f64 = 0.01;
 /// Smallest ratio of rates that is called a change; logs vary more than Poisson counts do.
 const LEAST_RATIO: f64 = 1.8;
 
-/// A log template whose rate changed between baseline and window.
+/// A log template whose rate, or what follows it, changed between baseline and window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogFinding {
     /// The service that writes it; empty when the entries name none.
     pub service: String,
-    /// The template with counts, rates, change and exemplars. `change` is always set.
+    /// The template with counts, rates, change and exemplars. Without a change, what follows it
+    /// changed (`branch`), or it stands for context (score below [`CONTEXT_SCORE`]).
     pub detail: LogDetail,
     /// 0 to 1, comparable between services.
     pub score: f64,
 }
 
 /// Compares the templates of each service between `baseline` and `window`. Strongest first; ties by service, then
-/// template. Entries outside both ranges are ignored; an entry inside both counts for the window. The order of
+/// template. A few unchanged templates of each service follow with scores below [`CONTEXT_SCORE`]: where in its code
+/// the service was. Entries outside both ranges are ignored; an entry inside both counts for the window. The order of
 /// `entries` does not matter, except among entries of one stream with the same time.
 pub fn compare_logs(entries: &[LogEntry], baseline: TimeRange, window: TimeRange) -> Vec<LogFinding> {
     let order = in_order(entries);
     let forms = forms::collect(entries, &order, baseline, window);
     let spans = Spans::observed(entries, baseline, window);
-    let mut counted: Vec<Counted<'_>> =
-        merge::templates(&forms, entries).into_iter().map(|template| Counted::new(template, &forms.forms)).collect();
     if spans.minutes[BASELINE] <= 0.0 || spans.minutes[WINDOW] <= 0.0 {
         return Vec::new();
     }
-    test(&mut counted, spans.share());
-    let services = Services::of(&counted);
-    let mut findings: Vec<(f64, usize, LogChange)> = counted
-        .iter()
-        .enumerate()
-        .filter_map(|(index, one)| {
-            let change = one.change(spans)?;
-            Some((services.score(one, change, spans), index, change))
-        })
+    let mut counted: Vec<Counted<'_>> = merge::templates(&forms, entries)
+        .into_iter()
+        .map(|template| Counted::new(template, &forms.all, entries))
         .collect();
+    test(&mut counted, spans.share());
+    let mut template_of = vec![0; forms.all.len()];
+    for (index, one) in counted.iter().enumerate() {
+        for form in &one.template.forms {
+            template_of[*form as usize] = index as u32;
+        }
+    }
+    let ways = flows::ways(entries, &order, &forms, &template_of, baseline, window);
+    let scores = Scores::of(&counted, &ways, spans);
+    let mut findings: Vec<(f64, usize)> =
+        (0..counted.len()).map(|index| (scores.score(index), index)).filter(|(score, _)| *score > 0.0).collect();
     findings.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| counted[a.1].key().cmp(&counted[b.1].key())));
-    let mut taken: BTreeMap<u32, usize> = BTreeMap::new();
-    findings.retain(|(_, index, _)| {
-        let taken = taken.entry(counted[*index].template.service).or_default();
-        *taken += 1;
-        *taken <= MAX_PER_SERVICE
+    let mut taken: BTreeMap<u32, [usize; 2]> = BTreeMap::new();
+    findings.retain(|(score, index)| {
+        let [all, unchanged] = taken.entry(counted[*index].template.service).or_default();
+        *all += 1;
+        *unchanged += usize::from(*score < CONTEXT_SCORE);
+        *all <= MAX_PER_SERVICE && *unchanged <= MAX_UNCHANGED
     });
     findings.truncate(MAX_FINDINGS);
     let place: Vec<u32> = inverse(&order, entries.len());
     let mut out: Vec<LogFinding> = findings
         .into_iter()
-        .map(|(score, index, change)| {
+        .map(|(score, index)| {
             let one = &counted[index];
+            let branch = scores.way(index).map(|way| branch(way, &counted));
             LogFinding {
                 service: forms.services[one.template.service as usize].clone(),
-                detail: one.detail(change, spans, entries, &forms.forms, &order, &place),
+                detail: LogDetail { branch, ..one.detail(spans, entries, &forms.all, &order, &place) },
                 score,
             }
         })
@@ -150,12 +162,13 @@ struct Counted<'a> {
     template: Template<'a>,
     counts: [u64; 2],
     first: Option<Timestamp>,
+    level: &'static str,
     p: f64,
     q: f64,
 }
 
 impl<'a> Counted<'a> {
-    fn new(template: Template<'a>, forms: &[Form]) -> Self {
+    fn new(template: Template<'a>, forms: &[Form], entries: &[LogEntry]) -> Self {
         let mut counts = [0; 2];
         let mut first: Option<Timestamp> = None;
         for form in template.forms.iter().map(|index| &forms[*index as usize]) {
@@ -163,7 +176,9 @@ impl<'a> Counted<'a> {
             counts[WINDOW] += form.counts[WINDOW];
             first = [first, form.first].into_iter().flatten().min();
         }
-        Self { template, counts, first, p: 1.0, q: 1.0 }
+        let sample = template.forms.iter().map(|index| forms[*index as usize].sample).min();
+        let level = sample.map(|index| level_of(&entries[index as usize])).unwrap_or_default();
+        Self { template, counts, first, level, p: 1.0, q: 1.0 }
     }
 
     fn key(&self) -> (u32, &[merge::Token<'a>]) {
@@ -193,27 +208,21 @@ impl<'a> Counted<'a> {
         }
     }
 
-    fn detail(
-        &self,
-        change: LogChange,
-        spans: Spans,
-        entries: &[LogEntry],
-        forms: &[Form],
-        order: &[u32],
-        place: &[u32],
-    ) -> LogDetail {
-        let period = if change == LogChange::Vanished { BASELINE } else { WINDOW };
+    fn detail(&self, spans: Spans, entries: &[LogEntry], forms: &[Form], order: &[u32], place: &[u32]) -> LogDetail {
+        let change = self.change(spans);
+        let period = if change == Some(LogChange::Vanished) { BASELINE } else { WINDOW };
         let exemplars = self.exemplars(period, entries, forms);
         LogDetail {
             template: Text::new(&self.template.render()).truncated(MAX_TEMPLATE),
-            change: Some(change),
+            change,
             baseline_count: self.counts[BASELINE],
             window_count: self.counts[WINDOW],
             baseline_per_minute: self.rate(BASELINE, spans),
             window_per_minute: self.rate(WINDOW, spans),
-            level: exemplars.first().map(|&index| level_of(&entries[index as usize])).unwrap_or_default().to_owned(),
+            level: self.level.to_owned(),
             exemplars: exemplars.iter().map(|&index| with_frames(index, entries, order, place)).collect(),
             first: self.first,
+            branch: None,
         }
     }
 
@@ -281,14 +290,42 @@ fn test(counted: &mut [Counted<'_>], share: f64) {
     }
 }
 
-/// What is usual for each service: how often it says something it never said before.
-struct Services {
-    novelty: BTreeMap<u32, f64>,
+/// A branch in words.
+fn branch(way: &Way, counted: &[Counted<'_>]) -> Branch {
+    let text = |index: u32| {
+        (index != END).then(|| Text::new(&counted[index as usize].template.render()).truncated(MAX_TEMPLATE))
+    };
+    Branch {
+        now: text(way.to),
+        share: BeforeAfter { before: Some(way.share[BASELINE]), after: Some(way.share[WINDOW]) },
+        before: text(way.usual),
+    }
 }
 
-impl Services {
+/// How much the level of a template adds to its weight: a new error says more than a new remark.
+fn gravity(level: &str) -> f64 {
+    match level {
+        "error" => 1.0,
+        "warn" => 0.85,
+        "" => 0.75,
+        _ => 0.65,
+    }
+}
+
+/// Scores of all templates.
+struct Scores<'a, 's> {
+    counted: &'s [Counted<'a>],
+    spans: Spans,
     /// Share of a service's templates that were seen exactly once: how incomplete its vocabulary is (Good and Turing).
-    fn of(counted: &[Counted<'_>]) -> Self {
+    novelty: BTreeMap<u32, f64>,
+    /// Ways by the template that they part from.
+    parting: BTreeMap<u32, Way>,
+    /// The surest way that leads to a template.
+    leading: BTreeMap<u32, f64>,
+}
+
+impl<'a, 's> Scores<'a, 's> {
+    fn of(counted: &'s [Counted<'a>], ways: &[Way], spans: Spans) -> Self {
         let mut seen: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
         for one in counted {
             let (once, all) = seen.entry(one.template.service).or_default();
@@ -297,20 +334,47 @@ impl Services {
                 *once += 1.0;
             }
         }
-        Self { novelty: seen.into_iter().map(|(service, (once, all))| (service, once / (all + 2.0))).collect() }
+        let mut leading: BTreeMap<u32, f64> = BTreeMap::new();
+        for way in ways {
+            let best = leading.entry(way.to).or_default();
+            *best = best.max(way.confidence);
+        }
+        Self {
+            counted,
+            spans,
+            novelty: seen.into_iter().map(|(service, (once, all))| (service, once / (all + 2.0))).collect(),
+            parting: ways.iter().map(|way| (way.from, *way)).collect(),
+            leading,
+        }
     }
 
-    fn score(&self, one: &Counted<'_>, change: LogChange, spans: Spans) -> f64 {
-        let surprise = 1.0 - (1.0 + one.p.max(1e-30).log10() / -2.0).recip();
+    fn way(&self, index: usize) -> Option<&Way> {
+        self.parting.get(&(index as u32))
+    }
+
+    fn score(&self, index: usize) -> f64 {
+        let one = &self.counted[index];
+        let surprise = 1.0 - (1.0 - one.p.max(1e-30).log10() / 2.0).recip();
         let usual = 1.0 - self.novelty.get(&one.template.service).copied().unwrap_or(0.0);
-        let base = match change {
-            LogChange::New => usual * (0.35 + 0.6 * surprise),
-            LogChange::Vanished => usual * (0.3 + 0.6 * surprise),
-            LogChange::More | LogChange::Fewer => {
-                let ratio = (one.rate(WINDOW, spans) / one.rate(BASELINE, spans)).ln().abs();
-                surprise * (ratio / (ratio + 1.5))
+        let gravity_of_own = gravity(one.level);
+        let changed = match one.change(self.spans) {
+            // Where requests branch off a line that was known before, the new line is no mere new traffic.
+            Some(LogChange::New) => {
+                let led = self.leading.get(&(index as u32)).copied().unwrap_or(0.0);
+                let branched = if led > 0.0 { 0.4 + 0.55 * led } else { 0.0 };
+                gravity_of_own * (usual * (0.35 + 0.55 * surprise)).max(branched)
             }
+            Some(LogChange::Vanished) => usual * (0.25 + 0.5 * surprise),
+            Some(LogChange::More | LogChange::Fewer) => {
+                let ratio = (one.rate(WINDOW, self.spans) / one.rate(BASELINE, self.spans)).ln().abs();
+                0.7 * gravity_of_own * surprise * (ratio / (ratio + 1.5))
+            }
+            None => 0.01 + 0.02 * surprise,
         };
-        base.clamp(0.0, 1.0)
+        let parted = self.way(index).map_or(0.0, |way| {
+            let weight = if way.to == END { 0.8 } else { gravity(self.counted[way.to as usize].level) };
+            0.9 * weight * weight * way.confidence
+        });
+        changed.max(parted).clamp(0.0, 1.0)
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::log::LogEntry;
 use crate::domain::{TimeRange, Timestamp};
 
 /// Forms kept apart; after that only beginnings are.
-const MAX_FORMS: usize = 60_000;
+const MAX_FORMS: usize = 30_000;
 /// Coarse forms on top of that; after those, one form per service holds the rest.
 const MAX_COARSE: usize = 4_000;
 /// Values followed in one line.
@@ -58,7 +58,9 @@ pub(super) struct Forms {
     /// Service names by index.
     pub services: Vec<String>,
     /// The forms, in order of first appearance.
-    pub forms: Vec<Form>,
+    pub all: Vec<Form>,
+    /// For each place in the order of entries the index of its form, or [`NONE`].
+    pub of: Vec<u32>,
 }
 
 /// Index of the baseline in two-element arrays.
@@ -72,7 +74,8 @@ pub(super) fn collect(entries: &[LogEntry], order: &[u32], baseline: TimeRange, 
     let mut table = Table::default();
     let mut streams: HashMap<usize, (u32, Timestamp)> = HashMap::new();
     let mut sink = HashSink::default();
-    for &index in order {
+    let mut of = vec![NONE; order.len()];
+    for (place, &index) in order.iter().enumerate() {
         let entry = &entries[index as usize];
         let period = if window.contains(entry.at) {
             WINDOW
@@ -93,9 +96,9 @@ pub(super) fn collect(entries: &[LogEntry], order: &[u32], baseline: TimeRange, 
         }
         sink.start(service);
         scan(&entry.line, &mut sink);
-        table.record(&sink, service, index, entry, period, entries);
+        of[place] = table.record(&sink, service, index, entry, period, entries);
     }
-    Forms { services: services.names, forms: table.forms }
+    Forms { services: services.names, all: table.forms, of }
 }
 
 /// Whether the line continues the event above it: a stack frame.
@@ -163,7 +166,15 @@ struct Table {
 }
 
 impl Table {
-    fn record(&mut self, sink: &HashSink, service: u32, index: u32, entry: &LogEntry, period: usize, all: &[LogEntry]) {
+    fn record(
+        &mut self,
+        sink: &HashSink,
+        service: u32,
+        index: u32,
+        entry: &LogEntry,
+        period: usize,
+        all: &[LogEntry],
+    ) -> u32 {
         let (hash, precision) = if self.by_hash.contains_key(&sink.hash) || self.forms.len() < MAX_FORMS {
             (sink.hash, Precision::Full)
         } else {
@@ -208,6 +219,7 @@ impl Table {
                 picks[2] = index;
             }
         }
+        at
     }
 }
 
@@ -265,7 +277,7 @@ const fn mix(hash: u64, value: u64) -> u64 {
 }
 
 /// Hash of a token; its length ends it, so that `ab` and `a`, `b` differ.
-fn hash_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
+pub(super) fn hash_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(8);
     for chunk in &mut chunks {
         let mut word = [0; 8];

@@ -147,7 +147,7 @@ fn tokens_of<'a>(form: &Form, entries: &'a [LogEntry]) -> Vec<Token<'a>> {
 /// The templates of all services, sorted by service and text.
 pub(super) fn templates<'a>(forms: &Forms, entries: &'a [LogEntry]) -> Vec<Template<'a>> {
     let mut groups: BTreeMap<Identity<'_>, Vec<Template<'a>>> = BTreeMap::new();
-    for (index, form) in forms.forms.iter().enumerate() {
+    for (index, form) in forms.all.iter().enumerate() {
         let tokens = tokens_of(form, entries);
         groups.entry(identity(form.service, &tokens)).or_default().push(Template {
             service: form.service,

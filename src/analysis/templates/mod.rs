@@ -4,6 +4,7 @@
 //! makes templates of the forms; then each template's rate in the window is compared with its rate in the baseline.
 
 mod compare;
+mod flows;
 mod forms;
 mod level;
 mod lexer;
@@ -11,4 +12,7 @@ mod merge;
 mod rates;
 mod vocabulary;
 
-pub use compare::{LogFinding, compare_logs};
+#[cfg(test)]
+mod tests;
+
+pub use compare::{CONTEXT_SCORE, LogFinding, compare_logs};
