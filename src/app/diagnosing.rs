@@ -1,20 +1,27 @@
 //! A diagnosis with its actions judged: by the offline analyst or by a language model.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::copilot::offline;
+use crate::copilot::online::{self, Case, OnlineError, Progress, Sampling};
+use crate::copilot::{actions, offline};
 use crate::core::message::Draft;
-use crate::domain::action::{Action, Judged, Origin};
+use crate::domain::Text;
+use crate::domain::action::{Action, Judged};
 use crate::domain::diagnosis::Diagnosed;
 use crate::domain::labels::Labels;
 use crate::domain::query::{Data, Planned, Purpose, Query};
-use crate::domain::settings::EndpointSettings;
+use crate::domain::settings::{EndpointSettings, Secrets};
+use crate::llm::LlmClient;
+use crate::prompts::Library;
 
 use super::engine::Engine;
 use super::failure::Failure;
 use super::investigate::Investigated;
 use super::standing::Standing;
+use super::witness::LedgerWitness;
 
 /// A finished diagnosis, its actions with what the gate says of them, and the standing they were judged from.
 #[derive(Debug, Clone)]
@@ -33,49 +40,98 @@ pub async fn offline(engine: &Engine, investigated: &Investigated) -> Concluded 
     conclude(engine, investigated, diagnosed).await
 }
 
-/// Diagnoses with a language model.
+/// Diagnoses with a language model: the end points are tried in their order until one has something to say. What
+/// leaves is in the ledger first. Fails when none had anything to say; the offline analyst is still there then.
 pub async fn online(
-    _engine: &Engine,
-    _investigated: &Investigated,
-    endpoint: &EndpointSettings,
-    _cancel: &CancellationToken,
-    _draft: impl FnMut(Draft),
+    engine: &Engine,
+    investigated: &Investigated,
+    endpoints: &[EndpointSettings],
+    cancel: &CancellationToken,
+    mut draft: impl FnMut(Draft) + Send,
 ) -> Result<Concluded, Failure> {
-    Err(Failure::failed(format!("the end point {} is not connected yet: use --offline", endpoint.name)))
+    let ledger = engine.ledger().await.map_err(|failure| {
+        Failure::failed(format!("nothing was sent, because it cannot be written down: {failure}"))
+    })?;
+    let library = Library::builtin();
+    let analysis = &investigated.analysis;
+    let mut failures: Vec<String> = Vec::new();
+    for endpoint in endpoints {
+        let client = match LlmClient::new(endpoint.clone(), Arc::clone(&engine.secrets)) {
+            Ok(client) => client,
+            Err(error) => {
+                failures.push(format!("{}: {error}", endpoint.name));
+                continue;
+            }
+        };
+        let shared = investigated.analysis.clone();
+        let budget = endpoint.pack_tokens;
+        let pack = tokio::task::spawn_blocking(move || crate::context::pack(&shared, budget))
+            .await
+            .map_err(|error| Failure::failed(format!("packing failed: {error}")))?;
+        let case = Case {
+            client: &client,
+            library: &library,
+            playbooks: &engine.playbooks,
+            analysis,
+            pack: &pack,
+            sampling: Sampling::default(),
+        };
+        let mut witness = LedgerWitness::new(engine, &ledger, &analysis.incident.id);
+        let mut shown =
+            Draft { by: Text::from(format!("{} via {}", endpoint.model, endpoint.name)), ..Draft::default() };
+        let follow = |progress: Progress| {
+            follow(&mut shown, &endpoint.name, progress);
+            draft(shown.clone());
+        };
+        match online::diagnose(&case, &mut witness, follow, cancel).await {
+            Ok(mut diagnosed) => {
+                diagnosed.remarks.extend(failures);
+                let concluded = conclude(engine, investigated, diagnosed).await;
+                witness.diagnosed(&concluded).await;
+                return Ok(concluded);
+            }
+            Err(OnlineError::Llm(error)) => failures.push(format!("{}: {error}", endpoint.name)),
+            Err(error) => return Err(Failure::failed(error.to_string())),
+        }
+    }
+    Err(Failure::failed(format!("{}; the offline analyst works without it", failures.join("; "))))
+}
+
+/// Brings what is shown of a diagnosis under way up to date.
+fn follow(shown: &mut Draft, endpoint: &str, progress: Progress) {
+    match progress {
+        Progress::Sending { tokens, hidden } => {
+            shown.stage = Text::from(format!("sending {tokens} tokens to {endpoint}"));
+            shown.sent_tokens = tokens;
+            shown.hidden = hidden;
+        }
+        Progress::Accepted => shown.stage = Text::from(format!("{endpoint} is reading")),
+        Progress::Writing { partial, received_tokens, first_token_ms } => {
+            shown.stage = Text::from("writing");
+            shown.partial = *partial;
+            shown.received_tokens = received_tokens;
+            shown.first_token_ms = Some(first_token_ms);
+        }
+        Progress::AskingAgain { problems } => {
+            shown.stage = Text::from(format!("the answer was not valid, asking again: {}", problems.join("; ")));
+        }
+        Progress::Repacked { budget } => {
+            shown.stage = Text::from(format!("too long for the model: packing again for {budget} tokens"));
+        }
+    }
 }
 
 async fn conclude(engine: &Engine, investigated: &Investigated, diagnosed: Diagnosed) -> Concluded {
     let standing = engine.standing.having_read(&investigated.snapshot, &targets(engine, investigated).await);
-    let mut actions = Vec::new();
+    let mut judged_actions = Vec::new();
     if diagnosed.complete {
-        for action in suggested(&diagnosed, &investigated.analysis.incident.id) {
+        for action in actions::actions(&investigated.analysis.incident.id, &diagnosed) {
             let action = in_context(action, engine);
             let judged = standing.judge(&action.argv);
-            actions.push((action, judged));
+            judged_actions.push((action, judged));
         }
     }
-    Concluded { diagnosed, actions, standing }
-}
-
-fn suggested(diagnosed: &Diagnosed, incident: &str) -> Vec<Action> {
-    let origin = match &diagnosed.analyst.endpoint {
-        Some(_) => Origin::Model(diagnosed.analyst.name.clone()),
-        None => Origin::Playbook(diagnosed.prompt.name.clone()),
-    };
-    let one = |action: &crate::domain::diagnosis::SuggestedAction| {
-        Some(Action {
-            id: action.id.clone(),
-            incident: incident.to_owned(),
-            origin: origin.clone(),
-            argv: action.argv.clone()?,
-            change: action.change.clone(),
-            target: action.target.clone(),
-            rationale: action.rationale.clone(),
-            rollback: action.rollback.clone(),
-            verify: action.verify.clone(),
-        })
-    };
-    diagnosed.diagnosis.actions.iter().filter_map(one).collect()
+    Concluded { diagnosed, actions: judged_actions, standing }
 }
 
 /// Names the configured cluster in commands that would otherwise act on whichever one happens to be current.
@@ -116,6 +172,21 @@ async fn targets(engine: &Engine, investigated: &Investigated) -> Vec<Labels> {
 }
 
 /// Asks each configured end point whether it is there: what it says, or why it does not.
-pub async fn probe_endpoints(config: &Config) -> Vec<(String, Result<String, String>)> {
-    config.llm.endpoint.iter().map(|endpoint| (endpoint.name.clone(), Err("not connected yet".to_owned()))).collect()
+pub async fn probe_endpoints(config: &Config, secrets: &Arc<dyn Secrets>) -> Vec<(String, Result<String, String>)> {
+    let mut found = Vec::new();
+    for endpoint in &config.llm.endpoint {
+        let probe = async { LlmClient::new(endpoint.clone(), Arc::clone(secrets))?.probe().await }.await;
+        let result = match probe {
+            Err(error) => Err(error.to_string()),
+            Ok(probe) if probe.has_model == Some(false) => {
+                Err(format!("has no model {}; it has {}", endpoint.model, probe.models.join(", ")))
+            }
+            Ok(probe) => {
+                let context = probe.context.map_or_else(String::new, |tokens| format!(", context {tokens} tokens"));
+                Ok(format!("{}, {} ms{context}", endpoint.model, probe.latency.as_millis()))
+            }
+        };
+        found.push((endpoint.name.clone(), result));
+    }
+    found
 }

@@ -61,7 +61,7 @@ pub struct Engine {
     bundle: Option<Bundle>,
     demo: bool,
     baseline: Option<TimeRange>,
-    ledger: OnceCell<SqliteLedger>,
+    ledger: OnceCell<Arc<SqliteLedger>>,
 }
 
 /// The incidents of a moment.
@@ -217,24 +217,26 @@ impl Engine {
     }
 
     /// The ledger, opened when it is first needed.
-    pub async fn ledger(&self) -> Result<&SqliteLedger, Failure> {
+    pub async fn ledger(&self) -> Result<Arc<SqliteLedger>, Failure> {
         self.ledger
             .get_or_try_init(|| async {
                 let path = self.ledger_path()?;
-                SqliteLedger::open(&path).await.map_err(|error| Failure::failed(format!("ledger: {error}")))
+                let opened = SqliteLedger::open(&path).await;
+                opened.map(Arc::new).map_err(|error| Failure::failed(error.to_string()))
             })
             .await
+            .cloned()
     }
 
-    /// The end point with this name, or the first one; `None` when none is configured.
-    pub fn endpoint(&self, name: Option<&str>) -> Result<Option<EndpointSettings>, Failure> {
+    /// The end point with this name alone, or all in their order; empty when none is configured.
+    pub fn endpoints(&self, name: Option<&str>) -> Result<Vec<EndpointSettings>, Failure> {
         let endpoints = &self.config.llm.endpoint;
         let Some(name) = name else {
-            return Ok(endpoints.first().cloned());
+            return Ok(endpoints.clone());
         };
         let known = || endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>().join(", ");
         match endpoints.iter().find(|endpoint| endpoint.name == name) {
-            Some(endpoint) => Ok(Some(endpoint.clone())),
+            Some(endpoint) => Ok(vec![endpoint.clone()]),
             None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
         }
     }

@@ -17,6 +17,7 @@ mod runbooks;
 mod screens;
 pub mod standing;
 pub mod tui;
+mod witness;
 
 use std::io::Write as _;
 use std::path::Path;

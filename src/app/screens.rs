@@ -21,10 +21,12 @@ use crate::domain::pack::Pack;
 use crate::domain::query::{Planned, Purpose, Query};
 use crate::domain::{Text, Timestamp};
 use crate::ledger::{Filter, Ledger as _};
+use crate::sources::demo;
 use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
 
 use super::cli::{Cli, Command};
+use super::clock;
 use super::diagnosing::{self, Concluded};
 use super::engine::{Engine, Origin};
 use super::execution::{self, Execution, News, Ready};
@@ -43,7 +45,7 @@ const MAX_TIMELINE: usize = 1_000;
 /// Opens the screens and returns when they are left.
 pub(super) async fn open(cli: &Cli, config: Config, profile: Option<(String, Profile)>) -> Result<ExitCode, Failure> {
     let mut origin = match (&cli.command, &cli.global.replay) {
-        (Some(Command::Demo), _) => demo_origin()?,
+        (Some(Command::Demo), _) => demo_origin(),
         (Some(Command::Replay { path }), _) | (_, Some(path)) => Origin::Replay(super::open_bundle(path)?),
         _ => Origin::Live,
     };
@@ -70,13 +72,13 @@ pub(super) async fn open(cli: &Cli, config: Config, profile: Option<(String, Pro
         match tui::run(screens, options).await.map_err(|error| Failure::failed(format!("the terminal: {error}")))? {
             Exit::Quit => return Ok(ExitCode::SUCCESS),
             Exit::Signal(number) => return Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(1))),
-            Exit::Demo => origin = demo_origin()?,
+            Exit::Demo => origin = demo_origin(),
         }
     }
 }
 
-fn demo_origin() -> Result<Origin, Failure> {
-    Err(Failure::failed("the demo is not recorded yet"))
+fn demo_origin() -> Origin {
+    Origin::Demo(demo::bundle(clock::system()()))
 }
 
 fn identity(engine: &Engine) -> Identity {
@@ -192,15 +194,12 @@ impl Backend for Screens {
     ) -> BoxFuture<'_, Result<Conclusion, Text>> {
         Box::pin(async move {
             let case = self.case(&incident)?;
-            let endpoint = match analyst {
-                Analyst::Offline => None,
-                Analyst::Model => self.engine.endpoint(None).map_err(|failure| said(&failure))?,
-            };
-            let concluded = match endpoint {
-                None => diagnosing::offline(&self.engine, &case.investigated).await,
-                Some(endpoint) => {
+            let concluded = match analyst {
+                Analyst::Offline => diagnosing::offline(&self.engine, &case.investigated).await,
+                Analyst::Model => {
+                    let endpoints = &self.engine.config.llm.endpoint;
                     let report = |draft| reporter.drafting(draft);
-                    diagnosing::online(&self.engine, &case.investigated, &endpoint, &CancellationToken::new(), report)
+                    diagnosing::online(&self.engine, &case.investigated, endpoints, &CancellationToken::new(), report)
                         .await
                         .map_err(|failure| said(&failure))?
                 }

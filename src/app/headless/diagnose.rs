@@ -28,16 +28,15 @@ pub(super) async fn diagnose(
     wanted: Wanted<'_>,
     output: Output,
 ) -> Result<(), Failure> {
-    let endpoint = match wanted {
-        Wanted::Offline => None,
-        Wanted::Endpoint(name) => engine.endpoint(name)?,
+    let endpoints = match wanted {
+        Wanted::Offline => Vec::new(),
+        Wanted::Endpoint(name) => engine.endpoints(name)?,
     };
     let investigated = investigated(engine, incident).await?;
-    let concluded = match endpoint {
-        None => diagnosing::offline(engine, &investigated).await,
-        Some(endpoint) => {
-            diagnosing::online(engine, &investigated, &endpoint, &CancellationToken::new(), |_| {}).await?
-        }
+    let concluded = if endpoints.is_empty() {
+        diagnosing::offline(engine, &investigated).await
+    } else {
+        diagnosing::online(engine, &investigated, &endpoints, &CancellationToken::new(), |_| {}).await?
     };
     let Concluded { diagnosed, actions, .. } = &concluded;
     let views = actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();

@@ -1,15 +1,18 @@
 //! `doctor`: checks every connection, permission and terminal capability, and says how to mend what fails.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::app::cli::Global;
+use crate::app::diagnosing::probe_endpoints;
 use crate::app::engine::{Engine, Origin, ledger_path};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
-use crate::config::{self, Config, Profile};
+use crate::config::{self, Config, Profile, SystemSecrets};
 use crate::domain::health::Status;
+use crate::domain::settings::Secrets;
 use crate::gate::PROGRAM_DIRECTORIES;
 use crate::ledger::{Ledger as _, SqliteLedger};
 use crate::terminal::Ability;
@@ -67,12 +70,14 @@ pub(super) async fn doctor(
             }
         },
     }
-    super::super::diagnosing::probe_endpoints(&config).await.into_iter().for_each(|(name, result)| match result {
-        Ok(detail) => report.add(&format!("llm {name}"), Outcome::Ok, detail, ""),
-        Err(detail) => {
-            report.add(&format!("llm {name}"), Outcome::Fail, detail, "the offline analyst works without it")
+    let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets);
+    for (name, result) in probe_endpoints(&config, &secrets).await {
+        let name = format!("llm {name}");
+        match result {
+            Ok(detail) => report.add(&name, Outcome::Ok, detail, ""),
+            Err(detail) => report.add(&name, Outcome::Fail, detail, "the offline analyst works without it"),
         }
-    });
+    }
     ledger(&mut report, &config).await;
     terminal(&mut report, global);
     output.answer(&report, || text(&report))?;

@@ -1,0 +1,94 @@
+//! The ledger beside a language model: the exact bytes before they leave, and what came of them.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::copilot::online::{CallOutcome, Witness};
+use crate::domain::ledger::{Draft, EntryKind};
+use crate::ledger::{Ledger as _, SqliteLedger};
+use crate::llm::Prepared;
+
+use super::clock::Clock;
+use super::diagnosing::Concluded;
+use super::engine::Engine;
+
+/// Writes intents and outcomes of calls to a language model. An intent that is open when this is dropped gets the
+/// outcome `cancelled`: dropping the future of a diagnosis is how it is cancelled.
+pub(super) struct LedgerWitness {
+    ledger: Arc<SqliteLedger>,
+    clock: Clock,
+    incident: String,
+    actor: String,
+    open: Option<u64>,
+}
+
+impl LedgerWitness {
+    pub(super) fn new(engine: &Engine, ledger: &Arc<SqliteLedger>, incident: &str) -> Self {
+        Self {
+            ledger: Arc::clone(ledger),
+            clock: Arc::clone(&engine.wall_clock),
+            incident: incident.to_owned(),
+            actor: engine.standing.actor.clone(),
+            open: None,
+        }
+    }
+
+    fn draft(&self, kind: EntryKind, payload: Value) -> Draft {
+        Draft { at: (self.clock)(), kind, incident: Some(self.incident.clone()), actor: self.actor.clone(), payload }
+    }
+
+    /// Writes the finished diagnosis; best effort, its parts are in the entries before.
+    pub(super) async fn diagnosed(&self, concluded: &Concluded) {
+        let actions: Vec<_> = concluded
+            .actions
+            .iter()
+            .map(|(action, judged)| json!({"id": action.id, "argv": action.argv, "verdict": judged.verdict}))
+            .collect();
+        let payload = json!({"diagnosed": concluded.diagnosed, "actions": actions});
+        if let Err(error) = self.ledger.append(self.draft(EntryKind::Diagnosis, payload)).await {
+            tracing::warn!(%error, "a diagnosis could not be written");
+        }
+    }
+}
+
+impl Witness for LedgerWitness {
+    fn before_send<'a>(&'a mut self, call: &'a Prepared) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let body = String::from_utf8_lossy(&call.body);
+            let payload = json!({"endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body});
+            let entry = self.ledger.append(self.draft(EntryKind::LlmIntent, payload)).await;
+            self.open = Some(entry.map_err(|error| error.to_string())?.seq);
+            Ok(())
+        })
+    }
+
+    fn after<'a>(&'a mut self, outcome: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let payload = json!({
+                "intent": self.open, "text": outcome.text, "finish": outcome.finish.as_ref().map(|reason| format!("{reason:?}")),
+                "error": outcome.error.as_ref().map(ToString::to_string), "cancelled": outcome.cancelled,
+                "usage": outcome.usage, "timing": outcome.timing,
+            });
+            let written = self.ledger.append(self.draft(EntryKind::LlmOutcome, payload)).await;
+            self.open = None;
+            written.map(|_| ()).map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Drop for LedgerWitness {
+    fn drop(&mut self) {
+        let Some(intent) = self.open else { return };
+        let draft = self.draft(EntryKind::LlmOutcome, json!({"intent": intent, "cancelled": true}));
+        let ledger = Arc::clone(&self.ledger);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = ledger.append(draft).await {
+                    tracing::warn!(%error, "a cancelled call could not be written");
+                }
+            });
+        }
+    }
+}
