@@ -320,16 +320,11 @@ fn innermost(why: &reqwest::Error) -> String {
     if why.source().is_none() { "no further reason given".into() } else { cause.to_string() }
 }
 
-fn is_tls(why: &reqwest::Error) -> bool {
-    let mut cause = why.source();
-    while let Some(current) = cause {
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>()
-            || inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-        {
-            return true;
-        }
-        cause = current.source();
+/// Whether TLS is the cause. An IO error's source is that of the error it wraps, so the wrapped one is looked at too.
+fn is_tls(why: &(dyn std::error::Error + 'static)) -> bool {
+    if why.is::<rustls::Error>() {
+        return true;
     }
-    false
+    let wrapped = why.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_tls(wrapped)) || why.source().is_some_and(is_tls)
 }

@@ -1,18 +1,17 @@
 //! The Prometheus source against a real Prometheus.
 
 use std::fmt::Write as _;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use stanch::domain::alert::AlertState;
 use stanch::domain::metric::{MetricKind, Series};
 use stanch::domain::query::{Answer, Data, Lang, NoteKind, Query};
-use stanch::domain::settings::{Limits, SecretRef, Secrets, SourceSettings};
+use stanch::domain::settings::{Limits, SourceSettings};
 use stanch::domain::{TimeRange, Timestamp};
 use stanch::sources::prometheus::Prometheus;
 use stanch::sources::{SourceError, SourceErrorKind, Telemetry};
 
+use crate::secrets::Rotating;
 use crate::servers;
 
 const RULES: &str = r"
@@ -29,15 +28,6 @@ groups:
 
 const START: i64 = 1_500_000_000;
 
-/// No secret is configured in these tests.
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn fetch<'a>(&'a self, _: &'a SecretRef) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(async { Err("there are no secrets here".to_owned()) })
-    }
-}
-
 /// One counter that grows by two a second for `minutes`, a sample every 15 s, and a gauge with odd values.
 fn history(minutes: i64) -> String {
     let mut text = String::from("# HELP old_requests Requests.\n# TYPE old_requests counter\n");
@@ -51,7 +41,7 @@ fn history(minutes: i64) -> String {
 
 fn client(server: &servers::Prometheus, limits: Limits) -> Prometheus {
     let settings = SourceSettings { limits, ..SourceSettings::new(&format!("{}/", server.url())) };
-    Prometheus::new("prometheus", &settings, Arc::new(NoSecrets)).unwrap()
+    Prometheus::new("prometheus", &settings, Rotating::new(&[])).unwrap()
 }
 
 fn at(offset: i64) -> Timestamp {
