@@ -137,27 +137,29 @@ impl Alertmanager {
         Ok(Self { http: HttpClient::new(name, settings, secrets)? })
     }
 
-    async fn get<R, F>(&self, end_point: &str, read: F) -> Result<R, SourceError>
+    async fn get<R, F>(&self, end_point: &[&str], read: F) -> Result<R, SourceError>
     where
         R: Send + 'static,
         F: FnOnce(&Reply) -> Result<R, SourceError> + Send + 'static,
     {
-        let reply = self.http.send(&Call::get(&["api", "v2", end_point], &[])).await?;
+        let path: Vec<&str> = ["api", "v2"].into_iter().chain(end_point.iter().copied()).collect();
+        let reply = self.http.send(&Call::get(&path, &[])).await?;
         reply.parse(move |reply| if reply.is_success() { read(reply) } else { Err(refusal(reply)) }).await
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, SourceError> {
         let limit = self.http.limits().alerts;
         match query {
-            Query::Alerts => self.get("alerts", move |reply| Ok(alerts_of(reply.json()?, limit))).await,
+            Query::Alerts => self.get(&["alerts"], move |reply| Ok(alerts_of(reply.json()?, limit))).await,
             Query::AlertGroups => {
-                self.get("alerts/groups", |reply| Ok(Answer::new(Data::AlertGroups(groups_of(reply.json()?))))).await
+                self.get(&["alerts", "groups"], |reply| Ok(Answer::new(Data::AlertGroups(groups_of(reply.json()?)))))
+                    .await
             }
             Query::Silences => {
-                self.get("silences", |reply| Ok(Answer::new(Data::Silences(silences_of(reply.json()?))))).await
+                self.get(&["silences"], |reply| Ok(Answer::new(Data::Silences(silences_of(reply.json()?))))).await
             }
             Query::AlertmanagerStatus => {
-                self.get("status", |reply| Ok(Answer::new(Data::Facts(facts_of(reply.json()?))))).await
+                self.get(&["status"], |reply| Ok(Answer::new(Data::Facts(facts_of(reply.json()?))))).await
             }
             _ => Err(super::unsupported(self.name(), query)),
         }

@@ -3,5 +3,8 @@
 mod invariants;
 mod secrets;
 mod servers;
+mod sources_alertmanager;
+mod sources_dialects;
 mod sources_http;
+mod sources_loki;
 mod sources_prometheus;

@@ -13,6 +13,9 @@ use crate::domain::{Labels, Text, Timestamp};
 /// `data` of an answered log query.
 #[derive(serde::Deserialize)]
 pub(super) struct Streams {
+    /// `streams`, or another type for a query that gives no entries.
+    #[serde(default, rename = "resultType")]
+    pub(super) result_type: String,
     #[serde(default, deserialize_with = "null_as_default")]
     result: Vec<Stream>,
 }

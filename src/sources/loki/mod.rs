@@ -140,11 +140,16 @@ impl Loki {
                 if !reply.is_success() {
                     return Err(reply.refusal(None));
                 }
-                if result_type(reply).is_some_and(|kind| kind != "streams") {
+                let metric = || {
                     let what = "this is a metric query: it gives numbers over time, not log entries";
-                    return Err(reply.fault(SourceErrorKind::BadQuestion, what, "ask it as a range question"));
+                    reply.fault(SourceErrorKind::BadQuestion, what, "ask it as a range question")
+                };
+                let is_other = |kind: &str| !matches!(kind, "" | "streams");
+                let envelope: Envelope<Streams> =
+                    reply.json().map_err(|error| if is_other(&result_type(reply)) { metric() } else { error })?;
+                if envelope.data.as_ref().is_some_and(|data| is_other(&data.result_type)) {
+                    return Err(metric());
                 }
-                let envelope: Envelope<Streams> = reply.json()?;
                 let note = |word: &String| Note { kind: NoteKind::Warning, text: Text::new(word) };
                 let notes = envelope.warnings.iter().flatten().map(note).collect();
                 let page = envelope.data.map(|streams| streams.page(line_bytes));
@@ -233,15 +238,16 @@ impl Loki {
                 if !reply.is_success() {
                     return Err(reply.refusal(None));
                 }
-                if result_type(reply).is_some_and(|kind| kind == "streams") {
+                let log = || {
                     let what = "this is a log query: it gives entries, not numbers over time";
-                    return Err(reply.fault(
-                        SourceErrorKind::BadQuestion,
-                        what,
-                        "count them, as in count_over_time({…}[1m])",
-                    ));
+                    reply.fault(SourceErrorKind::BadQuestion, what, "count them, as in count_over_time({…}[1m])")
+                };
+                let envelope: Envelope<QueryResult> =
+                    reply.json().map_err(|error| if result_type(reply) == "streams" { log() } else { error })?;
+                if envelope.data.as_ref().is_some_and(|data| data.result_type == "streams") {
+                    return Err(log());
                 }
-                reply.json::<Envelope<QueryResult>>()
+                Ok(envelope)
             };
             let envelope = reply.parse(read).await?;
             let result = envelope.data.map(|data| data.result).unwrap_or_default();
@@ -303,11 +309,15 @@ fn duration(span: Duration) -> String {
     }
 }
 
-/// `resultType`, which Loki writes before the result.
-fn result_type(reply: &Reply) -> Option<String> {
-    let head = std::str::from_utf8(&reply.body[..reply.body.len().min(200)]).unwrap_or_default();
-    let rest = head.split_once("\"resultType\"")?.1;
-    Some(rest.split('"').nth(1)?.to_owned())
+/// `resultType` of an answer whose result is not of the shape expected; empty when there is none.
+fn result_type(reply: &Reply) -> String {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "resultType")]
+        result_type: String,
+    }
+    let typed = serde_json::from_slice::<Envelope<Typed>>(&reply.body).ok().and_then(|envelope| envelope.data);
+    typed.map(|typed| typed.result_type).unwrap_or_default()
 }
 
 /// `max entries limit per query exceeded, limit > max_entries_limit_per_query (50000 > 5000)`: the 5000.
@@ -317,11 +327,11 @@ fn entries_limit(what: &str) -> Option<usize> {
     number.parse().ok()
 }
 
-/// `the query time range exceeds the limit (query length: 19200h0m0s, limit: 30d1h)`: a second less than the 30d1h.
+/// `the query time range exceeds the limit (query length: 19200h0m0s, limit: 30d1h)`: the 30d1h.
 fn range_limit(what: &str) -> Option<Duration> {
     let rest = what.split_once("query time range exceeds the limit")?.1;
     let number = rest.rsplit_once("limit:")?.1.trim().trim_end_matches(')');
-    parse_duration(number)?.checked_sub(Duration::from_secs(1))
+    parse_duration(number)
 }
 
 #[cfg(test)]
@@ -335,7 +345,7 @@ mod tests {
         assert_eq!(entries_limit(what), Some(5_000));
         assert_eq!(range_limit(what), None);
         let what = "x answers 400: the query time range exceeds the limit (query length: 19200h0m0s, limit: 30d1h)";
-        assert_eq!(range_limit(what), Some(Duration::from_secs(30 * 86_400 + 3_599)));
+        assert_eq!(range_limit(what), Some(Duration::from_hours(30 * 24 + 1)));
         assert_eq!(entries_limit(what), None);
         assert_eq!(entries_limit("max entries limit (a > b)"), None);
     }
