@@ -77,6 +77,10 @@ pub fn split(line: &str) -> Result<Vec<String>, LexError> {
                     }
                 }
             }
+            // Within a word, behind a letter or digit, it stands for itself: `HEAD~1`.
+            '~' if word.as_ref().is_some_and(|word| word.ends_with(|c: char| c.is_ascii_alphanumeric())) => {
+                word.get_or_insert_with(String::new).push(c);
+            }
             _ => match refused(c) {
                 Some(why) => return Err(LexError::Refused { found: c, column, why }),
                 None => word.get_or_insert_with(String::new).push(c),
@@ -163,6 +167,7 @@ mod tests {
         assert_eq!(words("grep 'a b' \"c d\" e'f'\"g\" ''"), ["grep", "a b", "c d", "efg", ""]);
         assert_eq!(words("echo '$HOME `x` \\ !'"), ["echo", "$HOME `x` \\ !"]);
         assert_eq!(words("date +%F --tail=3"), ["date", "+%F", "--tail=3"]);
+        assert_eq!(words("git diff HEAD~1"), ["git", "diff", "HEAD~1"]);
     }
 
     #[test]
@@ -187,6 +192,8 @@ mod tests {
             "ls ?",
             "ls [ab]",
             "ls ~",
+            "ls a=~",
+            "ls a:~/x",
             "a # b",
             "a\nb",
             "a\rb",

@@ -1,5 +1,6 @@
 //! Tests of the whole: one binary, so that it links once.
 
+mod gate;
 mod invariants;
 mod secrets;
 mod servers;

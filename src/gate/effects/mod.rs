@@ -3,8 +3,11 @@
 //! [`understand`] never guesses. A program without a table, a verb or a flag that its table does not list, a value
 //! that is not among those listed: each makes the whole command opaque.
 
+mod http;
 mod programs;
+mod scripts;
 mod secrets;
+mod statements;
 mod table;
 mod wrappers;
 
@@ -66,7 +69,16 @@ impl Understood {
 }
 
 /// The embedded tables.
-const FILES: [&str; 1] = [include_str!("../../../config/effects/kubernetes.toml")];
+const FILES: [&str; 8] = [
+    include_str!("../../../config/effects/cloud.toml"),
+    include_str!("../../../config/effects/containers.toml"),
+    include_str!("../../../config/effects/data.toml"),
+    include_str!("../../../config/effects/git.toml"),
+    include_str!("../../../config/effects/host.toml"),
+    include_str!("../../../config/effects/kubernetes.toml"),
+    include_str!("../../../config/effects/monitoring.toml"),
+    include_str!("../../../config/effects/services.toml"),
+];
 
 /// Tables by the name of the program.
 static TABLES: LazyLock<BTreeMap<String, Table>> =
@@ -188,7 +200,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize) ->
         ["none"] => understood.note("--dry-run=none is no dry run"),
         _ => understood.note("the dry run is not certain"),
     }
-    programs::look(&mut understood, parsed);
+    programs::look(&mut understood, argv, parsed);
     if help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
         understood.effect = Effect::Read;
         understood.note("shows help");

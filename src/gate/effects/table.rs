@@ -42,6 +42,12 @@ struct RawTable {
     names: Vec<String>,
     #[serde(default)]
     style: Style,
+    /// Whether the first operand ends the flags.
+    #[serde(default)]
+    posix: bool,
+    /// Whether verbs are read without regard to case.
+    #[serde(default)]
+    fold_case: bool,
     /// Flags of every verb, also before the verb.
     #[serde(default)]
     flags: String,
@@ -52,7 +58,8 @@ struct RawTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawGroup {
-    /// Verbs, each one or more words; `*` at the end of a word stands for anything. Empty: the program has no verbs.
+    /// Verbs, each one or more words; `|` within a word separates alternatives, `*` at the end stands for anything.
+    /// Left out, or an empty text: the program without a verb.
     #[serde(default)]
     verbs: Vec<String>,
     effect: Effect,
@@ -110,6 +117,8 @@ pub(super) struct Group {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     style: Style,
+    posix: bool,
+    fold_case: bool,
     flags: Vec<Flag>,
     groups: Vec<Group>,
 }
@@ -261,7 +270,7 @@ impl Table {
                 verbs: if group.verbs.is_empty() {
                     vec![Vec::new()]
                 } else {
-                    group.verbs.iter().map(|verb| verb.split(' ').map(str::to_owned).collect()).collect()
+                    group.verbs.iter().map(|verb| verb.split_whitespace().map(str::to_owned).collect()).collect()
                 },
                 effect: group.effect,
                 flags: Flag::list(&group.flags)?,
@@ -276,13 +285,21 @@ impl Table {
         if groups.is_empty() {
             return Err("no groups".to_owned());
         }
-        Ok(Self { style: raw.style, flags: Flag::list(&raw.flags)?, groups })
+        Ok(Self {
+            style: raw.style,
+            posix: raw.posix,
+            fold_case: raw.fold_case,
+            flags: Flag::list(&raw.flags)?,
+            groups,
+        })
     }
 
     /// The group with exactly this verb, and whether a longer verb begins with it. A verb spelled out goes before one
     /// with `*`.
     fn verb(&self, path: &[String]) -> (Option<&Group>, bool) {
-        let fit = |verb: &[String]| verb.iter().zip(path).all(|(pattern, word)| fits(pattern, word));
+        let fit = |verb: &[String]| {
+            verb.iter().zip(path).all(|(words, word)| words.split('|').any(|pattern| fits(pattern, word)))
+        };
         let mut exact: Option<(bool, &Group)> = None;
         let mut longer = false;
         for group in &self.groups {
@@ -290,7 +307,7 @@ impl Table {
                 if verb.len() > path.len() {
                     longer = true;
                 } else {
-                    let literal = !verb.iter().any(|word| word.ends_with('*'));
+                    let literal = !verb.iter().any(|word| word.contains('*'));
                     if exact.is_none_or(|(best, _)| literal && !best) {
                         exact = Some((literal, group));
                     }
@@ -322,19 +339,21 @@ impl Table {
                 }
                 break;
             }
-            if word.len() > 1 && word.starts_with('-') {
+            let flags_over = self.posix && (!path.is_empty() || !operands.is_empty());
+            if word.len() > 1 && word.starts_with('-') && !flags_over {
                 at = self.flag(group, args, at, &mut flags)?;
                 continue;
             }
             if open {
-                path.push(word.clone());
+                path.push(if self.fold_case { word.to_ascii_lowercase() } else { word.clone() });
                 let (longer_group, longer_open) = self.verb(&path);
                 if longer_group.is_some() || longer_open {
                     (group, open) = (longer_group, longer_open);
                     continue;
                 }
                 path.pop();
-                if group.is_none() {
+                // A verb that is not listed must not pass for the argument of the program without a verb.
+                if group.is_none() || path.is_empty() {
                     let verb = [path.as_slice(), std::slice::from_ref(word)].concat().join(" ");
                     return Err(format!("the verb `{verb}` is not understood"));
                 }
@@ -376,6 +395,14 @@ impl Table {
             .or_else(|| self.flags.iter().find(|flag| flag.is(name)))
     }
 
+    /// Whether a name that no table lists is the beginning of one that is listed as dangerous: some programs accept
+    /// that.
+    fn abbreviates(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| {
+            (flag.raises.is_some() || !flag.tags.is_empty()) && flag.names.iter().any(|known| known.starts_with(name))
+        })
+    }
+
     /// Reads the flag at `args[at - 1]`; the result is where to go on.
     fn flag<'t>(
         &'t self,
@@ -400,7 +427,7 @@ impl Table {
             let name = if self.style == Style::Dash { format!("-{bare}") } else { format!("--{bare}") };
             let spec = self
                 .known(group, &name)
-                .or_else(|| self.known(group, "--ANY").filter(|_| !bare.is_empty()))
+                .or_else(|| self.known(group, "--ANY").filter(|_| !bare.is_empty() && !self.abbreviates(&name)))
                 .ok_or_else(|| unknown(&name))?;
             at = self.take(spec, &name, attached, args, at, flags)?;
             return Ok(at);
@@ -451,7 +478,12 @@ impl Table {
             (Arity::Attached, value) => flags.push(spec.given(name, value)),
             (Arity::Value | Arity::Many, Some(value)) => flags.push(spec.given(name, Some(value))),
             (Arity::Value, None) => {
-                flags.push(spec.given(name, Some(next(at)?)));
+                let value = next(at)?;
+                // Nobody writes that, except to make one reader take for a value what another takes for a flag.
+                if value.starts_with('-') && value.len() > 1 && !value[1..].starts_with(|c: char| c.is_ascii_digit()) {
+                    return Err(format!("the value `{value}` of `{name}` looks like a flag"));
+                }
+                flags.push(spec.given(name, Some(value)));
                 at += 1;
             }
             (Arity::Many, None) => {

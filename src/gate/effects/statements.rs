@@ -1,0 +1,232 @@
+//! SQL inside arguments: a single plain SELECT over known functions, SHOW, EXPLAIN, and psql's describing commands.
+//! Everything else changes something or is not understood: a function can write.
+
+use super::table::Parsed;
+use super::{Effect, Understood};
+
+/// Functions that only compute or look.
+const FUNCTIONS: [&str; 46] = [
+    "abs",
+    "age",
+    "any",
+    "array_agg",
+    "avg",
+    "coalesce",
+    "concat",
+    "count",
+    "current_database",
+    "date",
+    "date_trunc",
+    "extract",
+    "floor",
+    "greatest",
+    "ifnull",
+    "inet_server_addr",
+    "json_agg",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "now",
+    "nullif",
+    "pg_database_size",
+    "pg_is_in_recovery",
+    "pg_last_wal_receive_lsn",
+    "pg_last_wal_replay_lsn",
+    "pg_last_xact_replay_timestamp",
+    "pg_postmaster_start_time",
+    "pg_relation_size",
+    "pg_size_pretty",
+    "pg_stat_get_activity",
+    "pg_total_relation_size",
+    "pg_wal_lsn_diff",
+    "rank",
+    "replace",
+    "round",
+    "row_number",
+    "sum",
+    "to_char",
+    "trim",
+    "txid_current_snapshot",
+    "upper",
+    "version",
+];
+
+/// Words that may stand before a parenthesis without being a function.
+const BEFORE_PARENTHESIS: [&str; 20] = [
+    "and", "any", "as", "by", "case", "else", "exists", "filter", "from", "in", "join", "not", "on", "or", "over",
+    "select", "then", "using", "when", "where",
+];
+
+/// Words that make a SELECT more than that.
+const FORBIDDEN: [&str; 14] = [
+    "alter", "analyze", "call", "copy", "create", "delete", "drop", "execute", "for", "grant", "insert", "into",
+    "truncate", "update",
+];
+
+pub(super) fn psql(understood: &mut Understood, parsed: &Parsed<'_>) {
+    understood.reads_secrets |=
+        understood.operands.iter().any(|operand| operand.contains("password") || operand.contains("://"));
+    if understood
+        .operands
+        .iter()
+        .chain(parsed.values("-d").map(str::to_owned).collect::<Vec<_>>().iter())
+        .any(|name| name.contains('=') || name.contains("://"))
+    {
+        understood.raise(Effect::Opaque, "a connection string can point anywhere");
+    }
+    let commands: Vec<&str> = parsed.values("-c").collect();
+    if commands.is_empty() && !parsed.has("-l") && !parsed.has("-V") {
+        understood.raise(Effect::Opaque, "nothing says what it does");
+    }
+    for command in commands {
+        if command.trim_start().starts_with('\\') {
+            if !describes(command.trim()) {
+                understood.raise(Effect::Opaque, "this command of psql is not understood");
+            }
+        } else {
+            statement(understood, command);
+        }
+    }
+}
+
+pub(super) fn mysql(understood: &mut Understood, parsed: &Parsed<'_>) {
+    let statements: Vec<&str> = parsed.values("-e").collect();
+    if statements.is_empty() && !parsed.has("-V") {
+        understood.raise(Effect::Opaque, "nothing says what it does");
+    }
+    for text in statements {
+        statement(understood, text);
+    }
+}
+
+/// `\l`, `\dt+ public.*`: psql's commands that describe. <https://www.postgresql.org/docs/current/app-psql.html>
+fn describes(command: &str) -> bool {
+    let mut words = command.split_whitespace();
+    let name = words.next().unwrap_or_default().trim_start_matches('\\').trim_end_matches(['+', 'S']);
+    let known = name == "l" || name == "conninfo" || (name.starts_with('d') && name.len() <= 3);
+    let plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'*'));
+    known && name.bytes().all(|b| b.is_ascii_lowercase()) && words.all(plain)
+}
+
+fn statement(understood: &mut Understood, text: &str) {
+    let lower = text.to_ascii_lowercase();
+    let first = lower.split_whitespace().next().unwrap_or_default();
+    match first {
+        "select" | "show" | "explain" if plain_query(&lower) => {
+            understood.reads_secrets |=
+                ["password", "passwd", "secret", "token", "pg_shadow", "pg_authid", "mysql.user"]
+                    .iter()
+                    .any(|w| lower.contains(w));
+        }
+        "drop" | "truncate" | "delete" | "grant" | "revoke" | "alter" | "create" => {
+            understood.raise(Effect::Destroy, format!("{first} does not come back by itself"));
+        }
+        "insert" | "update" | "vacuum" | "reindex" | "set" => {
+            understood.raise(
+                if lower.contains(';') { Effect::Opaque } else { Effect::Mutate },
+                format!("{first} changes something"),
+            );
+        }
+        _ => understood.raise(Effect::Opaque, "the statement is not understood"),
+    }
+}
+
+/// Whether a statement, in lower case, is one query that only reads.
+fn plain_query(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(';');
+    // A cast is the one thing with colons that people write.
+    let without_casts = text.replace("::", " ");
+    if without_casts.contains(['"', '`', '\\', '$', ';', ':', '@', '{', '#'])
+        || text.contains("--")
+        || text.contains("/*")
+    {
+        return false;
+    }
+    // Strings are cut out: an odd number of quotes leaves the last one open.
+    let parts: Vec<&str> = text.split('\'').collect();
+    if parts.len().is_multiple_of(2) {
+        return false;
+    }
+    let code: String = parts.iter().step_by(2).copied().collect::<Vec<_>>().join(" ' ");
+    let mut word = String::new();
+    let mut last = String::new();
+    for c in code.chars().chain([' ']) {
+        if c.is_ascii_alphanumeric() || c == '_' || c == '.' {
+            word.push(c);
+            continue;
+        }
+        if !word.is_empty() {
+            if FORBIDDEN.contains(&word.as_str()) {
+                return false;
+            }
+            last = std::mem::take(&mut word);
+        }
+        if c == '(' && !last.is_empty() {
+            let known = FUNCTIONS.contains(&last.as_str()) || BEFORE_PARENTHESIS.contains(&last.as_str());
+            if !known {
+                return false;
+            }
+        } else if !c.is_whitespace() {
+            last.clear();
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_that_only_read() {
+        for text in [
+            "select count(*) from pg_stat_activity where state = 'active'",
+            "select pid, now() - query_start as age, query from pg_stat_activity order by 2 desc limit 10;",
+            "select pg_size_pretty(pg_database_size(current_database()))",
+            "show max_connections",
+            "select a::text from t where id in (1, 2) and (b > 3)",
+            "explain select 1",
+        ] {
+            assert!(plain_query(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn queries_that_might_do_more() {
+        for text in [
+            "select pg_terminate_backend(1)",
+            "select 1; drop table x",
+            "select * into y from x",
+            "select * from x for update",
+            "explain analyze delete from x",
+            "select pg_read_file('/etc/passwd')",
+            "select lo_export(1, '/tmp/x')",
+            "select \"pg_terminate_backend\"(1)",
+            "select pg_terminate_backend (1)",
+            "select pg_terminate_backend/**/(1)",
+            "select pg_sleep(1000)",
+            "select 'x' ' ; '' drop",
+            "select dblink('a','b')",
+            "select public.count(1)",
+            "select nextval('s')",
+            "select 1 \\gexec",
+        ] {
+            assert!(!plain_query(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn psql_describes() {
+        for command in ["\\l", "\\l+", "\\dt", "\\dt+ public.*", "\\conninfo", "\\d payments"] {
+            assert!(describes(command), "{command}");
+        }
+        for command in
+            ["\\! reboot", "\\dt \\! reboot", "\\copy x to y", "\\o x", "\\i x", "\\g |sh", "\\dt|sh", "\\list"]
+        {
+            assert!(!describes(command), "{command}");
+        }
+    }
+}
