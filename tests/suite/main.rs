@@ -2,6 +2,7 @@
 
 mod gate;
 mod invariants;
+mod replay_promql;
 mod secrets;
 mod servers;
 mod sources_alertmanager;
