@@ -8,6 +8,7 @@ mod auth;
 mod breaker;
 mod build_info;
 pub mod bundle;
+pub mod changes;
 pub mod demo;
 pub mod exposition;
 mod fingerprint;

@@ -387,17 +387,14 @@ pub fn write<E>(store: &SeriesStore, mut out: impl FnMut(&str) -> Result<(), E>)
     }
     for family in store.metadata().keys() {
         // Metadata of a metric without samples is kept too; `X_total` repeats what `X` says.
-        let known = family.strip_suffix("_total").is_some_and(|base| store.metadata().contains_key(base));
-        if !known {
-            families.entry(family).or_default();
-        }
+        families.entry(family_of(family, store.metadata())).or_default();
     }
     let mut text = String::new();
     for (family, names) in families {
         text.clear();
         let plain = is_metric_name(family) && !family.is_empty();
         let shown = if plain { family.to_owned() } else { crate::domain::labels::quote(family) };
-        if let Some(meta) = store.metadata().get(family) {
+        if let Some(meta) = store.metadata().get(family).or_else(|| store.metadata().get(&format!("{family}_total"))) {
             let kind = match meta.kind {
                 MetricKind::Counter => "counter",
                 MetricKind::Gauge => "gauge",
@@ -406,8 +403,9 @@ pub fn write<E>(store: &SeriesStore, mut out: impl FnMut(&str) -> Result<(), E>)
                 MetricKind::Unknown => "unknown",
             };
             let _ = writeln!(text, "# TYPE {shown} {kind}");
-            if !meta.unit.is_empty() {
-                let _ = writeln!(text, "# UNIT {shown} {}", one_line(&meta.unit));
+            // OpenMetrics, and `promtool`, want the unit at the end of the name; another is left out.
+            if !meta.unit.is_empty() && family.strip_suffix(&meta.unit).is_some_and(|base| base.ends_with('_')) {
+                let _ = writeln!(text, "# UNIT {shown} {}", meta.unit);
             }
             if !meta.help.is_empty() {
                 let _ = writeln!(text, "# HELP {shown} {}", escape(&meta.help));
@@ -435,15 +433,25 @@ pub fn write<E>(store: &SeriesStore, mut out: impl FnMut(&str) -> Result<(), E>)
     out("# EOF\n")
 }
 
+/// Endings of the samples of a family, by the types that have them.
+const SUFFIXES: [(&str, &[MetricKind]); 5] = [
+    ("_total", &[MetricKind::Counter]),
+    ("_bucket", &[MetricKind::Histogram]),
+    ("_sum", &[MetricKind::Histogram, MetricKind::Summary]),
+    ("_count", &[MetricKind::Histogram, MetricKind::Summary]),
+    ("_created", &[MetricKind::Counter, MetricKind::Histogram, MetricKind::Summary]),
+];
+
 /// The family a metric belongs to, by the metadata that is known.
 fn family_of<'a>(name: &'a str, metadata: &BTreeMap<String, MetricMeta>) -> &'a str {
-    const SUFFIXES: [(&str, &[MetricKind]); 5] = [
-        ("_total", &[MetricKind::Counter]),
-        ("_bucket", &[MetricKind::Histogram]),
-        ("_sum", &[MetricKind::Histogram, MetricKind::Summary]),
-        ("_count", &[MetricKind::Histogram, MetricKind::Summary]),
-        ("_created", &[MetricKind::Counter, MetricKind::Histogram, MetricKind::Summary]),
-    ];
+    if let Some(base) = name.strip_suffix("_total")
+        && !base.is_empty()
+        && metadata.get(name).is_some_and(|meta| meta.kind == MetricKind::Counter)
+        && metadata.get(base).is_none_or(|meta| meta.kind == MetricKind::Counter)
+    {
+        // Prometheus knows a counter by the name of its samples, OpenMetrics by the name before `_total`.
+        return base;
+    }
     for (suffix, kinds) in SUFFIXES {
         if let Some(base) = name.strip_suffix(suffix)
             && metadata.get(base).is_some_and(|meta| kinds.contains(&meta.kind))
@@ -495,10 +503,6 @@ fn push_float(out: &mut String, value: f64) {
 
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(char::is_whitespace, "_")
 }
 
 #[cfg(test)]

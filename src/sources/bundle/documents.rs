@@ -240,6 +240,28 @@ pub(super) fn rules(files: &Files, bytes: &[u8]) -> Result<Vec<Rule>, BundleErro
         .collect())
 }
 
+/// `/api/v1/rules` of these rules, groups in the order of their first rule.
+pub(super) fn rules_document(rules: &[Rule]) -> serde_json::Value {
+    let mut groups: Vec<ApiGroup> = Vec::new();
+    for rule in rules {
+        let api = ApiRule {
+            name: rule.name.clone(),
+            kind: if rule.alerting { "alerting" } else { "recording" }.into(),
+            query: rule.expression.clone(),
+            duration: rule.for_seconds,
+            labels: rule.labels.clone(),
+            annotations: rule.annotations.clone(),
+            last_error: rule.last_error.to_string(),
+        };
+        // Neighbours only, so that the order of the rules survives.
+        match groups.last_mut() {
+            Some(group) if group.name == rule.group => group.rules.push(api),
+            _ => groups.push(ApiGroup { name: rule.group.clone(), rules: vec![api] }),
+        }
+    }
+    serde_json::json!({"status": "success", "data": {"groups": groups}})
+}
+
 #[derive(Serialize, Deserialize)]
 struct ApiGroup {
     #[serde(default)]

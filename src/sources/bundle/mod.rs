@@ -11,6 +11,7 @@ mod answer;
 mod documents;
 mod files;
 mod logs;
+mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -21,9 +22,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(super) use documents::settle_changes;
 pub use documents::{FORMAT, Manifest};
 pub use files::Limits;
 use files::{Files, Line, Lines};
+pub use write::write;
 
 use super::openmetrics::OpenMetricsReader;
 use super::series::SeriesStore;

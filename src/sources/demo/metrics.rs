@@ -99,7 +99,7 @@ impl Maker<'_> {
             ("kafka_consumergroup_lag", Gauge, "", "Messages not yet consumed."),
             ("node_filesystem_avail_bytes", Gauge, "bytes", "Free space."),
             ("node_filesystem_size_bytes", Gauge, "bytes", "Size of the file system."),
-            ("probe_ssl_earliest_cert_expiry", Gauge, "seconds", "When the first certificate of the chain expires."),
+            ("probe_ssl_earliest_cert_expiry", Gauge, "", "When the first certificate of the chain expires."),
         ] {
             let meta = MetricMeta { kind, help: Text::new(help), unit: unit.into() };
             // As Prometheus' API has it, and as people write it.
