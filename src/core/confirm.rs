@@ -18,6 +18,18 @@ const TYPED_MAX: usize = 100;
 /// The key that runs what needs no typed word. Not Enter, which opened the dialog and may repeat.
 pub const RUN_KEY: Key = Key::Char('x');
 
+/// Columns inside the dialog on a screen of this width.
+pub fn inner_columns(columns: u16) -> usize {
+    usize::from(columns.saturating_sub(2).min(104).saturating_sub(4)).max(10)
+}
+
+/// Whether the whole command can be seen in the dialog on a screen of this size, with room for what is asked.
+fn fits(prepared: &Prepared, (columns, rows): (u16, u16)) -> bool {
+    let lines = super::reading::wrap(&super::copy::command_line(&prepared.request.argv), inner_columns(columns)).len();
+    // The screen's own five rows, the box, the question, and the place it runs at.
+    lines + 13 <= usize::from(rows)
+}
+
 /// The operator's order to run exactly one request. Only [`Dialog::key`] makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOrder {
@@ -156,10 +168,10 @@ impl Dialog {
         }
     }
 
-    /// The dialog stands on the screen as it is.
-    pub fn shown(&mut self) {
-        if matches!(self.stage, Stage::Ready(_)) {
-            self.drawn = true;
+    /// The dialog stands on a screen of this size as it is.
+    pub fn shown(&mut self, size: (u16, u16)) {
+        if let Stage::Ready(prepared) = &self.stage {
+            self.drawn = fits(prepared, size);
         }
     }
 
@@ -203,7 +215,7 @@ impl Dialog {
             return Some("the guardrails do not let it run");
         }
         if !self.drawn {
-            return Some("not shown yet");
+            return Some("the whole command is not on the screen: enlarge the terminal");
         }
         match &prepared.word {
             Some(word) if *word != self.typed => Some("the typed word is not the one asked for"),

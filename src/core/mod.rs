@@ -21,6 +21,8 @@ pub mod pace;
 pub mod palette;
 pub mod reading;
 pub mod rows;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod screen;
 pub mod slot;
 pub mod update;

@@ -82,7 +82,7 @@ pub enum Screen {
 impl Screen {
     /// Whether the screen below stays visible around it.
     pub fn is_overlay(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Help(_) | Self::Palette(_) | Self::Sources(_))
+        matches!(self, Self::Run(_) | Self::Help(_) | Self::Palette(_))
     }
 }
 

@@ -118,6 +118,9 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         Some(Screen::Pack(_)) => {
             canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
         }
+        Some(Screen::Sources(_)) => {
+            canvas.text(area.x, area.y, area.width, " Sources", theme.strong());
+        }
         _ => {
             canvas.text(area.x, area.y, area.width, " First run", theme.strong());
         }

@@ -3,17 +3,34 @@
 //! [`render`] draws the topmost screen, and what stays visible below an overlay, into a buffer of cells. It decides
 //! nothing: what is listed, selected and possible comes from `core`.
 
+mod actions;
 mod ascii;
+mod asked;
+mod axis;
 mod board;
 mod canvas;
+mod chart;
 mod chrome;
+mod diagnosis;
+mod evidence;
+mod first_run;
+mod logs;
+mod overlay;
+mod reader;
+mod run;
 mod sparkline;
+mod suspects;
 mod theme;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::core::{Model, Screen};
+use crate::core::screen::{IncidentScreen, Pane};
+use crate::core::{Case, Model, Screen};
 
 pub use theme::{Glyphs, Theme};
 
@@ -41,7 +58,71 @@ pub fn render(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 fn draw_screen(model: &Model, screen: &Screen, canvas: &mut Canvas<'_>, body: Rect) {
-    if let Screen::Board(list) = screen {
-        board::draw(model, list, canvas, body);
+    match screen {
+        Screen::FirstRun(list) => first_run::draw(model, list, canvas, body),
+        Screen::Board(list) => board::draw(model, list, canvas, body),
+        Screen::Incident(screen) => {
+            if let Some(case) = model.cases.get(&screen.incident) {
+                draw_pane(model, case, screen, canvas, body);
+            }
+        }
+        Screen::Detail(_) | Screen::Pack(_) | Screen::Sources(_) => reader::draw(model, canvas, body),
+        Screen::Run(dialog) => run::draw(model, dialog, canvas, body),
+        Screen::Help(help) => overlay::help(model, help, canvas, body),
+        Screen::Palette(palette) => overlay::palette(model, palette, canvas, body),
+    }
+}
+
+fn draw_pane(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, body: Rect) {
+    let body = filter_line(screen, canvas, body);
+    match screen.pane {
+        Pane::Suspects => suspects::draw(case, screen, canvas, body),
+        Pane::Evidence => evidence::draw(case, screen, canvas, body),
+        Pane::Diagnosis => diagnosis::draw(model, case, screen, canvas, body),
+        Pane::Actions => actions::draw(case, screen, canvas, body),
+        Pane::Timeline => timeline::draw(case, screen, canvas, body),
+        Pane::Logs => logs::draw(case, screen, canvas, body),
+        Pane::Asked => asked::draw(case, screen, canvas, body),
+    }
+}
+
+/// Says that a list is filtered, in a line of its own; returns what is left.
+fn filter_line(screen: &IncidentScreen, canvas: &mut Canvas<'_>, body: Rect) -> Rect {
+    let filter = &screen.list().filter.text;
+    if filter.is_empty() || body.height < 3 {
+        return body;
+    }
+    let style = canvas.theme.warn();
+    canvas.text(body.x + 1, body.y, body.width - 1, &format!("only what contains \"{filter}\"  (Esc clears)"), style);
+    Rect { y: body.y + 1, height: body.height - 1, ..body }
+}
+
+/// What stands in a pane whose data is not there yet: how far it is, or what went wrong.
+fn waiting(case: &Case, canvas: &mut Canvas<'_>, body: Rect) {
+    let theme = canvas.theme;
+    let slot = &case.investigation;
+    let mut y = body.y + 1;
+    canvas.text(body.x + 2, y, body.width.saturating_sub(3), &board::progress(case), theme.strong());
+    y += 1;
+    if let Some(progress) = &slot.progress {
+        let width = usize::from(body.width.saturating_sub(6)).min(50);
+        if let Some(done) = (width * progress.done.min(progress.total)).checked_div(progress.total) {
+            let bar = format!("{}{}", "█".repeat(done), "░".repeat(width - done));
+            canvas.text(body.x + 2, y, body.width.saturating_sub(3), &bar, theme.accent());
+            y += 1;
+        }
+        canvas.text(body.x + 2, y, body.width.saturating_sub(3), &progress.what.one_line(), theme.dim());
+        y += 1;
+    }
+    if let Some(why) = slot.error.as_ref().filter(|_| !slot.busy()) {
+        for line in crate::core::reading::wrap(&why.one_line(), usize::from(body.width.saturating_sub(4)).max(10)) {
+            if y < body.bottom() {
+                canvas.text(body.x + 2, y, body.width.saturating_sub(3), line, theme.bad());
+            }
+            y += 1;
+        }
+        if y < body.bottom() {
+            canvas.text(body.x + 2, y, body.width.saturating_sub(3), "r asks again", theme.dim());
+        }
     }
 }

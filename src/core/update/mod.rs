@@ -39,10 +39,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::RefreshDue => refresh(model),
         Msg::Drawn => {
-            if !model.too_small()
-                && let Some(Screen::Run(dialog)) = model.screens.last_mut()
-            {
-                dialog.shown();
+            let (size, visible) = (model.size, !model.too_small());
+            if let Some(Screen::Run(dialog)) = model.screens.last_mut().filter(|_| visible) {
+                dialog.shown(size);
             }
             Vec::new()
         }

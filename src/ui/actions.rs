@@ -1,0 +1,106 @@
+//! What could be done: the exact command, its effect and the gate's verdict.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::core::copy::command_line;
+use crate::core::list::first_row;
+use crate::core::message::Suggestion;
+use crate::core::model::Case;
+use crate::core::rows;
+use crate::core::screen::IncidentScreen;
+use crate::domain::action::{Decision, Effect, Origin};
+
+use super::canvas::{Canvas, Piece, fit};
+use super::theme::Theme;
+
+/// Rows of one action.
+const ROWS: usize = 4;
+
+/// Draws the pane.
+pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let list = screen.list();
+    let actions = rows::actions(case, list);
+    let width = area.width.saturating_sub(3);
+    if actions.is_empty() {
+        let text = if case.draft.is_some() || case.conclusion.busy() {
+            "actions can be chosen once the diagnosis has ended cleanly"
+        } else if case.conclusion.value.is_some() {
+            "no action is suggested"
+        } else {
+            "no diagnosis yet, so nothing is suggested"
+        };
+        canvas.text(area.x + 2, area.y + 1, width, text, theme.dim());
+        return;
+    }
+    canvas.text(area.x + 1, area.y, width, "nothing runs before you confirm it", theme.dim());
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let shown = (usize::from(body.height) / ROWS).max(1);
+    let first = first_row(list.cursor, actions.len(), shown);
+    for (row, (at, suggestion)) in actions.iter().enumerate().skip(first).take(shown).enumerate() {
+        let y = body.y + (row * ROWS) as u16;
+        draw_one(suggestion, at, at == list.cursor, canvas, Rect { y, height: body.bottom() - y, ..body });
+    }
+}
+
+fn draw_one(suggestion: &Suggestion, at: usize, selected: bool, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let action = &suggestion.action;
+    canvas.cursor(area.x, area.y, selected);
+    let text = if selected { theme.selected() } else { Style::new() };
+    let by = match &action.origin {
+        Origin::Playbook(name) => format!("playbook {name}"),
+        Origin::Model(name) => format!("model {name}"),
+        Origin::Operator(name) => format!("by {name}"),
+    };
+    let room = usize::from(area.width).saturating_sub(by.chars().count() + 10);
+    let head: [Piece; 3] = [
+        (format!("{} ", at + 1), theme.dim()),
+        (fit(&action.rationale.one_line(), room), text),
+        (format!("  {by}"), theme.dim()),
+    ];
+    let lines: [Vec<Piece>; 3] = [
+        head.to_vec(),
+        vec![("  $ ".into(), theme.dim()), (command_line(&action.argv), theme.strong())],
+        verdict(suggestion, theme),
+    ];
+    for (y, pieces) in (area.top()..area.bottom()).zip(&lines) {
+        canvas.pieces(area.x + 1, y, area.width - 1, pieces);
+    }
+}
+
+/// Effect and verdict in words.
+fn verdict(suggestion: &Suggestion, theme: Theme) -> Vec<Piece> {
+    let judged = &suggestion.judged;
+    let mut pieces = vec![
+        ("    ".into(), theme.dim()),
+        (judged.effect.word().to_owned(), effect_style(judged.effect, theme)),
+        (" · ".into(), theme.dim()),
+        (judged.verdict.decision.word().to_owned(), decision_style(judged.verdict.decision, theme)),
+        (format!(" · {}", judged.verdict.why), theme.dim()),
+    ];
+    if judged.reads_secrets {
+        pieces.push((" · reads secrets".into(), theme.bad()));
+    }
+    if !judged.tainted.is_empty() {
+        pieces.push((format!(" · ⚑ from telemetry: {}", judged.tainted.join(" ")), theme.bad()));
+    }
+    pieces
+}
+
+pub(super) fn effect_style(effect: Effect, theme: Theme) -> Style {
+    match effect {
+        Effect::Read => theme.good(),
+        Effect::Mutate => theme.warn(),
+        Effect::Destroy | Effect::Opaque => theme.bad(),
+    }
+}
+
+pub(super) fn decision_style(decision: Decision, theme: Theme) -> Style {
+    match decision {
+        Decision::Allow => theme.good(),
+        Decision::Confirm => theme.warn(),
+        Decision::Approve | Decision::Deny => theme.bad(),
+    }
+}

@@ -1,0 +1,186 @@
+//! The diagnosis: hypotheses with what speaks for and against them, each claim with links to its evidence.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use crate::core::diagnosis_rows::{Kind, Row, rows};
+use crate::core::figures::{count, figure};
+use crate::core::model::{Case, Model};
+use crate::core::reading::wrap;
+use crate::core::screen::IncidentScreen;
+use crate::domain::diagnosis::Confidence;
+
+use super::canvas::{Canvas, Piece, column};
+use super::theme::Theme;
+
+/// Columns of the label before a row's text.
+const LABEL: usize = 14;
+
+/// Draws the pane.
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    canvas.text(area.x + 1, area.y, area.width - 1, &by_line(case), theme.dim());
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let list = screen.list();
+    let rows = rows(case, list);
+    if rows.is_empty() {
+        nothing(model, case, canvas, body);
+        return;
+    }
+    let mut lines: Vec<(usize, Vec<Piece>)> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let selected = at == list.cursor;
+        let focus = if selected { Some(screen.link) } else { None };
+        for pieces in layout(row, usize::from(body.width.saturating_sub(2)), focus, theme) {
+            lines.push((at, pieces));
+        }
+    }
+    // The whole selected row is in view where it can be, and some of what follows.
+    let height = usize::from(body.height);
+    let start = lines.iter().position(|(at, _)| *at == list.cursor).unwrap_or(0);
+    let first = start.saturating_sub(height / 2).min(lines.len().saturating_sub(height));
+    for (y, (at, pieces)) in (body.top()..body.bottom()).zip(lines.iter().skip(first)) {
+        if *at == list.cursor && lines.iter().position(|(row, _)| row == at) == Some(first + usize::from(y - body.y)) {
+            canvas.cursor(body.x, y, true);
+        }
+        canvas.pieces(body.x + 1, y, body.width - 1, pieces);
+    }
+}
+
+fn by_line(case: &Case) -> String {
+    if let Some(draft) = &case.draft {
+        let mut text = format!("by {} · {}", draft.by.one_line(), draft.stage.one_line());
+        if draft.sent_tokens > 0 {
+            text = format!(
+                "{text} · {} tokens sent, {} values hidden",
+                figure(draft.sent_tokens as f64, ""),
+                draft.hidden
+            );
+        }
+        if let Some(first) = draft.first_token_ms {
+            text = format!("{text} · {} to first", figure(first as f64 / 1e3, "s"));
+        }
+        if draft.received_tokens > 0 {
+            text = format!("{text} · {} received", count(draft.received_tokens as u64));
+        }
+        return format!("{text} ▌ Esc cancels");
+    }
+    let waiting = if case.conclusion.busy() { "  writing …" } else { "" };
+    match &case.conclusion.value {
+        Some(conclusion) => {
+            let made = &conclusion.diagnosed;
+            let via = made.analyst.endpoint.as_ref().map(|name| format!(" via {name}")).unwrap_or_default();
+            let mut text =
+                format!("by {}{via} · prompt {}@{}", made.analyst.name, made.prompt.name, made.prompt.version);
+            if made.usage.input_tokens > 0 {
+                let about = if made.usage.reported { "" } else { "~" };
+                text = format!(
+                    "{text} · {about}{} tokens sent, {} received",
+                    figure(made.usage.input_tokens as f64, ""),
+                    figure(made.usage.output_tokens as f64, "")
+                );
+            }
+            format!("{text} · {}{waiting}", figure(made.timing.total_ms as f64 / 1e3, "s"))
+        }
+        None => waiting.trim_start().to_owned(),
+    }
+}
+
+fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    if case.investigation.value.is_none() {
+        super::waiting(case, canvas, area);
+        return;
+    }
+    let width = area.width.saturating_sub(3);
+    if let Some(why) = &case.conclusion.error {
+        for (y, line) in (area.y + 1..area.bottom()).zip(wrap(&why.one_line(), usize::from(width).max(10))) {
+            canvas.text(area.x + 2, y, width, line, theme.bad());
+        }
+        return;
+    }
+    let text = if case.conclusion.busy() {
+        "the diagnosis is being written …"
+    } else if model.identity.models.is_empty() {
+        "no diagnosis yet: o asks the playbooks"
+    } else {
+        "no diagnosis yet: d asks the language model, o the playbooks"
+    };
+    canvas.text(area.x + 2, area.y + 1, width, text, theme.dim());
+}
+
+/// A row as lines of pieces.
+fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Vec<Piece>> {
+    let (label, label_style, text_style) = look(&row.kind, theme);
+    let text_style = if focus.is_some() { text_style.patch(theme.selected()) } else { text_style };
+    let indent = match row.kind {
+        Kind::Summary | Kind::Hypothesis { .. } | Kind::Unsupported | Kind::Missing | Kind::Remark => 0,
+        _ => 3,
+    };
+    let label_width = LABEL.saturating_sub(indent);
+    let room = width.saturating_sub(indent + label_width).max(10);
+    let text = row.text.replace('\n', " ");
+    let mut lines: Vec<Vec<Piece>> = wrap(&text, room)
+        .into_iter()
+        .enumerate()
+        .map(|(i, part)| {
+            let label = if i == 0 { column(&label, label_width) } else { " ".repeat(label_width) };
+            vec![(" ".repeat(indent), Style::new()), (label, label_style), (part.trim_end().to_owned(), text_style)]
+        })
+        .collect();
+    if !row.links.is_empty() {
+        let pieces = links(row, focus, theme);
+        let links_width: usize = pieces.iter().map(|(text, _)| text.width()).sum();
+        let used = lines.last().and_then(|line| line.last()).map_or(0, |(text, _)| text.width());
+        match lines.last_mut() {
+            Some(last) if used + links_width < room => last.extend(pieces),
+            _ => {
+                let mut line = vec![(" ".repeat(indent + label_width), Style::new())];
+                line.extend(pieces);
+                lines.push(line);
+            }
+        }
+    }
+    if matches!(row.kind, Kind::Hypothesis { .. }) {
+        lines.insert(0, Vec::new());
+    }
+    lines
+}
+
+fn links(row: &Row, focus: Option<usize>, theme: Theme) -> Vec<Piece> {
+    let mut pieces = vec![("  [".to_owned(), theme.dim())];
+    for (at, id) in row.links.iter().enumerate() {
+        if at > 0 {
+            pieces.push((" ".into(), theme.dim()));
+        }
+        let focused = focus.is_some_and(|focus| focus.min(row.links.len() - 1) == at);
+        pieces.push((id.to_string(), if focused { theme.accent().patch(theme.focus()) } else { theme.accent() }));
+    }
+    pieces.push(("]".into(), theme.dim()));
+    pieces
+}
+
+fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
+    let plain = Style::new();
+    match kind {
+        Kind::Summary => ("in short".into(), theme.dim(), theme.strong()),
+        Kind::Hypothesis { id, confidence } => {
+            let (dots, style) = match confidence {
+                Confidence::High => ("●●●", theme.bad()),
+                Confidence::Medium => ("●●○", theme.warn()),
+                Confidence::Low => ("●○○", theme.dim()),
+            };
+            (format!("{id} {dots} {}", confidence.word()), style, theme.strong())
+        }
+        Kind::Mechanism => ("because".into(), theme.dim(), plain),
+        Kind::For => ("for".into(), theme.good(), plain),
+        Kind::Against => ("against".into(), theme.warn(), plain),
+        Kind::Check(_) => ("check ⏎".into(), theme.accent(), plain),
+        Kind::Answer => ("answer".into(), theme.good(), plain),
+        Kind::Observation => ("seen".into(), theme.dim(), plain),
+        Kind::Unsupported => ("⚠ unsupported".into(), theme.warn(), theme.warn()),
+        Kind::Missing => ("missing".into(), theme.dim(), plain),
+        Kind::Remark => ("⚑".into(), theme.warn(), plain),
+    }
+}

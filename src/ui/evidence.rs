@@ -1,0 +1,145 @@
+//! Evidence in one line each, and the list of all.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::core::figures::{count, figure};
+use crate::core::list::first_row;
+use crate::core::model::Case;
+use crate::core::reading::{before_after, change_word};
+use crate::core::rows;
+use crate::core::screen::IncidentScreen;
+use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail};
+
+use super::canvas::{Canvas, Piece, column, fit};
+use super::theme::{Theme, severity_glyph};
+use super::{sparkline, waiting};
+
+/// Columns of a sparkline at the end of a metric's line.
+const SPARK: usize = 20;
+
+/// Draws the list of evidence.
+pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let list = screen.list();
+    let items = rows::evidence(case, list);
+    if items.is_empty() {
+        if case.investigation.value.is_some() {
+            let text = "nothing deviates from its baseline beyond chance";
+            canvas.text(area.x + 2, area.y + 1, area.width.saturating_sub(3), text, theme.dim());
+        } else {
+            waiting(case, canvas, area);
+        }
+        return;
+    }
+    let height = usize::from(area.height);
+    let first = first_row(list.cursor, items.len(), height);
+    for (row, (at, item)) in items.iter().enumerate().skip(first).take(height).enumerate() {
+        let y = area.y + row as u16;
+        canvas.cursor(area.x, y, at == list.cursor);
+        if screen.marked.contains(&item.id) {
+            canvas.text(area.x + 1, y, 1, "✓", theme.accent());
+        }
+        let width = area.width.saturating_sub(3);
+        let pieces = line(item, usize::from(width), theme, at == list.cursor);
+        canvas.pieces(area.x + 2, y, width, &pieces);
+    }
+}
+
+/// One item in one line of at most `width` columns.
+pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) -> Vec<Piece> {
+    let text = if selected { theme.selected() } else { Style::new() };
+    let mut pieces = vec![(column(&item.id.to_string(), 5), theme.accent())];
+    let width = width.saturating_sub(5);
+    match &item.detail {
+        Detail::Alert(alert) => {
+            let severity = alert.severity();
+            pieces.push((format!("{} ", severity_glyph(severity, false)), theme.severity(severity)));
+            pieces.push((fit(&item.title.one_line(), width.saturating_sub(2)), text));
+        }
+        Detail::Metric(metric) => metric_line(item, metric, width, theme, text, &mut pieces),
+        Detail::Log(log) => log_line(log, width, theme, text, &mut pieces),
+        Detail::Edge(edge) => edge_line(edge, width, theme, text, &mut pieces),
+        Detail::Change(change) => {
+            pieces.push((format!("{} ", change.at.format("%H:%M:%S")), theme.dim()));
+            pieces.push((fit(&item.title.one_line(), width.saturating_sub(26)), text));
+            if let Some(diff) = &change.diff {
+                let added = diff.lines().filter(|line| line.starts_with('+') && !line.starts_with("+++")).count();
+                let removed = diff.lines().filter(|line| line.starts_with('-') && !line.starts_with("---")).count();
+                pieces.push((format!("  +{added} "), theme.good()));
+                pieces.push((format!("−{removed}"), theme.bad()));
+                pieces.push(("  ⏎ diff".into(), theme.dim()));
+            }
+        }
+        Detail::Runbook { .. } | Detail::Query { .. } => {
+            pieces.push((fit(&item.title.one_line(), width), text));
+        }
+    }
+    pieces
+}
+
+fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
+    let show = |value| figure(value, &metric.unit);
+    let base = if metric.baseline.count == 0 {
+        "base none".to_owned()
+    } else if metric.baseline.low.total_cmp(&metric.baseline.high).is_eq() {
+        format!("base {}", show(metric.baseline.low))
+    } else {
+        format!("base {}–{}", show(metric.baseline.low), show(metric.baseline.high))
+    };
+    let since = item.onset.map(|at| format!("  since {}", at.to_clock())).unwrap_or_default();
+    let figures = format!("  {base}  now {}", show(metric.last));
+    let wide = width >= 100;
+    let spark = if wide { SPARK + 2 } else { 0 };
+    let tail = figures.chars().count() + since.chars().count() + spark;
+    let name =
+        if metric.labels.is_empty() { metric.metric.clone() } else { format!("{}{}", metric.metric, metric.labels) };
+    let name = match &item.service {
+        Some(service) if !name.contains(service.as_str()) => format!("{service}  {name}"),
+        _ => name,
+    };
+    let room = width.saturating_sub(tail).max(width / 3);
+    out.push((if wide { column(&name, room) } else { fit(&name, room) }, text));
+    out.push((figures, Style::new()));
+    out.push((since, theme.dim()));
+    if wide {
+        out.push((format!("  {}", sparkline::bars(&sparkline::fold(&metric.samples, SPARK))), theme.accent()));
+    }
+}
+
+fn log_line(log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
+    let (word, style) = match log.change {
+        Some(change @ (LogChange::New | LogChange::More)) => (change_word(change), theme.bad()),
+        Some(change) => (change_word(change), theme.warn()),
+        None => ("same", theme.dim()),
+    };
+    let counts = match log.change {
+        Some(LogChange::Vanished) => format!("was {}/min", figure(log.baseline_per_minute, "")),
+        Some(LogChange::New) => format!("×{}", count(log.window_count)),
+        _ => format!("{} → {}/min", figure(log.baseline_per_minute, ""), figure(log.window_per_minute, "")),
+    };
+    let counts = column(&counts, 14);
+    out.push((column(word, 6), style));
+    out.push((format!("{counts} "), theme.dim()));
+    out.push((fit(&log.template.one_line(), width.saturating_sub(21)), text));
+}
+
+fn edge_line(edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
+    let name = format!("{} → {}", edge.client, edge.server);
+    let mut figures = String::new();
+    for (label, pair, unit) in
+        [("time", edge.client_seconds, "s"), ("errors", edge.errors, "ratio"), ("rate", edge.rate, "/s")]
+    {
+        if pair.before.is_some() || pair.after.is_some() {
+            let (before, after) = before_after(pair, unit);
+            figures.push_str("  ");
+            figures.push_str(label);
+            figures.push(' ');
+            figures.push_str(&before);
+            figures.push_str(" → ");
+            figures.push_str(&after);
+        }
+    }
+    out.push((fit(&name, width / 2), text));
+    out.push((figures, theme.dim().patch(Style::new())));
+}

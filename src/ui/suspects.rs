@@ -1,0 +1,225 @@
+//! Suspects: who, why, and the proof beside it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::core::list::first_row;
+use crate::core::model::Case;
+use crate::core::rows;
+use crate::core::screen::IncidentScreen;
+use crate::domain::analysis::Suspect;
+use crate::domain::evidence::{Detail, EvidenceKind, MetricDetail};
+use crate::domain::{Timestamp, time};
+
+use super::board::score;
+use super::canvas::{Canvas, column, fit};
+use super::chart::{self, Mark};
+use super::{evidence, waiting};
+
+/// Columns of the list where there is room for two columns.
+const LIST: u16 = 34;
+
+/// Draws the pane.
+pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let list = screen.list();
+    let Some(found) = &case.investigation.value else {
+        waiting(case, canvas, area);
+        return;
+    };
+    let suspects = rows::suspects(case, list);
+    if suspects.is_empty() {
+        let y = area.y + 1;
+        let width = area.width.saturating_sub(3);
+        canvas.text(
+            area.x + 2,
+            y,
+            width,
+            "nothing found: no signal deviates beyond chance, so no guess is made",
+            theme.strong(),
+        );
+        canvas.text(area.x + 2, y + 1, width, "2 evidence   6 raw logs   7 exactly what was asked", theme.dim());
+        notes(
+            found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()),
+            canvas,
+            Rect { y: y + 3, height: area.height.saturating_sub(4), ..area },
+        );
+        return;
+    }
+    let selected = suspects.get(list.cursor).copied();
+    if area.width >= 100 {
+        let left = Rect { width: LIST, ..area };
+        let right = Rect { x: area.x + LIST + 1, width: area.width - LIST - 1, ..area };
+        let shown = (suspects.len() as u16).min(area.height / 2);
+        rank(&suspects, list.cursor, canvas, Rect { height: shown, ..left });
+        if let Some(suspect) = selected {
+            why(suspect, canvas, Rect { y: left.y + shown + 1, height: left.height.saturating_sub(shown + 1), ..left });
+            proof(case, suspect, canvas, right);
+        }
+    } else {
+        let shown = (suspects.len() as u16).min(area.height / 4).max(1);
+        rank(&suspects, list.cursor, canvas, Rect { height: shown, ..area });
+        if let Some(suspect) = selected {
+            proof(case, suspect, canvas, Rect { y: area.y + shown, height: area.height.saturating_sub(shown), ..area });
+        }
+    }
+}
+
+fn rank(suspects: &[&Suspect], cursor: usize, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let height = usize::from(area.height);
+    let first = first_row(cursor, suspects.len(), height);
+    for (row, (at, suspect)) in suspects.iter().enumerate().skip(first).take(height).enumerate() {
+        let y = area.y + row as u16;
+        canvas.cursor(area.x, y, at == cursor);
+        let style = if at == cursor { theme.selected() } else { Style::new() };
+        let bar_width = if area.width >= 60 { 24 } else { 9 };
+        let name_width = usize::from(area.width).saturating_sub(bar_width + 11).clamp(6, 40);
+        let pieces = [
+            (format!("{:>2} ", suspect.rank), theme.dim()),
+            (column(&suspect.service, name_width), style),
+            (format!(" {:<4} ", score(suspect.score)), style),
+            (bar(suspect.score, bar_width), theme.accent()),
+        ];
+        canvas.pieces(area.x + 1, y, area.width - 1, &pieces);
+    }
+}
+
+/// A bar in eighths of a column.
+fn bar(share: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+fn why(suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    if area.height < 2 {
+        return;
+    }
+    canvas.text(area.x + 1, area.y, area.width - 1, &format!("why {}", suspect.service), theme.strong());
+    let mut y = area.y + 1;
+    for signal in &suspect.signals {
+        let ids: Vec<String> = signal.evidence.iter().take(2).map(ToString::to_string).collect();
+        let text = format!("{} {}", ids.join(" "), signal.text);
+        for (i, line) in crate::core::reading::wrap(&text, usize::from(area.width).saturating_sub(5).max(8))
+            .into_iter()
+            .enumerate()
+            .take(2)
+        {
+            if y >= area.bottom() {
+                return;
+            }
+            if i == 0 {
+                canvas.text(area.x + 2, y, 1, "⊕", theme.bad());
+            }
+            canvas.text(area.x + 4, y, area.width.saturating_sub(5), line, Style::new());
+            y += 1;
+        }
+    }
+    if !suspect.normal.is_empty() && y < area.bottom() {
+        canvas.text(area.x + 2, y, 1, "⊖", theme.good());
+        canvas.text(
+            area.x + 4,
+            y,
+            area.width.saturating_sub(5),
+            &format!("{} normal", suspect.normal.join(", ")),
+            theme.dim(),
+        );
+    }
+}
+
+/// The suspect's strongest metric as a chart, then its evidence.
+fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let Some(found) = &case.investigation.value else { return };
+    let ids = rows::suspect_evidence(case, suspect);
+    let items: Vec<_> = ids.iter().filter_map(|id| found.analysis.evidence(*id)).collect();
+    let mut y = area.y;
+    let metric = items.iter().find_map(|item| match &item.detail {
+        Detail::Metric(metric) if !metric.samples.is_empty() => Some((*item, metric)),
+        _ => None,
+    });
+    let rest = items.iter().filter(|item| metric.is_none_or(|(charted, _)| charted.id != item.id)).count();
+    if let Some((item, metric)) = metric {
+        let room = area.height.saturating_sub(1 + (rest as u16).min(area.height / 3) + 1);
+        let height = room.min(12);
+        canvas.pieces(area.x + 1, y, area.width - 1, &evidence::line(item, usize::from(area.width - 2), theme, true));
+        y += 1;
+        if height >= 5 {
+            chart_of(case, item.onset, metric, canvas, Rect { x: area.x, y, width: area.width - 1, height });
+            y += height + 1;
+        }
+    }
+    for item in items.iter().filter(|item| metric.is_none_or(|(charted, _)| charted.id != item.id)) {
+        if y >= area.bottom() {
+            break;
+        }
+        canvas.pieces(area.x + 1, y, area.width - 1, &evidence::line(item, usize::from(area.width - 2), theme, false));
+        y += 1;
+    }
+    if y + 1 < area.bottom() {
+        y += 1;
+        for ranked in found.analysis.changes.iter().take(2) {
+            let Some(item) = found.analysis.evidence(ranked.evidence) else { continue };
+            if ids.contains(&item.id) || y >= area.bottom() {
+                continue;
+            }
+            canvas.pieces(
+                area.x + 1,
+                y,
+                area.width - 1,
+                &evidence::line(item, usize::from(area.width - 2), theme, false),
+            );
+            y += 1;
+        }
+        notes(
+            found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()),
+            canvas,
+            Rect { y, height: area.bottom().saturating_sub(y), ..area },
+        );
+    }
+}
+
+/// A chart with the onset, the strongest change and the first alert marked.
+pub(super) fn chart_of(
+    case: &Case,
+    onset: Option<Timestamp>,
+    metric: &MetricDetail,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+) {
+    let mut marks = Vec::new();
+    if let Some(onset) = onset {
+        marks.push(Mark { at: onset, label: "onset".into() });
+    }
+    if let Some(found) = &case.investigation.value
+        && let Some(item) = found.analysis.changes.first().and_then(|ranked| found.analysis.evidence(ranked.evidence))
+        && item.id.kind == EvidenceKind::Change
+        && let Detail::Change(change) = &item.detail
+    {
+        let label = format!("{} {}", change.kind, fit(&change.reference.one_line(), 10));
+        marks.push(Mark { at: change.at, label: label.trim_end().to_owned() });
+    }
+    if let Some(alert) = case.incident.alerts.iter().map(|alert| alert.starts_at).min() {
+        marks.push(Mark { at: alert, label: "▲alert".into() });
+    }
+    chart::draw(metric, &case.incident, &marks, canvas, area);
+}
+
+/// What was cut or not answered, to be seen with the result.
+fn notes(texts: impl Iterator<Item = String>, canvas: &mut Canvas<'_>, area: Rect) {
+    let style = canvas.theme.warn();
+    for (y, text) in (area.top()..area.bottom()).zip(texts) {
+        canvas.text(area.x + 1, y, area.width.saturating_sub(2), &format!("⚠ {text}"), style);
+    }
+}
+
+/// Time from `start` as `+1m05s` or `-20s`.
+pub(super) fn offset(at: Timestamp, start: Timestamp) -> String {
+    if at >= start {
+        format!("+{}", time::human_duration(at.since(start)))
+    } else {
+        format!("-{}", time::human_duration(start.since(at)))
+    }
+}

@@ -1,0 +1,304 @@
+//! One picture for each visible state.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::core::message::{Draft, Progress, Report, RunReport};
+use crate::core::sample::{self, blank, loaded, press};
+use crate::core::update::{start, update};
+use crate::core::{Effect, Model, Msg};
+use crate::domain::Text;
+use crate::domain::action::RunState;
+
+use super::{Theme, render};
+
+const COLOURS: Theme = Theme::new(true, false);
+
+fn picture_in(model: &Model, theme: Theme) -> Buffer {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let mut buffer = Buffer::empty(area);
+    render(model, &theme, area, &mut buffer);
+    buffer
+}
+
+fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    (area.top()..area.bottom())
+        .map(|y| {
+            let mut row = String::new();
+            let mut skip = 0;
+            for x in area.left()..area.right() {
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                let symbol = buffer[(x, y)].symbol();
+                skip = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
+                row.push_str(symbol);
+            }
+            row.trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+fn picture(model: &mut Model, columns: u16, rows: u16) -> String {
+    update(model, Msg::Resize(columns, rows));
+    text(&picture_in(model, COLOURS))
+}
+
+/// Takes a picture at both sizes that every screen is made for.
+fn both(name: &str, model: &mut Model) {
+    insta::assert_snapshot!(format!("{name}_120x40"), picture(model, 120, 40));
+    insta::assert_snapshot!(format!("{name}_80x24"), picture(model, 80, 24));
+}
+
+fn after(keys: &str) -> Model {
+    let mut model = loaded();
+    press(&mut model, keys);
+    model
+}
+
+#[test]
+fn board_before_any_answer() {
+    let mut model = blank();
+    start(&mut model);
+    both("board_before_any_answer", &mut model);
+}
+
+#[test]
+fn board_with_incidents() {
+    both("board_with_incidents", &mut loaded());
+}
+
+#[test]
+fn board_when_nothing_can_be_reached() {
+    let mut model = blank();
+    let Some(Effect::LoadBoard { generation }) = start(&mut model).pop() else { panic!("no load") };
+    let board = crate::core::message::Board {
+        incidents: Err(Text::new("alertmanager: connection refused at 127.0.0.1:9093 (is it running?)")),
+        sources: sample::sources(),
+    };
+    update(&mut model, Msg::Report(generation, Report::Board(board)));
+    both("board_when_nothing_can_be_reached", &mut model);
+}
+
+#[test]
+fn board_without_incidents() {
+    let mut model = blank();
+    let Some(Effect::LoadBoard { generation }) = start(&mut model).pop() else { panic!("no load") };
+    let board = crate::core::message::Board { incidents: Ok(Vec::new()), sources: sample::sources() };
+    update(&mut model, Msg::Report(generation, Report::Board(board)));
+    both("board_without_incidents", &mut model);
+}
+
+#[test]
+fn investigation_under_way() {
+    let mut model = blank();
+    let effects = start(&mut model);
+    let Some(Effect::LoadBoard { generation }) = effects.into_iter().next() else { panic!("no load") };
+    let effects = update(&mut model, Msg::Report(generation, Report::Board(sample::board())));
+    let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!("no investigation") };
+    let what = Text::new("prometheus: max by (pool) (pool_in_use)");
+    let progress = Progress { done: 12, total: 31, what };
+    update(&mut model, Msg::Report(generation, Report::Progress(progress)));
+    both("investigation_under_way_board", &mut model);
+    update(&mut model, Msg::Key(crate::core::Key::Enter));
+    both("investigation_under_way", &mut model);
+}
+
+#[test]
+fn suspects() {
+    both("suspects", &mut after("⏎"));
+}
+
+#[test]
+fn evidence() {
+    both("evidence", &mut after("⏎2j "));
+}
+
+#[test]
+fn diagnosis() {
+    both("diagnosis", &mut after("⏎3jjj"));
+}
+
+#[test]
+fn diagnosis_being_written() {
+    let mut model = after("⏎");
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Char('d')));
+    let Some(Effect::Diagnose { generation, .. }) = effects.into_iter().next() else { panic!("no diagnosis") };
+    let mut partial = sample::conclusion().diagnosed.diagnosis;
+    partial.hypotheses.truncate(1);
+    partial.missing.clear();
+    let draft = Draft {
+        by: Text::new("model-x via primary"),
+        stage: Text::new("writing"),
+        partial,
+        sent_tokens: 7_400,
+        hidden: 3,
+        received_tokens: 312,
+        first_token_ms: Some(800),
+    };
+    update(&mut model, Msg::Report(generation, Report::Drafting(Box::new(draft))));
+    both("diagnosis_being_written", &mut model);
+}
+
+#[test]
+fn actions() {
+    both("actions", &mut after("⏎4"));
+}
+
+#[test]
+fn timeline() {
+    both("timeline", &mut after("⏎5jj"));
+}
+
+#[test]
+fn logs() {
+    let mut model = after("⏎6jjjj");
+    both("logs", &mut model);
+    press(&mut model, "w");
+    both("logs_wrapped", &mut model);
+}
+
+#[test]
+fn asked() {
+    both("asked", &mut after("⏎7"));
+}
+
+#[test]
+fn metric_in_full() {
+    both("metric_in_full", &mut after("⏎2j⏎"));
+}
+
+#[test]
+fn change_in_full() {
+    both("change_in_full", &mut after("⏎2G⏎"));
+}
+
+#[test]
+fn edge_in_full() {
+    both("edge_in_full", &mut after("⏎2jjjjj⏎"));
+}
+
+#[test]
+fn pack() {
+    both("pack", &mut after("⏎p"));
+}
+
+#[test]
+fn sources() {
+    both("sources", &mut after("S"));
+}
+
+#[test]
+fn run_dialog_asks_for_the_word() {
+    both("run_dialog_asks_for_the_word", &mut after("⏎4⏎paym"));
+}
+
+#[test]
+fn run_dialog_of_a_read() {
+    both("run_dialog_of_a_read", &mut after("⏎4j⏎"));
+}
+
+#[test]
+fn run_that_is_not_allowed() {
+    let mut model = after("⏎4");
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Enter));
+    let Some(Effect::Prepare { generation, action }) = effects.into_iter().next() else { panic!("no preparation") };
+    let mut prepared =
+        sample::prepared(&action, crate::domain::action::Effect::Destroy, crate::domain::action::Decision::Deny);
+    prepared.blocked = Some(Text::new("deleting in prod is denied by policy"));
+    update(&mut model, Msg::Report(generation, Report::Prepared(Ok(Box::new(prepared)))));
+    both("run_that_is_not_allowed", &mut model);
+}
+
+#[test]
+fn run_with_output() {
+    let mut model = after("⏎4j⏎");
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Char('x')));
+    let Some(Effect::Run(order)) = effects.into_iter().next() else { panic!("no run") };
+    let generation = order.generation();
+    for line in 0..30 {
+        let line = sample::output(&format!("waiting for rollout: {line} of 30 updated"), line % 10 == 9);
+        update(&mut model, Msg::Report(generation, Report::Run(RunReport::Line(line))));
+    }
+    both("run_with_output", &mut model);
+    update(&mut model, Msg::Report(generation, Report::Run(RunReport::Ended(RunState::Exited { code: 0 }))));
+    both("run_ended", &mut model);
+}
+
+#[test]
+fn help() {
+    both("help", &mut after("⏎?"));
+}
+
+#[test]
+fn palette() {
+    both("palette", &mut after("⏎:diag"));
+}
+
+#[test]
+fn filter_being_typed() {
+    both("filter_being_typed", &mut after("⏎2/pool"));
+}
+
+#[test]
+fn first_run() {
+    let mut model = Model::new(crate::core::Identity::default(), sample::at("14:07:31"), Some(sample::first_run()));
+    both("first_run", &mut model);
+}
+
+#[test]
+fn frozen_demo() {
+    let mut model = loaded();
+    model.identity.recorded = Some("DEMO".into());
+    model.identity.critical = false;
+    press(&mut model, "z");
+    both("frozen_demo", &mut model);
+}
+
+#[test]
+fn a_terminal_too_small_says_so() {
+    insta::assert_snapshot!(picture(&mut after("⏎"), 20, 5));
+}
+
+#[test]
+fn every_screen_survives_every_size() {
+    for keys in
+        ["", "⏎", "⏎2", "⏎3", "⏎4", "⏎5", "⏎6", "⏎6w", "⏎7", "⏎2j⏎", "⏎2G⏎", "⏎p", "S", "⏎4⏎", "⏎?", ":", "⏎2/x"]
+    {
+        let mut model = after(keys);
+        for columns in [1, 5, 20, 39, 40, 41, 57, 79, 99, 100, 110, 200] {
+            for rows in [1, 2, 5, 9, 10, 11, 15, 60] {
+                picture(&mut model, columns, rows);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_colours_nothing_is_coloured_and_severity_is_told() {
+    for keys in ["", "⏎", "⏎2", "⏎3", "⏎4", "⏎4⏎", "⏎?"] {
+        let mut model = after(keys);
+        update(&mut model, Msg::Resize(80, 24));
+        let buffer = picture_in(&model, Theme::new(false, false));
+        for cell in buffer.content() {
+            assert_eq!((cell.fg, cell.bg), (ratatui::style::Color::Reset, ratatui::style::Color::Reset));
+        }
+    }
+    let buffer = picture_in(&loaded(), Theme::new(false, false));
+    assert!(text(&buffer).contains("▲ CRITICAL"));
+}
+
+#[test]
+fn ascii_only_is_ascii_only() {
+    for keys in ["", "⏎", "⏎2j⏎", "⏎3", "⏎4⏎"] {
+        let mut model = after(keys);
+        update(&mut model, Msg::Resize(80, 24));
+        let shown = text(&picture_in(&model, Theme::new(false, true)));
+        assert!(shown.is_ascii(), "{shown}");
+    }
+    let mut model = after("⏎");
+    update(&mut model, Msg::Resize(80, 24));
+    insta::assert_snapshot!(text(&picture_in(&model, Theme::new(false, true))));
+}
