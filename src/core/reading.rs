@@ -211,6 +211,13 @@ pub fn wrap(line: &str, width: usize) -> Vec<&str> {
     parts
 }
 
+/// The lines of one evidence item at a width.
+pub fn evidence_lines(item: &Evidence, width: usize) -> Vec<Line> {
+    let mut out = Writer { width: width.max(10), lines: Vec::new() };
+    evidence(&mut out, item);
+    out.lines
+}
+
 fn evidence(out: &mut Writer, item: &Evidence) {
     out.push(Role::Heading, &format!("[{}] {}", item.id, item.title.one_line()));
     if let Some(service) = &item.service {

@@ -30,7 +30,7 @@ pub(super) fn draw(model: &Model, list: &List, canvas: &mut Canvas<'_>, area: Re
         line(model, case, at == list.cursor, canvas, Rect { y, height: 1, ..area });
     }
     if !list.filter.text.is_empty() {
-        let y = area.y + (cases.len() as u16).min(height.saturating_sub(1));
+        let y = area.bottom() - 1;
         if cases.len() < usize::from(height) {
             canvas.text(
                 area.x + 1,
@@ -44,7 +44,8 @@ pub(super) fn draw(model: &Model, list: &List, canvas: &mut Canvas<'_>, area: Re
     if summary > 0
         && let Some(case) = cases.get(list.cursor)
     {
-        summarise(case, canvas, Rect { y: area.bottom() - summary, height: summary, ..area });
+        let y = area.y + (cases.len() as u16).min(height);
+        summarise(case, canvas, Rect { y, height: summary, ..area });
     }
 }
 

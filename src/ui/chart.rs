@@ -177,18 +177,20 @@ fn times(axis: &Axis, canvas: &mut Canvas<'_>, area: Rect) {
 
 fn mark_labels(axis: &Axis, marks: &[Mark], canvas: &mut Canvas<'_>, area: Rect) {
     let style = canvas.theme.warn();
-    let mut end = 0;
     let mut placed: Vec<(u16, &Mark)> =
         marks.iter().filter_map(|mark| axis.column(mark.at).map(|column| (column, mark))).collect();
-    placed.sort_by_key(|(column, _)| *column);
-    for (column, mark) in placed {
-        let text = format!("┆{} {}", mark.label, mark.at.format("%H:%M"));
-        let width = text.width() as u16;
-        // At the right edge the label moves left of its mark.
-        let x = if column + width > area.width { area.width.saturating_sub(width) } else { column };
-        if x >= end {
-            canvas.text(area.x + x, area.y, area.width - x, &text, style);
-            end = x + width + 1;
-        }
+    placed.sort_by_key(|(column, mark)| (*column, mark.at));
+    let texts: Vec<String> = placed.iter().map(|(_, mark)| format!("┆{} {}", mark.label, mark.at.to_clock())).collect();
+    // Each label stands below its mark where it can; near the right edge they move left together, in order.
+    let mut right = area.width;
+    let mut starts = vec![0; texts.len()];
+    for (at, text) in texts.iter().enumerate().rev() {
+        starts[at] = placed[at].0.min(right.saturating_sub(text.width() as u16));
+        right = starts[at].saturating_sub(1);
+    }
+    let mut end = 0;
+    for (text, start) in texts.iter().zip(starts) {
+        let x = start.max(end);
+        end = x + canvas.text(area.x + x, area.y, area.width.saturating_sub(x), text, style) + 1;
     }
 }

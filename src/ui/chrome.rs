@@ -199,7 +199,13 @@ fn hint_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let mut pieces: Vec<Piece> = vec![(" ".into(), theme.dim())];
+    let mut used = 1;
     for (key, word, possible) in hints(model) {
+        let width = key.width() + word.width() + 1;
+        if used + width > usize::from(area.width) {
+            break;
+        }
+        used += width + 3;
         let style = if possible { theme.accent() } else { theme.dim() };
         pieces.push((key, style));
         pieces.push((format!(" {word}   "), theme.dim()));

@@ -6,14 +6,19 @@ use ratatui::style::Style;
 use crate::core::figures::{count, figure};
 use crate::core::list::first_row;
 use crate::core::model::Case;
-use crate::core::reading::{before_after, change_word};
+use crate::core::reading::{before_after, change_word, evidence_lines};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail};
 
 use super::canvas::{Canvas, Piece, column, fit};
+use super::reader::role_style;
+use super::suspects::chart_of;
 use super::theme::{Theme, severity_glyph};
 use super::{sparkline, waiting};
+
+/// Fewest rows in which the selected item is shown below the list.
+const PREVIEW: u16 = 8;
 
 /// Columns of a sparkline at the end of a metric's line.
 const SPARK: usize = 20;
@@ -32,7 +37,17 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
         }
         return;
     }
-    let height = usize::from(area.height);
+    // What is left below the list shows the selected item at once.
+    let preview = area.height.saturating_sub((items.len() as u16).min(area.height / 2) + 1);
+    let preview = if preview >= PREVIEW { preview } else { 0 };
+    let height = usize::from(if preview > 0 { area.height - preview - 1 } else { area.height });
+    if preview > 0
+        && let Some(item) = items.get(list.cursor)
+    {
+        let y = area.bottom() - preview;
+        canvas.rule(Rect { y: y - 1, height: 1, ..area }, theme.dim());
+        show(case, item, canvas, Rect { y, height: preview, ..area });
+    }
     let first = first_row(list.cursor, items.len(), height);
     for (row, (at, item)) in items.iter().enumerate().skip(first).take(height).enumerate() {
         let y = area.y + row as u16;
@@ -43,6 +58,23 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
         let width = area.width.saturating_sub(3);
         let pieces = line(item, usize::from(width), theme, at == list.cursor);
         canvas.pieces(area.x + 2, y, width, &pieces);
+    }
+}
+
+/// The item with its chart, as far as there is room.
+fn show(case: &Case, item: &Evidence, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let mut body = area;
+    if let Detail::Metric(metric) = &item.detail
+        && !metric.samples.is_empty()
+    {
+        let height = (area.height / 2).clamp(5, 14);
+        chart_of(case, item.onset, metric, canvas, Rect { height, width: area.width - 1, ..area });
+        body = Rect { y: area.y + height, height: area.height - height, ..area };
+    }
+    let lines = evidence_lines(item, usize::from(area.width.saturating_sub(2)));
+    for (y, line) in (body.top()..body.bottom()).zip(&lines) {
+        canvas.text(body.x + 1, y, body.width - 1, &line.text, role_style(line.role, theme));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::evidence::Detail;
 
 use super::canvas::Canvas;
 use super::suspects::chart_of;
+use super::theme::Theme;
 
 /// Draws the text on top.
 pub(super) fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
@@ -24,16 +25,7 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     // An overlay on top asks for the lines of the screen below; there are none then.
     let (Some(lines), Some(reader)) = (lines(model), reader(model)) else { return };
     for (y, line) in (body.top()..body.bottom()).zip(lines.iter().skip(reader.scroll)) {
-        let style = match line.role {
-            Role::Heading => theme.strong(),
-            Role::Plain => Style::new(),
-            Role::Dim => theme.dim(),
-            Role::Warning => theme.warn(),
-            Role::Added => theme.good(),
-            Role::Removed => theme.bad(),
-            Role::Hunk => theme.accent(),
-        };
-        canvas.text(body.x + 1, y, body.width - 1, &line.text, style);
+        canvas.text(body.x + 1, y, body.width - 1, &line.text, role_style(line.role, theme));
         if !reader.search.text.is_empty() && contains(&line.text, &reader.search.text) {
             canvas.style(Rect { x: body.x, y, width: 1, height: 1 }, theme.focus());
         }
@@ -47,6 +39,19 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         place = format!(" {} of {} · n next {place}", at + 1, ids.len());
     }
     canvas.right(Rect { y: area.bottom() - 1, height: 1, ..area }, &place, theme.dim());
+}
+
+/// How a line of a text looks.
+pub(super) fn role_style(role: Role, theme: Theme) -> Style {
+    match role {
+        Role::Heading => theme.strong(),
+        Role::Plain => Style::new(),
+        Role::Dim => theme.dim(),
+        Role::Warning => theme.warn(),
+        Role::Added => theme.good(),
+        Role::Removed => theme.bad(),
+        Role::Hunk => theme.accent(),
+    }
 }
 
 fn chart(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
