@@ -186,6 +186,7 @@ fn log(number: u32, change: LogChange, template: &str, before: u64, after: u64) 
             level: "error".into(),
             exemplars: vec![entry],
             first: Some(at("14:02:21")),
+            branch: None,
         }),
         provenance: provenance("loki", Some(Lang::LogQl), r#"{service_name="payments"}"#),
     }

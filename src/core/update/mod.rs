@@ -3,6 +3,8 @@
 mod act;
 mod keys;
 mod reports;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::Text;
 
