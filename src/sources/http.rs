@@ -286,8 +286,10 @@ pub(crate) fn failure(source: &str, place: &str, why: &reqwest::Error) -> Source
             format!("the name of {place} cannot be resolved: {cause}"),
             "check its url, VPN and DNS",
         )
-    } else if why.is_connect() && is_tls(why) {
-        let advice = "if its certificate is from your own authority, set `ca`; check http or https in its url";
+    } else if is_tls(why) || cause.contains("received fatal alert") {
+        // HTTP/2 keeps of an alert that comes after the handshake only the text.
+        let advice = "if its certificate is from your own authority, set `ca`; if it wants one of yours, set \
+                      `client_certificate`; check http or https in its url";
         (SourceErrorKind::Unreachable, format!("TLS with {place} failed: {cause}"), advice)
     } else if why.is_connect() {
         let what = format!("no connection to {place}: {cause}");
@@ -301,11 +303,13 @@ pub(crate) fn failure(source: &str, place: &str, why: &reqwest::Error) -> Source
             "ask again; a proxy between may cut it",
         )
     } else {
-        (
-            SourceErrorKind::Unreachable,
-            format!("{place} closed the connection: {cause}"),
-            "check http or https in its url; ask again",
-        )
+        // A server that wants a client certificate may close without a word.
+        let advice = if place.starts_with("https:") {
+            "check http or https in its url; if it wants a certificate of yours, set `client_certificate`"
+        } else {
+            "check http or https in its url; ask again"
+        };
+        (SourceErrorKind::Unreachable, format!("{place} closed the connection: {cause}"), advice)
     };
     SourceError::new(source, kind, &what, advice)
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Prometheus {
                 .unwrap_or_else(|why| missing("promtool", "prometheus", &why));
             assert!(made.status.success(), "promtool: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let server = Server::start(folder, "/-/ready", |folder, port| {
+        let server = Server::start(folder, "200", |folder, port| {
             let scraped = format!(
                 "{config}scrape_configs: [{{job_name: prometheus, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
             );
@@ -71,10 +71,41 @@ impl Prometheus {
         Self { server }
     }
 
+    /// Starts one that speaks TLS only and wants a client certificate, with the files of `fixtures/tls`. It answers
+    /// 503 until it is ready.
+    pub(crate) async fn start_with_tls() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        write(folder.path(), "prometheus.yml", "");
+        let tls = fixture("tls").display().to_string();
+        let config = format!(
+            "tls_server_config: {{cert_file: {tls}/server.pem, key_file: {tls}/server.key, client_ca_file: {tls}/ca.pem, \
+             client_auth_type: RequireAndVerifyClientCert}}\n"
+        );
+        write(folder.path(), "web.yml", &config);
+        // Plain HTTP is refused with 400 once it listens.
+        let server = Server::start(folder, "400", |_, port| {
+            let mut command = Command::new("prometheus");
+            command.args([
+                "--config.file=prometheus.yml",
+                "--storage.tsdb.path=data",
+                "--web.config.file=web.yml",
+                &format!("--web.listen-address=127.0.0.1:{port}"),
+            ]);
+            (command, "prometheus")
+        })
+        .await;
+        Self { server }
+    }
+
     /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
         self.server.url()
     }
+}
+
+/// Path of a file or folder below `fixtures`.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/fixtures").join(name)
 }
 
 /// A running Alertmanager that groups by alert name, waits for nothing and notifies nobody.
@@ -92,7 +123,7 @@ impl Alertmanager {
             "route: {receiver: nobody, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n\
              receivers: [{name: nobody}]\n",
         );
-        let server = Server::start(folder, "/-/ready", |_, port| {
+        let server = Server::start(folder, "200", |_, port| {
             let mut command = Command::new("prometheus-alertmanager");
             command.args([
                 "--config.file=alertmanager.yml",
@@ -121,8 +152,8 @@ struct Server {
 
 impl Server {
     /// Starts what `command` describes (it is given the folder and the port, and returns the package's name too) and
-    /// waits until `path` answers 200.
-    async fn start(folder: TempDir, path: &str, command: impl Fn(&Path, u16) -> (Command, &'static str)) -> Self {
+    /// waits until `/-/ready` answers `status`.
+    async fn start(folder: TempDir, status: &str, command: impl Fn(&Path, u16) -> (Command, &'static str)) -> Self {
         let mut said = String::new();
         // Between choosing a free port and listening on it another process may take it.
         for _ in 0..3 {
@@ -136,7 +167,7 @@ impl Server {
                 .stderr(log)
                 .spawn()
                 .unwrap_or_else(|why| missing(package, package, &why));
-            if ready(&mut child, port, path).await {
+            if ready(&mut child, port, status).await {
                 return Self { child, port, _folder: folder };
             }
             let _ = child.kill();
@@ -164,8 +195,8 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("the address of a bound socket").port()
 }
 
-/// Polls until the server answers 200 on `path`; false when it ended or the deadline passed.
-async fn ready(child: &mut Child, port: u16, path: &str) -> bool {
+/// Polls until the server answers `status`; false when it ended or the deadline passed.
+async fn ready(child: &mut Child, port: u16, status: &str) -> bool {
     let poll = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
@@ -173,7 +204,7 @@ async fn ready(child: &mut Child, port: u16, path: &str) -> bool {
             if child.try_wait().is_ok_and(|ended| ended.is_some()) {
                 return false;
             }
-            if answers_ok(port, path).await.unwrap_or(false) {
+            if answers(port, status).await.unwrap_or(false) {
                 return true;
             }
         }
@@ -181,12 +212,12 @@ async fn ready(child: &mut Child, port: u16, path: &str) -> bool {
     tokio::time::timeout(READY_WITHIN, poll).await.unwrap_or(false)
 }
 
-async fn answers_ok(port: u16, path: &str) -> std::io::Result<bool> {
+async fn answers(port: u16, status: &str) -> std::io::Result<bool> {
     let mut stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").await?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).await?;
-    Ok(head.ends_with(b"200"))
+    Ok(head.ends_with(status.as_bytes()))
 }
 
 fn write(folder: &Path, name: &str, text: &str) {

@@ -148,7 +148,8 @@ async fn fifty_thousand_alerts_are_read() {
     let response = ResponseTemplate::new(200).set_body_raw(body.into_bytes(), "application/json");
     Mock::given(path("/prefix/api/v2/alerts")).respond_with(response).mount(&server).await;
     let limits = Limits { alerts: 49_999, ..Limits::default() };
-    let settings = SourceSettings { limits, ..SourceSettings::new(&format!("{}/prefix", server.uri())) };
+    let timeout = Duration::from_mins(1);
+    let settings = SourceSettings { limits, timeout, ..SourceSettings::new(&format!("{}/prefix", server.uri())) };
     let client = Alertmanager::new("alertmanager", &settings, Rotating::new(&[])).unwrap();
     let answer = client.ask(&Query::Alerts).await.unwrap();
     assert!(answer.is_cut());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stanch::domain::alert::AlertState;
 use stanch::domain::metric::{MetricKind, Series};
 use stanch::domain::query::{Answer, Data, Lang, NoteKind, Query};
-use stanch::domain::settings::{Limits, SourceSettings};
+use stanch::domain::settings::{ClientCertificate, Limits, SourceSettings};
 use stanch::domain::{TimeRange, Timestamp};
 use stanch::sources::prometheus::Prometheus;
 use stanch::sources::{SourceError, SourceErrorKind, Telemetry};
@@ -164,4 +164,37 @@ async fn a_cut_answer_says_so() {
     let range = TimeRange::new(at(0), at(600));
     let sets = client.ask(&Query::Series { lang: Lang::PromQl, matchers, range }).await.unwrap();
     assert!(sets.is_cut() && sets.len() == 1);
+}
+
+#[tokio::test]
+async fn an_authority_and_a_client_certificate_of_ones_own_are_used() {
+    let server = servers::Prometheus::start_with_tls().await;
+    let tls = |name: &str| servers::fixture("tls").join(name);
+    let plain = SourceSettings::new(&server.url().replace("http:", "https:"));
+    let trusting = SourceSettings { ca: Some(tls("ca.pem")), ..plain.clone() };
+    let pair = ClientCertificate { cert: tls("client.pem"), key: tls("client.key") };
+    let known = SourceSettings { client_certificate: Some(pair), ..trusting.clone() };
+    let ask = async |settings: &SourceSettings| {
+        Prometheus::new("prometheus", settings, Rotating::new(&[])).unwrap().ask(&Query::BuildInfo).await
+    };
+
+    let error = ask(&plain).await.unwrap_err();
+    assert!(error.kind == SourceErrorKind::Unreachable && error.what.contains("UnknownIssuer"), "{error}");
+    assert!(error.advice.contains("set `ca`"), "{error}");
+    let error = ask(&trusting).await.unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Unreachable, "{error}");
+    assert!(error.advice.contains("client_certificate"), "{error}");
+
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let ready = async {
+        loop {
+            tick.tick().await;
+            match ask(&known).await {
+                Err(error) if error.kind == SourceErrorKind::Server => {}
+                answer => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(30), ready).await.unwrap();
+    assert!(matches!(answer.unwrap().data, Data::Facts(facts) if facts.contains_key("version")));
 }

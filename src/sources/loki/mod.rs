@@ -47,6 +47,13 @@ struct Envelope<T> {
     warnings: Option<Vec<String>>,
 }
 
+impl<T> Envelope<T> {
+    fn notes(&self) -> Vec<Note> {
+        let note = |word: &String| Note { kind: NoteKind::Warning, text: Text::new(word) };
+        self.warnings.iter().flatten().map(note).collect()
+    }
+}
+
 impl Loki {
     /// A client. Fails when the settings cannot work; does not connect.
     pub fn new(name: &str, settings: &SourceSettings, secrets: Arc<dyn Secrets>) -> Result<Self, SourceError> {
@@ -68,12 +75,12 @@ impl Loki {
                     return Err(reply.refusal(None));
                 }
                 let envelope: Envelope<T> = reply.json()?;
+                let notes = envelope.notes();
                 let data = envelope.data.ok_or_else(|| {
                     let what = format!("the answer of {} has no `data`", reply.place);
                     reply.fault(SourceErrorKind::NotUnderstood, &what, "is its url that of Loki?")
                 })?;
-                let note = |word: &String| Note { kind: NoteKind::Warning, text: Text::new(word) };
-                Ok((read(data), envelope.warnings.iter().flatten().map(note).collect()))
+                Ok((read(data), notes))
             })
             .await
     }
@@ -150,8 +157,7 @@ impl Loki {
                 if envelope.data.as_ref().is_some_and(|data| is_other(&data.result_type)) {
                     return Err(metric());
                 }
-                let note = |word: &String| Note { kind: NoteKind::Warning, text: Text::new(word) };
-                let notes = envelope.warnings.iter().flatten().map(note).collect();
+                let notes = envelope.notes();
                 let page = envelope.data.map(|streams| streams.page(line_bytes));
                 Ok((page.unwrap_or(Page { entries: Vec::new(), shortened: 0 }), notes))
             })
@@ -250,6 +256,7 @@ impl Loki {
                 Ok(envelope)
             };
             let envelope = reply.parse(read).await?;
+            notes.extend(envelope.notes().into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
             let result = envelope.data.map(|data| data.result).unwrap_or_default();
             if let ControlFlow::Break(()) = gathered.add(result) {
                 break;
