@@ -1,16 +1,17 @@
 //! From a snapshot to the evidence, the suspects and the verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::{self, ChangeFinding};
 use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::metrics::{self, MetricFinding};
+use super::sequences::{SequenceFinding, broken_habits, traced};
 use super::suspects::{self, Findings, Standing};
 use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
 use crate::domain::alert::AlertState;
 use crate::domain::analysis::{Analysis, Finding, RankedChange, Signal, Suspect};
-use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, Turn};
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail, Turn};
 use crate::domain::query::{Note, NoteKind};
 use crate::domain::snapshot::{Provenance, Snapshot};
 use crate::domain::{Text, Timestamp};
@@ -34,7 +35,18 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     let edges = edges::compare_edges(snapshot);
     let graph = edges::graph(snapshot);
     let logs = compare_logs(&snapshot.logs, incident.baseline, incident.window);
-    let findings = Findings { incident, metrics: &metrics, logs: &logs, edges: &edges, graph: &graph };
+    let known: BTreeSet<(&str, &str)> = graph.iter().map(|edge| (edge.client.as_str(), edge.server.as_str())).collect();
+    let calls = |caller: &str, callee: &str| known.is_empty() || known.contains(&(caller, callee));
+    let sequences = broken_habits(&snapshot.logs, incident.baseline, incident.window, &calls);
+    let findings = Findings {
+        incident,
+        metrics: &metrics,
+        logs: &logs,
+        sequences: &sequences,
+        traced: traced(&snapshot.logs),
+        edges: &edges,
+        graph: &graph,
+    };
     let standings = suspects::rank(findings);
     let scores: BTreeMap<String, f64> =
         standings.iter().map(|standing| (standing.service.clone(), standing.score)).collect();
@@ -79,23 +91,24 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         });
     }
 
-    let chosen = round_robin(&logs, MOST_LOGS, &scores, |finding| (finding.service.clone(), finding.score));
-    let deviating = logs.iter().filter(|finding| finding.score >= CONTEXT_SCORE).count();
+    let said: Vec<Said> = sequences.iter().map(Said::of_sequence).chain(logs.iter().map(Said::of_template)).collect();
+    let said = ordered(said);
+    let chosen = round_robin(&said, MOST_LOGS, &scores, |one| (one.service.clone(), one.strength));
+    let deviating = said.iter().filter(|one| one.strength >= CONTEXT_SCORE).count();
     limit(chosen.len(), deviating, "log templates", &mut notes);
-    for (number, finding) in chosen.into_iter().enumerate() {
+    for (number, one) in chosen.into_iter().enumerate() {
         let id = EvidenceId { kind: EvidenceKind::Log, number: number as u32 + 1 };
-        let text = log_text(finding);
-        let service = Some(finding.service.clone()).filter(|service| !service.is_empty());
-        if let Some(service) = service.as_ref().filter(|_| finding.score >= CONTEXT_SCORE) {
-            push_signal(&mut by_service, service, id, &text, finding.score, finding.detail.first);
+        let service = Some(one.service.clone()).filter(|service| !service.is_empty());
+        if let Some(service) = service.as_ref().filter(|_| one.strength >= CONTEXT_SCORE) {
+            push_signal(&mut by_service, service, id, &one.text, one.strength, one.detail.first);
         }
         evidence.push(Evidence {
             id,
             service,
-            title: Text::new(&text),
-            strength: finding.score,
-            onset: finding.detail.first,
-            detail: Detail::Log(finding.detail.clone()),
+            title: Text::new(&one.text),
+            strength: one.strength,
+            onset: one.detail.first,
+            detail: Detail::Log(one.detail.clone()),
             provenance: log_provenance(snapshot),
         });
     }
@@ -165,6 +178,41 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         graph,
         notes,
     }
+}
+
+/// A log template or a broken habit, as evidence.
+struct Said {
+    service: String,
+    text: String,
+    strength: f64,
+    detail: LogDetail,
+}
+
+impl Said {
+    fn of_template(finding: &LogFinding) -> Self {
+        Self {
+            service: finding.service.clone(),
+            text: log_text(finding),
+            strength: finding.score,
+            detail: finding.detail.clone(),
+        }
+    }
+
+    fn of_sequence(finding: &SequenceFinding) -> Self {
+        Self {
+            service: finding.service.clone(),
+            text: finding.text.clone(),
+            strength: finding.strength,
+            detail: finding.detail.clone(),
+        }
+    }
+}
+
+fn ordered(mut said: Vec<Said>) -> Vec<Said> {
+    said.sort_by(|a, b| {
+        b.strength.total_cmp(&a.strength).then_with(|| a.service.cmp(&b.service)).then_with(|| a.text.cmp(&b.text))
+    });
+    said
 }
 
 /// When it began: the earliest onset among the strong signals of the first suspects, else the first alert.

@@ -25,6 +25,8 @@ const ENDPOINTS: &[(&str, &str)] = &[
 
 /// Transit below this many seconds is the clock's and the scheduler's.
 const LEAST_TRANSIT: f64 = 0.002;
+/// Growth of working times varies by so much (as a logarithm), at least.
+const LEAST_GROWTH: f64 = 0.25;
 /// Requests in baseline and window below which an edge is not judged.
 const LEAST_REQUESTS: f64 = 2.0;
 
@@ -227,6 +229,8 @@ fn judge(
     let usual_shift = median_of(shifts.values().copied()).unwrap_or(0.0);
     let shift_spread = spread(&sorted(shifts.values().copied())).max(LEAST_TRANSIT);
     let own = own_times(sums);
+    let usual_growth = median_of(own.values().copied()).unwrap_or(0.0).max(0.0);
+    let growth_spread = spread(&sorted(own.values().copied())).max(LEAST_GROWTH);
     let mut at_service: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for ((client, server), shift) in &shifts {
         for side in [client, server] {
@@ -253,8 +257,8 @@ fn judge(
                         consider(EdgeTrouble::Transit, strength((shift - usual_shift) / shift_spread, 3.0, 6.0));
                     }
                 }
-                if let Some(ratio) = own.get(server.as_str()) {
-                    consider(EdgeTrouble::OwnTime, strength(*ratio, 1.0, 4.0));
+                if let Some(growth) = own.get(server.as_str()) {
+                    consider(EdgeTrouble::OwnTime, strength((growth - usual_growth) / growth_spread, 2.0, 4.0));
                 }
             }
             if let Some(share) = after.error_share() {
@@ -310,7 +314,7 @@ fn judge(
     all
 }
 
-/// For each service, how many times its own working time per request grew, less one: server time of all its callers'
+/// For each service, the logarithm of the growth of its own working time per request: server time of all its callers'
 /// requests less the time it waits for its callees.
 fn own_times(sums: &BTreeMap<(String, String), [Sums; 2]>) -> BTreeMap<&str, f64> {
     let mut own: BTreeMap<&str, [(f64, f64); 2]> = BTreeMap::new();
@@ -331,7 +335,7 @@ fn own_times(sums: &BTreeMap<(String, String), [Sums; 2]>) -> BTreeMap<&str, f64
             let per_request = |(time, count): (f64, f64)| (count >= LEAST_REQUESTS).then(|| (time / count).max(0.0));
             let (old, new) = (per_request(before)?, per_request(after)?);
             // A thousandth of a second more is nothing, however many times it is the old figure.
-            Some((service, (new - old) / old.max(0.005)))
+            Some((service, ((new + 0.005) / (old + 0.005)).ln()))
         })
         .collect()
 }

@@ -2,13 +2,15 @@
 //!
 //! A series is judged by how far the stronger half of its window lies from the median of its baseline, in robust
 //! standard deviations with a floor taken from the series themselves (so that the unit does not matter), and by how
-//! rarely a stretch of the baseline reached as far (the tail rank). Which of the two directions is bad follows from
-//! what the metric counts.
+//! rarely a fault-free stretch reached as far: stretches of the series itself (its tail rank), and of all series of the
+//! same metric, so that a metric that is wild everywhere surprises nobody and kinds of metrics can be compared. Which
+//! of the two directions is bad follows from what the metric counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::entity::service_of;
-use super::robust::{change_point, half_mean, median, quantile, sorted, spread, strength, tail_rank};
+use super::robust::{change_point, half_mean, median, median_of, quantile, sorted, spread, strength, tail_rank};
 use crate::domain::evidence::{Band, MetricDetail, Turn};
 use crate::domain::labels::METRIC_NAME;
 use crate::domain::metric::Sample;
@@ -20,12 +22,22 @@ use crate::domain::{Labels, TimeRange, Timestamp};
 const MOST_POINTS: usize = 240;
 /// A baseline of fewer samples is helped out by what else lies before the window.
 const FEW: usize = 8;
-/// Distances below this many standard deviations are chance: a window holds few samples and there are many series.
-const NOISE: f64 = 3.0;
-/// Distance beyond the noise at which the strength is one half.
-const HALF: f64 = 6.0;
-/// A tail rank above this is no deviation, where the baseline is long enough to tell.
-const RARE: f64 = 0.05;
+/// Distances below this many standard deviations are never called a deviation.
+const LEAST_DISTANCE: f64 = 2.0;
+/// Surprise, as a power of ten, below which a deviation is chance: there are many series and few samples in a window.
+const NOISE: f64 = 1.3;
+/// Surprise beyond the noise at which the strength is one half.
+const HALF: f64 = 1.5;
+/// Fault-free stretches taken from one series, at most.
+const MOST_STRETCHES: usize = 64;
+/// So many stretches of its own let a series speak for itself.
+const OWN_STRETCHES: usize = 20;
+/// Relative change at which half of the strength is left.
+const TRIFLE: f64 = 0.1;
+/// What is looked at before the window, at least, when the baseline lies elsewhere.
+const LEAD: Duration = Duration::from_mins(15);
+/// Samples that a series lets one expect in the window for its end to be a finding.
+const EXPECTED: f64 = 3.0;
 
 /// What a metric tells about its service; the words of [`crate::domain::analysis::Suspect::normal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,6 +212,17 @@ struct Split {
     context: Vec<f64>,
     window: Vec<f64>,
     range: TimeRange,
+    /// What the series did just before the window, where that is no part of the baseline.
+    lead: Option<f64>,
+    /// Samples that the density of the baseline lets one expect in the window.
+    expected: f64,
+}
+
+impl Split {
+    /// The fault-free values: the baseline where it is long enough, else all that lies before the window.
+    fn reference(&self) -> &[f64] {
+        if self.baseline.len() >= FEW { &self.baseline } else { &self.context }
+    }
 }
 
 fn compare_answer(
@@ -223,14 +246,18 @@ fn compare_answer(
             split(series.labels.clone(), samples, baseline, window)
         })
         .collect();
-    // The floor of the spread: a tenth of what is usual among the siblings keeps a series that never moved from
-    // turning a trifle into a sensation, and has the unit of the series.
-    let usual =
-        median(&sorted(splits.iter().map(|split| spread(&sorted(split.context.iter().copied()))))).unwrap_or(0.0);
+    let named = |split: &Split| split.labels.metric().or(asked_metric).unwrap_or(&answer.provenance.expr).to_owned();
+    let mut norms: BTreeMap<String, Norm> = BTreeMap::new();
+    for split in &splits {
+        norms.entry(named(split)).or_default().spreads.push(spread(&sorted(split.reference().iter().copied())));
+    }
+    for (metric, norm) in &mut norms {
+        norm.settle(metric, splits.iter().filter(|split| named(split) == *metric));
+    }
     splits
         .into_iter()
         .filter_map(|split| {
-            let metric = split.labels.metric().or(asked_metric).unwrap_or(&answer.provenance.expr).to_owned();
+            let metric = named(&split);
             let mut labels = split.labels.clone();
             labels.remove(METRIC_NAME);
             let service = service_of(&labels);
@@ -239,7 +266,7 @@ fn compare_answer(
                     let alert_service = service_of(&alert.labels);
                     alert_service.is_none() || alert_service == service
                 });
-            let compared = compare(&split, usual, bad_turn(&metric))?;
+            let compared = compare(&split, norms.get(&metric)?, bad_turn(&metric))?;
             Some(MetricFinding {
                 service,
                 aspect: Aspect::of(&metric),
@@ -277,7 +304,16 @@ fn split(labels: Labels, samples: Vec<Sample>, baseline: TimeRange, window: Time
     let baseline_values = finite(&|at| baseline.contains(at) && !inside(at));
     let context = finite(&|at| !inside(at) && (at < window.start || baseline.contains(at)));
     let window_values = finite(&inside);
-    Split { labels, baseline: baseline_values, context, window: window_values, range: window, samples }
+    let before = TimeRange::new(window.start.minus(window.duration().max(LEAD)), window.start);
+    let lead = median_of(
+        samples
+            .iter()
+            .filter(|sample| before.contains(sample.at) && !baseline.contains(sample.at))
+            .map(|one| one.value),
+    );
+    let spans = baseline.duration().as_secs_f64().max(1.0);
+    let expected = baseline_values.len() as f64 * window.duration().as_secs_f64() / spans;
+    Split { labels, baseline: baseline_values, context, window: window_values, range: window, lead, expected, samples }
 }
 
 struct Compared {
@@ -291,22 +327,81 @@ struct Compared {
     onset: Option<Timestamp>,
 }
 
-fn compare(split: &Split, usual: f64, bad: Option<Turn>) -> Option<Compared> {
+/// What is normal for the series of one metric.
+#[derive(Debug, Default)]
+struct Norm {
+    spreads: Vec<f64>,
+    /// The usual spread of a series that moves at all.
+    usual: f64,
+    /// A spread below this is not one, in the unit of the metric.
+    floor: f64,
+    /// Distances that fault-free stretches of all its series reach, upwards and downwards, sorted.
+    calm: [Vec<f64>; 2],
+}
+
+impl Norm {
+    fn settle<'s>(&mut self, metric: &str, splits: impl Iterator<Item = &'s Split> + Clone) {
+        self.usual = median(&sorted(self.spreads.iter().copied().filter(|spread| *spread > 0.0))).unwrap_or(0.0);
+        if is_ratio(metric) {
+            let all = splits.clone().flat_map(|split| split.reference().iter().chain(&split.window));
+            let percent = all.copied().filter(|value| value.is_finite()).any(|value| value.abs() > 1.5);
+            self.floor = if percent { 0.25 } else { 0.0025 };
+        }
+        for split in splits {
+            let reference = split.reference();
+            let length = split.window.len();
+            let Some(middle) = median(&sorted(reference.iter().copied())) else { continue };
+            let scale = self.scale(reference, middle);
+            if length == 0 || reference.len() < length || scale <= 0.0 {
+                continue;
+            }
+            let stride = (length / 2).max(1).max(reference.len() / MOST_STRETCHES);
+            for stretch in reference.windows(length).step_by(stride) {
+                for (calm, upper) in self.calm.iter_mut().zip([true, false]) {
+                    if let Some(reach) = half_mean(stretch, upper) {
+                        calm.push(if upper { reach - middle } else { middle - reach }.max(0.0) / scale);
+                    }
+                }
+            }
+        }
+        for calm in &mut self.calm {
+            calm.sort_by(f64::total_cmp);
+        }
+    }
+
+    /// The spread of one series with its floors: all in the unit of the series, so that the unit does not matter.
+    fn scale(&self, reference: &[f64], middle: f64) -> f64 {
+        let relative = if self.floor > 0.0 { 0.0 } else { 0.02 * middle.abs() };
+        spread(&sorted(reference.iter().copied())).max(0.1 * self.usual).max(relative).max(self.floor)
+    }
+
+    /// How surprising a distance is, as a power of ten: from the share of calm stretches that reach as far, and, past
+    /// the farthest of them, from how many times farther it is.
+    fn surprise(&self, distance: f64, upper: bool) -> f64 {
+        let calm = &self.calm[usize::from(!upper)];
+        let as_far = calm.len() - calm.partition_point(|other| *other < distance);
+        let rank = -((as_far + 1) as f64 / (calm.len() + 1) as f64).log10();
+        let farthest = calm.last().copied().unwrap_or(0.0).max(LEAST_DISTANCE);
+        rank + (distance / farthest).log2().clamp(0.0, 5.0)
+    }
+}
+
+fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<Compared> {
     let long = split.baseline.len() >= FEW;
-    let reference = if long { &split.baseline } else { &split.context };
+    let reference = split.reference();
     let ordered = sorted(reference.iter().copied());
     let middle = median(&ordered)?;
     let own = sorted(split.baseline.iter().copied());
+    let band_of = if long { &own } else { &ordered };
     let band = Band {
-        low: quantile(if long { &own } else { &ordered }, 0.05)?,
+        low: quantile(band_of, 0.05)?,
         median: median(&own).unwrap_or(middle),
-        high: quantile(if long { &own } else { &ordered }, 0.95)?,
+        high: quantile(band_of, 0.95)?,
         count: split.baseline.len(),
     };
-    let scale = spread(&ordered).max(0.1 * usual).max(0.02 * middle.abs());
     if split.window.is_empty() {
         // Samples ceased: that is a finding when there were enough of them to expect some.
-        let gone = own.len() >= FEW;
+        let gone = split.expected >= EXPECTED;
         return Some(Compared {
             peak: f64::NAN,
             last: f64::NAN,
@@ -318,46 +413,58 @@ fn compare(split: &Split, usual: f64, bad: Option<Turn>) -> Option<Compared> {
             band,
         });
     }
+    let scale = norm.scale(reference, middle);
     // A short baseline is one point of view, the time before the window another: what deviates must do so from both.
-    let (low, high) = if own.is_empty() || long {
-        (middle, middle)
-    } else {
-        let point = median(&own).unwrap_or(middle);
-        (point.min(middle), point.max(middle))
-    };
+    let (low, high) =
+        if own.is_empty() || long { (middle, middle) } else { (band.median.min(middle), band.median.max(middle)) };
     let up_reach = half_mean(&split.window, true)?;
     let down_reach = half_mean(&split.window, false)?;
-    let distance = |gap: f64| {
+    let (least, most) = (
+        split.window.iter().copied().fold(f64::INFINITY, f64::min),
+        split.window.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let distance = |gap: f64, moved: f64| {
+        // Against a baseline of another day, a level that was there before the window is no news.
+        let gap = if long && split.lead.is_some() { gap.min(moved) } else { gap };
         if gap <= 0.0 {
             0.0
         } else if scale > 0.0 {
-            gap / scale
+            (gap / scale).min(1e6)
         } else {
-            f64::INFINITY
+            1e6
         }
     };
-    let (up, down) = (distance(up_reach - high), distance(low - down_reach));
+    let lead = split.lead.unwrap_or(middle);
+    let up = distance(up_reach - high, up_reach - lead);
+    let down = distance(low - down_reach, lead - down_reach);
+    // A change may be certain and yet too small to matter.
+    let matters = |reach: f64| {
+        let share = (reach - middle).abs() / middle.abs().max(f64::MIN_POSITIVE);
+        if norm.floor > 0.0 || share.is_infinite() { 1.0 } else { share / (share + TRIFLE) }
+    };
     let worth = |turn: Turn| match bad {
         None => 0.8,
         Some(bad) if bad == turn => 1.0,
         Some(_) => 0.4,
     };
-    let upwards = up * worth(Turn::Up) >= down * worth(Turn::Down);
-    let (size, turn) = if upwards { (up, Turn::Up) } else { (down, Turn::Down) };
-    let tail = tail_rank(reference, &split.window, upwards);
-    let judged = long && reference.len() >= split.window.len() * 10;
-    let rare = if !judged || tail <= RARE { 1.0 } else { (RARE / tail).powi(2) };
-    let strength = strength(size.min(1e6), NOISE, HALF) * worth(turn) * rare;
-    let peak = if upwards {
-        split.window.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    } else {
-        split.window.iter().copied().fold(f64::INFINITY, f64::min)
+    let judge = |size: f64, upper: bool| {
+        let tail = tail_rank(reference, &split.window, upper);
+        let mut surprise = norm.surprise(size, upper);
+        if reference.len() >= split.window.len() * OWN_STRETCHES {
+            surprise = 0.5 * (surprise - tail.log10());
+        }
+        let worth = worth(if upper { Turn::Up } else { Turn::Down });
+        let matters = matters(if upper { up_reach } else { down_reach });
+        (if size < LEAST_DISTANCE { 0.0 } else { strength(surprise, NOISE, HALF) * worth * matters }, tail)
     };
+    let (rise, fall) = (judge(up, true), judge(down, false));
+    let upwards = (rise.0, up) >= (fall.0, down);
+    let (size, (strength, tail), turn) = if upwards { (up, rise, Turn::Up) } else { (down, fall, Turn::Down) };
     Some(Compared {
-        peak,
+        peak: if upwards { most } else { least },
         last: *split.window.last()?,
         turn: if strength > 0.0 { turn } else { Turn::Flat },
-        score: if upwards { size.min(1e6) } else { -size.min(1e6) },
+        score: if upwards { size } else { -size },
         strength,
         tail,
         onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
@@ -381,6 +488,11 @@ fn onset(split: &Split, band: Band, upwards: bool) -> Option<Timestamp> {
 /// The window ends with now, and a sample taken now belongs to it.
 fn is_inside(window: TimeRange, at: Timestamp) -> bool {
     window.contains(at) || at == window.end
+}
+
+fn is_ratio(metric: &str) -> bool {
+    let name = metric.to_ascii_lowercase();
+    ["availab", "ratio", "percent", "utilization", "success_rate"].iter().any(|word| name.contains(word))
 }
 
 fn is_counter(metric: &str) -> bool {

@@ -9,6 +9,7 @@
 //! | [`edges`] | calls between services against their baseline |
 //! | [`changes`] | which change explains the onset |
 //! | [`templates`] | log templates and how their rates changed |
+//! | [`sequences`] | what used to follow in a request and no longer does |
 //! | [`suspects`] | signals of all kinds fused into a ranking of services |
 //! | [`analyse`](fn@analyse) | all of it, from a snapshot to the evidence and the verdict |
 
@@ -20,6 +21,7 @@ pub mod entity;
 pub mod inquiry;
 pub mod metrics;
 pub mod robust;
+pub mod sequences;
 pub mod suspects;
 pub mod templates;
 

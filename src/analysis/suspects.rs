@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::edges::{EdgeFinding, EdgeTrouble};
 use super::metrics::{Aspect, MetricFinding};
-use super::templates::LogFinding;
+use super::sequences::SequenceFinding;
+use super::templates::{CONTEXT_SCORE, LogFinding};
 use crate::domain::analysis::GraphEdge;
 use crate::domain::incident::Incident;
 
@@ -28,43 +29,156 @@ pub struct Findings<'f> {
     pub metrics: &'f [MetricFinding],
     /// Log templates.
     pub logs: &'f [LogFinding],
+    /// Broken habits of requests.
+    pub sequences: &'f [SequenceFinding],
+    /// Whether log entries carry the ids of requests.
+    pub traced: bool,
     /// Edges.
     pub edges: &'f [EdgeFinding],
     /// Who calls whom.
     pub graph: &'f [GraphEdge],
 }
 
+/// Weight of a metric that is not the alert's, and of another statistic of the alert's metric, when the alert's own
+/// deviates.
+const OTHER_METRIC: f64 = 0.35;
+const OTHER_STATISTIC: f64 = 0.6;
+/// A service below this is no suspect.
+const LEAST_SCORE: f64 = 0.12;
+/// The same when the alert's own expression shows nothing abnormal.
+const LEAST_SCORE_IN_CALM: f64 = 0.2;
+/// Weight of a template's change of rate where requests can be followed.
+const TRAFFIC_BOUND: f64 = 0.4;
+/// Weight of what is known by its callers only.
+const BY_HEARSAY: f64 = 0.85;
+/// How much of the trouble of a service is taken to be that of a callee in the same trouble.
+const PASSED_ON: f64 = 0.4;
+
 /// Ranks the services, likeliest first; empty when nothing deviates beyond chance.
+///
+/// Each kind of signal gives a service a strength of its own; the three are fused as independent witnesses. Then the
+/// graph moves the blame: a service whose callee is in as much trouble passes part of it on, and a service that
+/// explains more of the trouble above it gains.
 pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
-    let mut kinds: BTreeMap<String, [f64; 3]> = BTreeMap::new();
-    let alerted = findings.metrics.iter().any(|finding| finding.alerted && finding.strength > 0.0);
-    for finding in findings.metrics {
-        let Some(service) = &finding.service else { continue };
-        let weight = if alerted && !finding.alerted { 0.5 } else { 1.0 };
-        let slot = &mut kinds.entry(service.clone()).or_default()[0];
-        *slot = slot.max(finding.strength * weight);
-    }
-    for finding in findings.logs {
-        if !finding.service.is_empty() {
-            let slot = &mut kinds.entry(finding.service.clone()).or_default()[1];
-            *slot = slot.max(finding.score);
-        }
-    }
+    let mut own: BTreeMap<String, [f64; 3]> = BTreeMap::new();
+    metric_strengths(findings.metrics, &mut own);
+    log_strengths(findings, &mut own);
     for finding in findings.edges {
-        let slot = &mut kinds.entry(finding.suspect.clone()).or_default()[2];
+        let slot = &mut own.entry(finding.suspect.clone()).or_default()[2];
         *slot = slot.max(finding.strength);
     }
-    let mut all: Vec<Standing> = kinds
+    let fused: BTreeMap<String, f64> = own
+        .iter()
+        .map(|(service, kinds)| (service.clone(), 1.0 - kinds.iter().map(|one| 1.0 - 0.9 * one).product::<f64>()))
+        .collect();
+    let moved = along_the_graph(&fused, findings.graph);
+    let least = if alert_is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
+    let mut all: Vec<Standing> = moved
         .into_iter()
-        .map(|(service, kinds)| Standing {
-            score: 1.0 - kinds.iter().map(|strength| 1.0 - 0.9 * strength).product::<f64>(),
-            service,
-            kinds,
-        })
-        .filter(|standing| standing.score > 0.05)
+        .map(|(service, score)| Standing { kinds: own.get(&service).copied().unwrap_or_default(), score, service })
+        .filter(|standing| standing.score >= least)
         .collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     all
+}
+
+/// Whether the alerts' own expressions were answered, with a baseline, and deviate nowhere.
+fn alert_is_calm(metrics: &[MetricFinding]) -> bool {
+    let mut own = metrics.iter().filter(|finding| finding.of_alert && finding.detail.baseline.count > 0).peekable();
+    own.peek().is_some() && own.all(|finding| finding.strength < 0.25)
+}
+
+fn metric_strengths(metrics: &[MetricFinding], own: &mut BTreeMap<String, [f64; 3]>) {
+    let conditioned = metrics.iter().any(|finding| finding.alerted && finding.strength > 0.0);
+    let names: BTreeSet<&str> =
+        metrics.iter().filter(|finding| finding.alerted).map(|finding| finding.detail.metric.as_str()).collect();
+    let mut by_service: BTreeMap<&str, BTreeMap<Aspect, f64>> = BTreeMap::new();
+    for finding in metrics {
+        let Some(service) = &finding.service else { continue };
+        let weight = match (conditioned, finding.alerted) {
+            (false, _) | (true, true) => 1.0,
+            (true, false) if names.contains(finding.detail.metric.as_str()) => OTHER_STATISTIC,
+            (true, false) => OTHER_METRIC,
+        };
+        let slot = by_service.entry(service).or_default().entry(finding.aspect).or_default();
+        *slot = slot.max(finding.strength * weight);
+    }
+    for (service, aspects) in by_service {
+        // The strongest aspect speaks; the others support it a little.
+        let mut strengths: Vec<f64> = aspects.into_values().collect();
+        strengths.sort_by(|a, b| b.total_cmp(a));
+        let joined = 1.0
+            - strengths
+                .iter()
+                .enumerate()
+                .map(|(place, one)| 1.0 - one * if place == 0 { 1.0 } else { 0.2 })
+                .product::<f64>();
+        own.entry(service.to_owned()).or_default()[0] = joined;
+    }
+}
+
+fn log_strengths(findings: Findings<'_>, own: &mut BTreeMap<String, [f64; 3]>) {
+    let Findings { logs, sequences, traced, .. } = findings;
+    let mut templates: BTreeMap<&str, f64> = BTreeMap::new();
+    for finding in logs.iter().filter(|finding| !finding.service.is_empty() && finding.score >= CONTEXT_SCORE) {
+        // Where requests can be followed, how often a template comes given its request says more than how often it
+        // comes: the latter follows the traffic. Errors count either way.
+        let alarming = matches!(finding.detail.level.as_str(), "error" | "fatal" | "critical");
+        let bound = traced && !alarming && finding.detail.branch.is_none();
+        let weight = if bound { TRAFFIC_BOUND } else { 1.0 };
+        let slot = templates.entry(&finding.service).or_default();
+        *slot = slot.max(finding.score * weight);
+    }
+    // What changes everywhere follows the traffic: a strength counts by how few other services share it.
+    let all: Vec<f64> = templates.values().copied().collect();
+    for (service, strength) in templates {
+        let shared = all.iter().filter(|other| **other >= 0.8 * strength).count();
+        own.entry(service.to_owned()).or_default()[1] = strength / (shared as f64).sqrt();
+    }
+    let mut broken_inside: BTreeMap<&str, f64> = BTreeMap::new();
+    for finding in sequences.iter().filter(|finding| finding.caller == finding.service) {
+        let slot = broken_inside.entry(&finding.service).or_default();
+        *slot = slot.max(finding.strength);
+    }
+    for finding in sequences {
+        let mut strength = finding.strength;
+        if finding.caller != finding.service {
+            // A caller that itself went astray no longer calls: that is its doing.
+            strength *= 1.0 - 0.7 * broken_inside.get(finding.caller.as_str()).copied().unwrap_or(0.0);
+        }
+        let slot = &mut own.entry(finding.service.clone()).or_default()[1];
+        *slot = slot.max(strength);
+    }
+}
+
+/// Moves scores along the graph towards the deepest service in trouble.
+fn along_the_graph(fused: &BTreeMap<String, f64>, graph: &[GraphEdge]) -> BTreeMap<String, f64> {
+    let score = |service: &str| fused.get(service).copied().unwrap_or(0.0);
+    let mut callees: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut callers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for edge in graph {
+        callees.entry(&edge.client).or_default().push(&edge.server);
+        callers.entry(&edge.server).or_default().push(&edge.client);
+    }
+    fused
+        .iter()
+        .map(|(service, own)| {
+            let below =
+                callees.get(service.as_str()).into_iter().flatten().map(|callee| score(callee)).fold(0.0, f64::max);
+            let above: f64 = callers.get(service.as_str()).into_iter().flatten().map(|caller| score(caller)).sum();
+            let passed_on = if *own > 0.0 { PASSED_ON * (below / own).min(1.0) } else { 0.0 };
+            let explains = above / (above + 1.0);
+            let reports = if is_address(service) { BY_HEARSAY } else { 1.0 };
+            (service.clone(), own * (1.0 - passed_on) * (0.85 + 0.15 * explains) * reports)
+        })
+        .collect()
+}
+
+/// Whether a name is an address outside of the cluster: a caller's view of something that does not report of itself.
+fn is_address(name: &str) -> bool {
+    let host = name.split(['/', '@', ':', '_']).max_by_key(|part| part.matches('.').count()).unwrap_or(name);
+    let inside = matches!(host.rsplit('.').next(), Some("local" | "svc"));
+    host.matches('.').count() >= 2 && !inside
 }
 
 /// What was looked at for a service and found normal.

@@ -7,9 +7,8 @@ use crate::domain::{TimeRange, Timestamp};
 
 /// Baseline and window are fetched as one stretch when together they span no more than this.
 const ONE_STRETCH: Duration = Duration::from_hours(6);
-/// A baseline shorter than this says nothing about how much a series wanders: the hour before is fetched, too.
-const SHORT_BASELINE: Duration = Duration::from_mins(10);
-/// That hour.
+/// Where the baseline lies far away, so much before the window is fetched, too: what stood still since then is no
+/// news, and a short baseline alone says nothing about how much a series wanders.
 const PRECEDING: Duration = Duration::from_hours(1);
 /// The usual scrape interval, to estimate how many raw samples a question moves.
 const USUAL_INTERVAL: u64 = 15;
@@ -24,10 +23,8 @@ pub fn stretches(window: TimeRange, baseline: TimeRange) -> Vec<TimeRange> {
     }
     let mut all = vec![baseline];
     let mut late = window;
-    if baseline.duration() < SHORT_BASELINE {
-        let start = window.start.minus(PRECEDING);
-        late.start = if baseline.start < window.start { start.max(baseline.end) } else { start };
-    }
+    let start = window.start.minus(PRECEDING);
+    late.start = if baseline.start < window.start { start.max(baseline.end) } else { start };
     all.push(late);
     all.sort_by_key(|range| range.start);
     all
@@ -98,7 +95,7 @@ mod tests {
     fn near_stretches_are_fetched_at_once_and_far_ones_apart() {
         assert_eq!(stretches(range(7_200, 9_000), range(3_600, 7_200)), [range(3_600, 9_000)]);
         let (window, baseline) = (range(1_000_000, 1_000_900), range(9_000_000, 9_180_000));
-        assert_eq!(stretches(window, baseline), [window, baseline]);
+        assert_eq!(stretches(window, baseline), [range(996_400, 1_000_900), baseline]);
         let (window, baseline) = (range(1_000_000, 1_000_240), range(900_000, 900_060));
         assert_eq!(stretches(window, baseline), [baseline, range(996_400, 1_000_240)]);
     }
