@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Gate, Situation, effects};
+use super::{Gate, Inventory, Situation, effects};
 use crate::domain::action::{Decision, Digest, Judged, RunRequest};
 use crate::domain::canonical::{canonical_json, hex};
 
@@ -37,7 +37,7 @@ pub fn digest(request: &RunRequest) -> Digest {
 /// The word that has to be typed to confirm: the last part of what the command acts on (`payments` for
 /// `kubectl rollout undo deployment/payments`), or the program's name where it acts on nothing that has a name.
 pub fn confirm_word(request: &RunRequest) -> String {
-    let understood = effects::understand(&request.argv);
+    let understood = effects::understand(&request.argv, &Inventory::default());
     let typable = |word: &str| {
         let last = word.rsplit(['/', '=', ':']).next().unwrap_or_default().to_owned();
         let plain = last.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));

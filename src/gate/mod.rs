@@ -94,7 +94,7 @@ impl Gate {
 
     /// Judges a program with its arguments, exactly as they would be executed.
     pub fn judge(&self, argv: &[String], situation: &Situation<'_>) -> Judged {
-        let understood = effects::understand(argv);
+        let understood = effects::understand(argv, situation.inventory);
         let tainted = taint::tainted(&understood.words, situation.telemetry, situation.inventory);
         let facts = policy::Facts {
             program: &understood.program,

@@ -285,7 +285,11 @@ impl Policy {
                 rule.need.clone()
             },
         };
-        // Kept even when a policy forgets it.
+        // Kept even when a policy forgets it: a role that nobody has defined may look and nothing else.
+        let role = facts.situation.role;
+        if facts.effect > Effect::Read && verdict.decision != Decision::Deny && !ROLES.contains(&role) {
+            return denied("built-in: role", &format!("the role `{role}` is not known, so it only looks"));
+        }
         if verdict.decision == Decision::Allow && (facts.tainted || facts.reads_secrets) {
             verdict = Verdict {
                 decision: Decision::Confirm,

@@ -217,3 +217,11 @@ fn the_digest_is_stable() {
     let Digest(text) = digest(&request);
     assert_eq!(text, "d8409f6433bacf8b34b72ac5786945b45a970d0f23fb3dab58270dde18bdeefe");
 }
+
+#[test]
+fn a_role_that_nobody_defined_only_looks() {
+    let world = World::new();
+    let stranger = Situation { role: "root", ..world.situation() };
+    assert_eq!(world.gate.judge(&argv("kubectl get pods"), &stranger).verdict.decision, Decision::Allow);
+    assert_eq!(world.gate.judge(&argv("kubectl cordon n1"), &stranger).verdict.rule, "built-in: role");
+}

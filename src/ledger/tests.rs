@@ -272,3 +272,26 @@ proptest! {
         prop_assert!(!problems.is_empty());
     }
 }
+
+/// Prints how fast entries go to disk, beside what the disk itself does with a write and a sync. Asserts nothing about
+/// speed: that depends on the disk.
+#[tokio::test]
+async fn appends_per_second_are_printed() {
+    const COUNT: u32 = 100;
+    let home = Home::new();
+    let ledger = home.open().await;
+    let begin = std::time::Instant::now();
+    for number in 0..COUNT {
+        ledger.append(draft(EntryKind::Note, json!({"number": number}))).await.unwrap();
+    }
+    let appends = f64::from(COUNT) / begin.elapsed().as_secs_f64();
+    let mut file = std::fs::File::create(home.directory.path().join("plain")).unwrap();
+    let begin = std::time::Instant::now();
+    for _ in 0..COUNT {
+        std::io::Write::write_all(&mut file, &[0; 512]).unwrap();
+        file.sync_data().unwrap();
+    }
+    let syncs = f64::from(COUNT) / begin.elapsed().as_secs_f64();
+    println!("ledger: {appends:.0} appends/s; disk: {syncs:.0} writes with sync/s");
+    assert_eq!(ledger.head().await.unwrap().seq, u64::from(COUNT));
+}

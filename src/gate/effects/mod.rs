@@ -14,6 +14,7 @@ mod wrappers;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::taint::Inventory;
 use super::{MAX_ARGUMENTS, MAX_COMMAND_BYTES, PROGRAM_DIRECTORIES};
 use crate::domain::action::Effect;
 use crate::domain::text::is_hidden;
@@ -92,15 +93,15 @@ pub fn programs() -> Vec<&'static str> {
     names
 }
 
-/// What `argv` does.
-pub fn understand(argv: &[String]) -> Understood {
-    understand_at(argv, 0)
+/// What `argv` does. Names in the inventory count as lying within the house when an end point is named.
+pub fn understand(argv: &[String], inventory: &Inventory) -> Understood {
+    understand_at(argv, 0, inventory)
 }
 
 /// Most wrappers around a command.
 const MAX_DEPTH: usize = 6;
 
-fn understand_at(argv: &[String], depth: usize) -> Understood {
+fn understand_at(argv: &[String], depth: usize, inventory: &Inventory) -> Understood {
     let Some(program) = argv.first() else {
         return Understood::opaque(argv, "there is no command");
     };
@@ -120,10 +121,10 @@ fn understand_at(argv: &[String], depth: usize) -> Understood {
         return Understood::opaque(argv, format!("{program} is not in a directory of installed programs"));
     }
     let understood = if wrappers::NAMES.contains(&name) {
-        wrappers::understand(name, argv, depth)
+        wrappers::understand(name, argv, depth, inventory)
     } else if let Some(table) = TABLES.get(name) {
         match table.parse(&argv[1..]) {
-            Ok(parsed) => from_table(name, argv, &parsed, depth),
+            Ok(parsed) => from_table(name, argv, &parsed, depth, inventory),
             Err(why) => Understood::opaque(argv, why),
         }
     } else {
@@ -138,7 +139,7 @@ fn base_name(path: &str) -> &str {
 }
 
 /// Turns what the table says into what is understood, and lets the program's own rules look at it.
-fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize) -> Understood {
+fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, inventory: &Inventory) -> Understood {
     let mut understood = Understood {
         program: name.to_owned(),
         verb: parsed.verb.clone(),
@@ -176,7 +177,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize) ->
                         understood.raise(Effect::Opaque, "what it applies is fetched from elsewhere");
                     }
                 }
-                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default()),
+                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default(), inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
                 "help" => help = true,
                 other => debug_assert!(false, "unknown tag {other}"),
@@ -200,13 +201,13 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize) ->
         ["none"] => understood.note("--dry-run=none is no dry run"),
         _ => understood.note("the dry run is not certain"),
     }
-    programs::look(&mut understood, argv, parsed);
+    programs::look(&mut understood, argv, parsed, inventory);
     if help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
         understood.effect = Effect::Read;
         understood.note("shows help");
     }
     if let Some(inner) = parsed.inner {
-        wrappers::absorb(&mut understood, inner, depth);
+        wrappers::absorb(&mut understood, inner, depth, inventory);
     }
     if understood.effect == Effect::Opaque {
         understood.words = argv.to_vec();

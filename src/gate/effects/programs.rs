@@ -2,12 +2,13 @@
 
 use super::table::Parsed;
 use super::{Effect, Understood, http, scripts, secrets, statements};
+use crate::gate::taint::Inventory;
 
 /// Lets the program's own rules look at what its table said. They only ever make it stricter.
-pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>) {
+pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>, inventory: &Inventory) {
     match understood.program.as_str() {
         "kubectl" => kubectl(understood, parsed),
-        "amtool" | "promtool" | "logcli" => monitoring(understood, argv, parsed),
+        "amtool" | "promtool" | "logcli" => monitoring(understood, argv, parsed, inventory),
         "aws" | "gcloud" | "az" => cloud(understood, argv),
         "git" => git(understood, parsed),
         "curl" => http::curl(understood, parsed),
@@ -48,7 +49,7 @@ fn service(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
-fn monitoring(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>) {
+fn monitoring(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>, inventory: &Inventory) {
     // Kingpin replaces `@file` by the arguments in that file.
     if argv.iter().skip(1).any(|word| word.starts_with('@')) {
         understood.raise(Effect::Opaque, "takes arguments from a file");
@@ -57,7 +58,7 @@ fn monitoring(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>)
         && understood.verb.starts_with("query")
         && let Some(server) = parsed.operands.first().filter(|_| understood.verb != "query analyze")
     {
-        endpoint(understood, &server.clone());
+        endpoint(understood, server, inventory);
     }
     if understood.verb == "silence add" {
         let wide = |matcher: &String| {
@@ -118,13 +119,13 @@ fn kubectl(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
-/// An end point given on the command line: harmless within the house, opaque when it points elsewhere, because the
+/// An end point given on the command line: harmless within the house (by its name, or because it is known), opaque when it points elsewhere, because the
 /// question and the credentials with it go there.
-pub(super) fn endpoint(understood: &mut Understood, url: &str) {
+pub(super) fn endpoint(understood: &mut Understood, url: &str, inventory: &Inventory) {
     for url in url.split(',') {
         let host = host(url);
         understood.note(format!("asks {host}"));
-        if !near(host) {
+        if !near(host) && !inventory.knows(host) {
             understood.raise(Effect::Opaque, "redirects the end point to another house");
         }
     }

