@@ -2,6 +2,7 @@
 
 mod gate;
 mod invariants;
+mod llm_real;
 mod replay_promql;
 mod secrets;
 mod servers;

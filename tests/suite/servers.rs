@@ -50,7 +50,7 @@ impl Prometheus {
                 .unwrap_or_else(|why| missing("promtool", "prometheus", &why));
             assert!(made.status.success(), "promtool: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let server = Server::start(folder, "200", |folder, port| {
+        let server = Server::start(folder, "/-/ready", "200", |folder, port| {
             let scraped = format!(
                 "{config}scrape_configs: [{{job_name: prometheus, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
             );
@@ -83,7 +83,7 @@ impl Prometheus {
         );
         write(folder.path(), "web.yml", &config);
         // Plain HTTP is refused with 400 once it listens.
-        let server = Server::start(folder, "400", |_, port| {
+        let server = Server::start(folder, "/-/ready", "400", |_, port| {
             let mut command = Command::new("prometheus");
             command.args([
                 "--config.file=prometheus.yml",
@@ -123,7 +123,7 @@ impl Alertmanager {
             "route: {receiver: nobody, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n\
              receivers: [{name: nobody}]\n",
         );
-        let server = Server::start(folder, "200", |_, port| {
+        let server = Server::start(folder, "/-/ready", "200", |_, port| {
             let mut command = Command::new("prometheus-alertmanager");
             command.args([
                 "--config.file=alertmanager.yml",
@@ -144,7 +144,7 @@ impl Alertmanager {
 }
 
 /// A process with its folder.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
     _folder: TempDir,
@@ -152,8 +152,13 @@ struct Server {
 
 impl Server {
     /// Starts what `command` describes (it is given the folder and the port, and returns the package's name too) and
-    /// waits until `/-/ready` answers `status`.
-    async fn start(folder: TempDir, status: &str, command: impl Fn(&Path, u16) -> (Command, &'static str)) -> Self {
+    /// waits until `path` answers `status`.
+    pub(crate) async fn start(
+        folder: TempDir,
+        path: &str,
+        status: &str,
+        command: impl Fn(&Path, u16) -> (Command, &'static str),
+    ) -> Self {
         let mut said = String::new();
         // Between choosing a free port and listening on it another process may take it.
         for _ in 0..3 {
@@ -167,7 +172,7 @@ impl Server {
                 .stderr(log)
                 .spawn()
                 .unwrap_or_else(|why| missing(package, package, &why));
-            if ready(&mut child, port, status).await {
+            if ready(&mut child, port, path, status).await {
                 return Self { child, port, _folder: folder };
             }
             let _ = child.kill();
@@ -177,7 +182,8 @@ impl Server {
         panic!("the server did not become ready; it said:\n{said}");
     }
 
-    fn url(&self) -> String {
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
@@ -195,8 +201,8 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("the address of a bound socket").port()
 }
 
-/// Polls until the server answers `status`; false when it ended or the deadline passed.
-async fn ready(child: &mut Child, port: u16, status: &str) -> bool {
+/// Polls until the server answers `status` on `path`; false when it ended or the deadline passed.
+async fn ready(child: &mut Child, port: u16, path: &str, status: &str) -> bool {
     let poll = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
@@ -204,7 +210,7 @@ async fn ready(child: &mut Child, port: u16, status: &str) -> bool {
             if child.try_wait().is_ok_and(|ended| ended.is_some()) {
                 return false;
             }
-            if answers(port, status).await.unwrap_or(false) {
+            if answers(port, path, status).await.unwrap_or(false) {
                 return true;
             }
         }
@@ -212,9 +218,9 @@ async fn ready(child: &mut Child, port: u16, status: &str) -> bool {
     tokio::time::timeout(READY_WITHIN, poll).await.unwrap_or(false)
 }
 
-async fn answers(port: u16, status: &str) -> std::io::Result<bool> {
+async fn answers(port: u16, path: &str, status: &str) -> std::io::Result<bool> {
     let mut stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).await?;
     Ok(head.ends_with(status.as_bytes()))
