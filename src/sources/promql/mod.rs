@@ -41,10 +41,11 @@ use crate::domain::{Labels, Text, TimeRange, Timestamp};
 pub const MAX_POINTS: usize = 11_000;
 /// Samples one evaluation may touch or produce: Prometheus' `--query.max-samples`.
 const MAX_SAMPLES: u64 = 50_000_000;
-/// Bytes of an expression, brackets open at once, and operators: deeper ones would exhaust the stack.
+/// Bytes of an expression, brackets open at once, and operators outside of selectors: deeper expressions would exhaust
+/// the stack.
 const MAX_EXPRESSION: usize = 32 << 10;
 const MAX_NESTING: usize = 64;
-const MAX_OPERATORS: usize = 1000;
+const MAX_OPERATORS: usize = 200;
 
 /// What can be asked in place of something outside the subset.
 const SUPPORTED: &str = "supported are selectors, offset, @, subqueries, rate, irate, increase, delta, idelta, deriv, \
@@ -156,15 +157,31 @@ pub fn matching<'a>(store: &'a SeriesStore, selectors: &[String]) -> Result<Vec<
 
 /// Parses and refuses what would exhaust the stack.
 fn parsed(expr: &str) -> Result<Expr, ReplayError> {
-    let (mut depth, mut deepest, mut operators) = (0_usize, 0, 0);
-    for byte in expr.bytes() {
+    let (mut depth, mut deepest, mut braces, mut operators) = (0_usize, 0, 0_usize, 0);
+    let mut bytes = expr.bytes();
+    while let Some(byte) = bytes.next() {
         match byte {
+            b'"' | b'\'' | b'`' => {
+                // Strings may hold anything; in all but raw ones a backslash hides the next character.
+                while let Some(inner) = bytes.next() {
+                    if inner == byte {
+                        break;
+                    }
+                    if inner == b'\\' && byte != b'`' {
+                        bytes.next();
+                    }
+                }
+            }
             b'(' | b'[' | b'{' => {
                 depth += 1;
                 deepest = deepest.max(depth);
+                braces += usize::from(byte == b'{');
             }
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'<' | b'>' | b'=' => operators += 1,
+            b')' | b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                braces = braces.saturating_sub(usize::from(byte == b'}'));
+            }
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'<' | b'>' | b'=' if braces == 0 => operators += 1,
             _ => {}
         }
     }
