@@ -442,7 +442,7 @@ fn log_text(finding: &LogFinding) -> String {
         Some(LogChange::Fewer) => "fewer",
         None => "unchanged",
     };
-    if let Some(branch) = &detail.branch {
+    if let Some(branch) = detail.branch.as_ref().filter(|branch| branch.from.is_none()) {
         let way = |text: Option<&Text>| {
             text.map_or("nothing".to_owned(), |text| Text::new(&text.one_line()).truncated(80).to_string())
         };

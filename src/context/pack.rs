@@ -22,7 +22,7 @@ caller → callee, before→during. ‹secret:…› stands for a hidden value, 
 ";
 
 /// Share of the budget for saying something of many services before saying more of a few.
-const BREADTH: f64 = 0.72;
+const BREADTH: f64 = 0.9;
 /// Suspects named at the end.
 const SUSPECTS: usize = 6;
 /// Ranked changes named at the end.

@@ -137,7 +137,16 @@ impl Renderer {
                 labels.remove(label);
             }
         }
-        let labels: Labels = labels.iter().filter(|(_, value)| Some(*value) != service).collect();
+        // A pod that is named after its service says little more: only what tells it from its siblings is kept.
+        let labels: Labels = labels
+            .iter()
+            .filter(|(_, value)| Some(*value) != service)
+            .filter_map(|(name, value)| match service.and_then(|service| value.strip_prefix(service)) {
+                Some(_) if depth == Depth::Brief => None,
+                Some(rest) => Some((name.to_owned(), format!("…{rest}"))),
+                None => Some((name.to_owned(), value.to_owned())),
+            })
+            .collect();
         let labels = self.labels(&labels, &[], depth.of(60, 160, 400));
         if !labels.is_empty() {
             let _ = write!(out, "{{{labels}}}");
@@ -191,9 +200,15 @@ impl Renderer {
                     |text| cut(&condensed(&renderer.clean(text, MAX_OUTSIDE)), depth.of(70, 140, 300)),
                 )
             };
-            let (now, before) = (way(self, branch.now.as_ref()), way(self, branch.before.as_ref()));
+            let before = way(self, branch.before.as_ref());
             let share = before_after(branch.share, 100.0, "%");
-            let _ = write!(out, " ⇒ then {now} {share}, used to be {before}");
+            if branch.from.is_some() {
+                let from = way(self, branch.from.as_ref());
+                let _ = write!(out, " ⇐ {share} of requests after {from}; used to be {before}");
+            } else {
+                let now = way(self, branch.now.as_ref());
+                let _ = write!(out, " ⇒ then {now} {share}; used to be {before}");
+            }
         }
         if depth > Depth::Brief {
             let count = depth.of(0, 1, 3);
@@ -241,16 +256,17 @@ impl Renderer {
 }
 
 fn edge_line(out: &mut String, edge: &EdgeDetail, onset: Option<Timestamp>) {
-    let _ = write!(
-        out,
-        "{} → {} requests {} errors {} client {} server {}",
-        edge.client,
-        edge.server,
-        before_after(edge.rate, 1.0, "/s"),
-        before_after(edge.errors, 100.0, "%"),
-        before_after(edge.client_seconds, 1.0, "s"),
-        before_after(edge.server_seconds, 1.0, "s"),
-    );
+    let _ = write!(out, "{} → {}", edge.client, edge.server);
+    for (name, figure, factor, unit) in [
+        ("requests", edge.rate, 1.0, "/s"),
+        ("errors", edge.errors, 100.0, "%"),
+        ("client", edge.client_seconds, 1.0, "s"),
+        ("server", edge.server_seconds, 1.0, "s"),
+    ] {
+        if figure.before.is_some() || figure.after.is_some() {
+            let _ = write!(out, " {name} {}", before_after(figure, factor, unit));
+        }
+    }
     if let Some(onset) = onset {
         let _ = write!(out, " since {}", clock(onset));
     }

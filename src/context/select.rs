@@ -15,6 +15,11 @@ const ALERTS_FIRST: usize = 3;
 /// Changes shown first.
 const CHANGES_FIRST: usize = 3;
 
+/// Strength below which an item only gives context.
+const LEAST_STRENGTH: f64 = 0.05;
+/// Rounds that such an item waits.
+const WAIT: usize = 1_000;
+
 /// An item worth packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -136,11 +141,17 @@ fn queue(evidence: &[Evidence], mut items: Vec<usize>) -> Queue {
         };
         kinds.entry(evidence[index].id.kind).or_default().push((again, index));
     }
-    let first_of_kinds = kinds.len();
+    let mut first_of_kinds = 0;
     let mut rounds: Vec<(usize, usize)> = Vec::with_capacity(items.len());
-    for list in kinds.values_mut() {
+    for (kind, list) in &mut kinds {
         list.sort_by_key(|(again, _)| *again);
-        rounds.extend(list.iter().enumerate().map(|(round, (_, index))| (round, *index)));
+        // What does not deviate waits, except the line that says where in its code the service was.
+        let deviates = |index: usize| strength(&evidence[index]) >= LEAST_STRENGTH;
+        first_of_kinds += usize::from(*kind == EvidenceKind::Log || deviates(list[0].1));
+        rounds.extend(list.iter().enumerate().map(|(round, (_, index))| {
+            let wait = if deviates(*index) || (*kind == EvidenceKind::Log && round == 0) { 0 } else { WAIT };
+            (round + wait, *index)
+        }));
     }
     rounds.sort_by(|a, b| {
         a.0.cmp(&b.0).then_with(|| strength(&evidence[b.1]).total_cmp(&strength(&evidence[a.1]))).then(a.1.cmp(&b.1))

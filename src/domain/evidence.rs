@@ -253,6 +253,10 @@ pub struct LogDetail {
 /// A place where requests take another way than before: what follows a template within one trace or request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
+    /// The template where the ways part; `None` when it is the item's own, which is then not the new way but its
+    /// beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Text>,
     /// The template that follows now; `None` when nothing does (the request ends there).
     pub now: Option<Text>,
     /// Share of requests that take this way, 0 to 1, in the baseline and in the window.

@@ -82,7 +82,7 @@ pub fn compare_logs(entries: &[LogEntry], baseline: TimeRange, window: TimeRange
         .into_iter()
         .map(|(score, index)| {
             let one = &counted[index];
-            let branch = scores.way(index).map(|way| branch(way, &counted));
+            let branch = scores.told_way(index).map(|way| branch(way, index, &counted));
             LogFinding {
                 service: forms.services[one.template.service as usize].clone(),
                 detail: LogDetail { branch, ..one.detail(spans, entries, &forms.all, &order, &place) },
@@ -291,11 +291,12 @@ fn test(counted: &mut [Counted<'_>], share: f64) {
 }
 
 /// A branch in words.
-fn branch(way: &Way, counted: &[Counted<'_>]) -> Branch {
+fn branch(way: &Way, own: usize, counted: &[Counted<'_>]) -> Branch {
     let text = |index: u32| {
         (index != END).then(|| Text::new(&counted[index as usize].template.render()).truncated(MAX_TEMPLATE))
     };
     Branch {
+        from: if way.from as usize == own { None } else { text(way.from) },
         now: text(way.to),
         share: BeforeAfter { before: Some(way.share[BASELINE]), after: Some(way.share[WINDOW]) },
         before: text(way.usual),
@@ -321,7 +322,7 @@ struct Scores<'a, 's> {
     /// Ways by the template that they part from.
     parting: BTreeMap<u32, Way>,
     /// The surest way that leads to a template.
-    leading: BTreeMap<u32, f64>,
+    leading: BTreeMap<u32, Way>,
 }
 
 impl<'a, 's> Scores<'a, 's> {
@@ -334,10 +335,12 @@ impl<'a, 's> Scores<'a, 's> {
                 *once += 1.0;
             }
         }
-        let mut leading: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut leading: BTreeMap<u32, Way> = BTreeMap::new();
         for way in ways {
-            let best = leading.entry(way.to).or_default();
-            *best = best.max(way.confidence);
+            let best = leading.entry(way.to).or_insert(*way);
+            if way.confidence > best.confidence {
+                *best = *way;
+            }
         }
         Self {
             counted,
@@ -352,6 +355,14 @@ impl<'a, 's> Scores<'a, 's> {
         self.parting.get(&(index as u32))
     }
 
+    /// The way worth telling with a template: the one that parts from it, or for a new template the one that leads
+    /// to it.
+    fn told_way(&self, index: usize) -> Option<&Way> {
+        let is_new = self.counted[index].change(self.spans) == Some(LogChange::New);
+        let leading = self.leading.get(&(index as u32)).filter(|_| is_new);
+        leading.or_else(|| self.way(index))
+    }
+
     fn score(&self, index: usize) -> f64 {
         let one = &self.counted[index];
         let surprise = 1.0 - (1.0 - one.p.max(1e-30).log10() / 2.0).recip();
@@ -360,7 +371,7 @@ impl<'a, 's> Scores<'a, 's> {
         let changed = match one.change(self.spans) {
             // Where requests branch off a line that was known before, the new line is no mere new traffic.
             Some(LogChange::New) => {
-                let led = self.leading.get(&(index as u32)).copied().unwrap_or(0.0);
+                let led = self.leading.get(&(index as u32)).map_or(0.0, |way| way.confidence);
                 let branched = if led > 0.0 { 0.4 + 0.55 * led } else { 0.0 };
                 gravity_of_own * (usual * (0.35 + 0.55 * surprise)).max(branched)
             }

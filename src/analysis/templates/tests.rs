@@ -67,7 +67,10 @@ fn a_branch_to_an_error_outweighs_new_traffic() {
     entries.extend(spread(WINDOW, 400, "reports", |i| format!("INFO r.R#1 monthly report trace_id=fedcba{i:06}")));
     let found = compare(&entries);
     assert_eq!(found[0].service, "payments");
-    let parting = found.iter().find(|one| one.detail.branch.is_some()).expect("the place where ways part");
+    let beginning = |one: &&LogFinding| one.detail.branch.as_ref().is_some_and(|branch| branch.from.is_none());
+    let parting = found.iter().find(beginning).expect("the place where ways part");
+    let from = found[0].detail.branch.as_ref().and_then(|branch| branch.from.as_ref()).expect("where it branches off");
+    assert!(from.contains("a.B#10"), "{from}");
     assert!(parting.detail.template.contains("a.B#10"));
     let branch = parting.detail.branch.as_ref().unwrap();
     assert!(branch.now.as_ref().unwrap().contains("a.B#30") && branch.before.as_ref().unwrap().contains("a.B#20"));

@@ -40,15 +40,28 @@ impl Redactor {
         Self::default()
     }
 
-    /// The text without its secrets.
+    /// The text without its secrets. Replacing one value can bring another to light, so it is looked at again until
+    /// nothing more is found.
     pub fn redact(&mut self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for _ in 0..MAX_PASSES {
+            match self.pass(&out) {
+                Some(next) => out = next,
+                None => break,
+            }
+        }
+        out
+    }
+
+    /// One pass; `None` when there is nothing to replace.
+    fn pass(&mut self, text: &str) -> Option<String> {
         let mut found = rules().find(text);
         entropy::find(text, &mut found);
         // What was replaced before stays as it is.
         let known = placeholder_spans(text);
         found.retain(|one| known.iter().all(|span| one.end <= span.start || span.end <= one.start));
         if found.is_empty() {
-            return text.to_owned();
+            return None;
         }
         // The earlier and longer match wins; overlapping ones are joined, so that no rest of a secret stays.
         found.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)).then(a.order.cmp(&b.order)));
@@ -73,7 +86,7 @@ impl Redactor {
             at = one.end;
         }
         out.push_str(&text[at..]);
-        out
+        Some(out)
     }
 
     /// How many values of each kind were replaced so far, repetitions included.
@@ -95,6 +108,8 @@ impl Redactor {
     }
 }
 
+/// Passes over one text. Two are enough for anything but a text made to need more.
+const MAX_PASSES: usize = 8;
 /// How a placeholder begins.
 const OPEN: &str = "‹secret:";
 
