@@ -11,3 +11,4 @@ mod sources_dialects;
 mod sources_http;
 mod sources_loki;
 mod sources_prometheus;
+mod tui;

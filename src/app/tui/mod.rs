@@ -5,6 +5,8 @@ mod editor;
 mod effects;
 mod event_loop;
 mod input;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
