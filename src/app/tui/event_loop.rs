@@ -98,7 +98,9 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 Woken::Signal(Asked::Leave(number)) => leave = Some(Exit::Signal(number)),
                 Woken::Signal(Asked::Stop) => effects.push(Effect::Suspend),
                 Woken::Input(Some(Ok(event))) => {
-                    effects.extend(input::message(event).map_or_else(Vec::new, |msg| update(&mut self.model, msg)));
+                    for msg in input::messages(event) {
+                        effects.extend(update(&mut self.model, msg));
+                    }
                 }
                 // No input can come any more: the terminal is gone.
                 Woken::Input(Some(Err(_)) | None) => leave = Some(Exit::Quit),

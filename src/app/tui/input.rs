@@ -5,15 +5,20 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::core::{Key, Msg};
 use crate::domain::Text;
 
-/// The message of an event; `None` for those that mean nothing here.
-pub(super) fn message(event: Event) -> Option<Msg> {
+/// The messages of an event; none for those that mean nothing here.
+pub(super) fn messages(event: Event) -> Vec<Msg> {
     match event {
-        Event::Key(key) => self::key(key).map(Msg::Key),
-        Event::Paste(text) => Some(Msg::Paste(Text::new(&text))),
-        Event::Resize(columns, rows) => Some(Msg::Resize(columns, rows)),
-        Event::FocusGained => Some(Msg::Focus(true)),
-        Event::FocusLost => Some(Msg::Focus(false)),
-        Event::Mouse(_) => None,
+        // Nothing is bound to Alt, and a terminal sends Esc and a key pressed right after it as one: no key is lost.
+        Event::Key(key) if key.modifiers.contains(KeyModifiers::ALT) => {
+            let plain = KeyEvent { modifiers: key.modifiers - KeyModifiers::ALT, ..key };
+            self::key(plain).map_or_else(Vec::new, |key| vec![Msg::Key(Key::Esc), Msg::Key(key)])
+        }
+        Event::Key(key) => self::key(key).map(Msg::Key).into_iter().collect(),
+        Event::Paste(text) => vec![Msg::Paste(Text::new(&text))],
+        Event::Resize(columns, rows) => vec![Msg::Resize(columns, rows)],
+        Event::FocusGained => vec![Msg::Focus(true)],
+        Event::FocusLost => vec![Msg::Focus(false)],
+        Event::Mouse(_) => Vec::new(),
     }
 }
 
@@ -22,7 +27,7 @@ fn key(event: KeyEvent) -> Option<Key> {
         return None;
     }
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
-    if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
+    if event.modifiers.intersects(KeyModifiers::SUPER | KeyModifiers::META) {
         return None;
     }
     Some(match event.code {
@@ -59,13 +64,18 @@ mod tests {
         assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Key::Char('G')));
         assert_eq!(press(KeyCode::Char('d'), KeyModifiers::CONTROL), Some(Key::Ctrl('d')));
         assert_eq!(press(KeyCode::BackTab, KeyModifiers::SHIFT), Some(Key::BackTab));
-        assert_eq!(press(KeyCode::Char('x'), KeyModifiers::ALT), None);
         assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
     }
 
     #[test]
+    fn a_key_right_after_escape_is_not_lost() {
+        let event = Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT));
+        assert_eq!(messages(event), [Msg::Key(Key::Esc), Msg::Key(Key::Char('q'))]);
+    }
+
+    #[test]
     fn what_is_pasted_is_text_and_never_keys() {
-        let pasted = message(Event::Paste("x\r\u{1b}[A".into()));
-        assert_eq!(pasted, Some(Msg::Paste(Text::new("x\r\u{1b}[A"))));
+        let pasted = messages(Event::Paste("x\r\u{1b}[A".into()));
+        assert_eq!(pasted, [Msg::Paste(Text::new("x\r\u{1b}[A"))]);
     }
 }
