@@ -99,7 +99,7 @@ fn configuration(report: &mut Report, global: &Global, profile: Option<&(String,
     let wanted = config::config_file().map_or_else(String::new, |path| path.display().to_string());
     match (profile, files.is_empty()) {
         (Some((name, _)), false) => {
-            report.add("configuration", Outcome::Ok, format!("profile {name} from {files}"), "")
+            report.add("configuration", Outcome::Ok, format!("profile {name} from {files}"), "");
         }
         (Some((name, _)), true) => {
             report.add("configuration", Outcome::Ok, format!("profile {name} from environment variables"), "");
@@ -183,7 +183,7 @@ async fn ledger(report: &mut Report, config: &Config) {
             report.add("ledger", Outcome::Fail, detail, "keep the file and look with `stanch audit verify`");
         }
         Err(error) => {
-            report.add("ledger", Outcome::Fail, error.to_string(), "nothing can be run or sent until this is mended")
+            report.add("ledger", Outcome::Fail, error.to_string(), "nothing can be run or sent until this is mended");
         }
     }
 }
