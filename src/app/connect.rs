@@ -6,6 +6,7 @@ use crate::config::Profile;
 use crate::domain::settings::Secrets;
 use crate::sources::Telemetry;
 use crate::sources::alertmanager::Alertmanager;
+use crate::sources::changes::ChangeFiles;
 use crate::sources::exposition::Exposition;
 use crate::sources::loki::Loki;
 use crate::sources::prometheus::Prometheus;
@@ -30,6 +31,9 @@ pub(super) fn live(
     for (index, settings) in profile.exposition.iter().enumerate() {
         let name = if index == 0 { "exposition".to_owned() } else { format!("exposition-{}", index + 1) };
         telemetry.push(Arc::new(Exposition::new(&name, settings, Arc::clone(secrets)).map_err(usage)?));
+    }
+    if let Some(path) = &profile.changes {
+        telemetry.push(Arc::new(ChangeFiles::new(path)));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod headless;
 pub mod investigate;
 mod logging;
 pub mod output;
+mod record;
 mod runbooks;
 mod screens;
 pub mod standing;

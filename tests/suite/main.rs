@@ -1,8 +1,12 @@
 //! Tests of the whole: one binary, so that it links once.
 
+mod bad_input;
+mod crash;
 mod gate;
+mod headless;
 mod invariants;
 mod llm_real;
+mod program;
 mod replay_promql;
 mod secrets;
 mod servers;

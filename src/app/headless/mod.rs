@@ -5,7 +5,9 @@ mod audit;
 mod check;
 mod diagnose;
 mod doctor;
+mod import;
 mod incidents;
+mod record;
 mod views;
 
 use std::sync::Arc;
@@ -61,7 +63,12 @@ pub(super) async fn run(
         Command::Policy { command } => check::policy(&standing(&config)?, command, output),
         Command::Actions { command } => actions::actions(&engine(config)?, command, output).await,
         Command::Audit { command } => audit::audit(&config, command, output).await,
-        Command::Record { .. } | Command::Import(_) => Err(Failure::failed("bundles cannot be written yet")),
+        Command::Record { incident, output: path, overwrite } => {
+            let recorder = Arc::new(Recorder::new(record::MAX_RECORDED_BYTES));
+            let engine = engine_with(config, Some(Arc::clone(&recorder)))?;
+            record::record(&engine, &recorder, incident.as_deref(), path, *overwrite, output).await
+        }
+        Command::Import(arguments) => import::import(arguments, output),
         Command::Doctor => doctor::doctor(config, profile, global, output).await,
         Command::Demo | Command::Replay { .. } | Command::Completions { .. } | Command::Man => {
             Err(Failure::usage("this command is not a headless one"))

@@ -1,0 +1,101 @@
+//! The headless commands on a recorded incident.
+
+use std::collections::BTreeSet;
+
+use crate::program::{Program, demo_bundle};
+
+#[test]
+fn every_command_answers_on_a_bundle_with_one_document() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let replay = ["--replay", bundle.to_str().unwrap()];
+    let incidents = program.json(&[&["incidents"], &replay[..]].concat());
+    let list = incidents["incidents"].as_array().unwrap();
+    assert!(list.len() >= 2, "{incidents}");
+    for key in ["id", "title", "severity", "startedAt", "services", "alerts"] {
+        assert!(list[0].get(key).is_some(), "{key} is missing: {}", list[0]);
+    }
+    assert_eq!(incidents["sources"][0]["name"], "bundle");
+    let id = list.iter().find(|incident| incident["severity"] == "critical").unwrap()["id"].as_str().unwrap();
+
+    let alerts = program.json(&[&["alerts"], &replay[..]].concat());
+    let folded: usize = list.iter().map(|incident| incident["alerts"].as_array().unwrap().len()).sum();
+    assert_eq!(alerts["alerts"].as_array().unwrap().len(), folded, "an alert was lost or counted twice");
+
+    let suspects = program.json(&[&["suspects", id], &replay[..]].concat());
+    assert_eq!(suspects["verdict"], "suspects");
+    assert_eq!(suspects["suspects"][0]["service"], "payments");
+    assert_eq!(suspects["suspects"][0]["rank"], 1);
+    assert_eq!(suspects["changes"][0]["service"], "payments", "{}", suspects["changes"]);
+
+    for budget in ["1000", "4000", "20000"] {
+        let pack = program.json(&[&["pack", id, "--budget", budget], &replay[..]].concat());
+        assert!(pack["tokens"].as_u64().unwrap() <= budget.parse().unwrap());
+        let again = program.json(&[&["pack", id, "--budget", budget], &replay[..]].concat());
+        assert_eq!(pack["text"], again["text"], "a pack must be the same every time");
+    }
+
+    let diagnosed = program.json(&[&["diagnose", id, "--offline"], &replay[..]].concat());
+    assert_eq!(diagnosed["analyst"], "offline");
+    assert_eq!(diagnosed["unsupported"].as_array().unwrap().len(), 0, "{}", diagnosed["unsupported"]);
+    let rollback = diagnosed["actions"].as_array().unwrap().iter().find(|action| {
+        action["argv"].as_array().unwrap().iter().any(|word| word == "undo")
+    });
+    assert_eq!(rollback.expect("a rollback is suggested")["effect"], "mutate");
+}
+
+#[test]
+fn every_cited_id_exists() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let replay = ["--replay", bundle.to_str().unwrap()];
+    let incidents = program.json(&[&["incidents"], &replay[..]].concat());
+    let id = incidents["incidents"][0]["id"].as_str().unwrap().to_owned();
+    let pack = program.json(&[&["pack", &id, "--budget", "200000"], &replay[..]].concat());
+    let known: BTreeSet<&str> = pack["evidence"].as_array().unwrap().iter().filter_map(|e| e["id"].as_str()).collect();
+    let suspects = program.json(&[&["suspects", &id], &replay[..]].concat());
+    for suspect in suspects["suspects"].as_array().unwrap() {
+        for signal in suspect["signals"].as_array().unwrap() {
+            for cited in signal["evidence"].as_array().unwrap() {
+                assert!(known.contains(cited.as_str().unwrap()), "{cited} of {signal} does not exist");
+            }
+        }
+    }
+}
+
+#[test]
+fn several_incidents_must_be_told_apart() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let said = program.run(&["suspects", "--replay", bundle.to_str().unwrap()]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("name one") && said.stderr.contains("I-"), "{said:?}");
+}
+
+#[test]
+fn the_manual_and_the_completions_come_from_one_definition() {
+    let program = Program::new();
+    assert!(program.run(&["man"]).stdout.contains(".TH stanch"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(program.run(&["completions", shell]).stdout.contains("suspects"), "{shell}");
+    }
+}
+
+#[test]
+fn a_check_says_no_with_its_own_exit_code() {
+    let program = Program::new();
+    let yes = program.run(&["--json", "check", "--line", "kubectl get pods -n shop"]);
+    assert_eq!((yes.code, yes.document()["effect"].as_str()), (0, Some("read")), "{yes:?}");
+    let no = program.run(&["--json", "check", "--line", "rm -rf / ; echo"]);
+    assert_eq!((no.code, no.document()["effect"].as_str()), (3, Some("opaque")), "{no:?}");
+    let file = program.file("lines", "uptime\nkubectl delete pod a\n\n");
+    let many = program.run(&["check", "--lines", file.to_str().unwrap()]);
+    let effects: Vec<String> = many
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["effect"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(effects.len(), 3, "one answer a line, empty lines included: {many:?}");
+    assert_eq!(effects[0], "read");
+    assert_ne!(effects[1], "read");
+}
