@@ -34,7 +34,7 @@ fn a_server_that_is_not_there_is_named() {
     let program = Program::new().with("ALERTMANAGER_URL", "http://127.0.0.1:1");
     is_clear(&program.run(&["incidents"]), 1, &["alertmanager", "127.0.0.1:1", "refused"]);
     let program = Program::new().with("ALERTMANAGER_URL", "not a url");
-    is_clear(&program.run(&["incidents"]), 2, &["not a url"]);
+    is_clear(&program.run(&["incidents"]), 2, &["alertmanager", "url", "http://HOST:PORT"]);
 }
 
 async fn answering(response: ResponseTemplate) -> (MockServer, Program) {
@@ -58,7 +58,7 @@ async fn a_refused_login_says_so() {
 async fn a_login_page_in_place_of_json_is_recognised() {
     let page = "<html><head><title>Sign in</title></head></html>";
     let (_server, program) = answering(ResponseTemplate::new(200).set_body_raw(page, "text/html")).await;
-    is_clear(&incidents(program).await, 1, &["HTML", "Sign in"]);
+    is_clear(&incidents(program).await, 1, &["web page", "Sign in", "not with JSON"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
