@@ -60,7 +60,11 @@ async fn raw_samples(sources: &SourceSet, incident: &Incident, asked: &[(Query, 
     }
     let mut notes = Vec::new();
     if selectors.len() > MAX_SELECTORS {
-        let text = format!("raw samples of {} of {} selectors were left out", selectors.len() - MAX_SELECTORS, selectors.len());
+        let text = format!(
+            "raw samples of {} of {} selectors were left out",
+            selectors.len() - MAX_SELECTORS,
+            selectors.len()
+        );
         notes.push(Note { kind: NoteKind::Cut, text: Text::new(&text) });
     }
     // Rates at the beginning of a range look back: fetch a little more than was asked.

@@ -106,7 +106,8 @@ async fn an_edited_ledger_does_not_verify() {
     let mut edited = 0;
     for name in [path.clone(), path.with_extension("db-wal")] {
         let Ok(mut bytes) = std::fs::read(&name) else { continue };
-        let at: Vec<usize> = (0..bytes.len().saturating_sub(7)).filter(|&at| &bytes[at..at + 7] == b"\"uname\"").collect();
+        let at: Vec<usize> =
+            (0..bytes.len().saturating_sub(7)).filter(|&at| &bytes[at..at + 7] == b"\"uname\"").collect();
         edited += at.len();
         for at in at {
             bytes[at..at + 7].copy_from_slice(b"\"xname\"");

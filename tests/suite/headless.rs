@@ -38,9 +38,11 @@ fn every_command_answers_on_a_bundle_with_one_document() {
     let diagnosed = program.json(&[&["diagnose", id, "--offline"], &replay[..]].concat());
     assert_eq!(diagnosed["analyst"], "offline");
     assert_eq!(diagnosed["unsupported"].as_array().unwrap().len(), 0, "{}", diagnosed["unsupported"]);
-    let rollback = diagnosed["actions"].as_array().unwrap().iter().find(|action| {
-        action["argv"].as_array().unwrap().iter().any(|word| word == "undo")
-    });
+    let rollback = diagnosed["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|action| action["argv"].as_array().unwrap().iter().any(|word| word == "undo"));
     assert_eq!(rollback.expect("a rollback is suggested")["effect"], "mutate");
 }
 

@@ -35,7 +35,8 @@ pub(super) fn import(arguments: &Import, output: Output) -> Result<(), Failure> 
     let (window, baseline) = times(arguments, &parts)?;
     parts.manifest.window = window;
     parts.manifest.baseline = baseline;
-    bundle::write(&arguments.output, &parts, arguments.overwrite).map_err(|error| Failure::failed(error.to_string()))?;
+    bundle::write(&arguments.output, &parts, arguments.overwrite)
+        .map_err(|error| Failure::failed(error.to_string()))?;
     let document = json!({
         "path": arguments.output, "window": window, "baseline": baseline, "alerts": parts.alerts.len(),
         "series": parts.metrics.len(), "logs": parts.logs.len(), "changes": parts.changes.len(),
@@ -141,7 +142,9 @@ fn times(arguments: &Import, parts: &BundleParts) -> Result<(TimeRange, TimeRang
             let samples = parts.metrics.iter().filter_map(|series| series.samples.last()).map(|sample| sample.at);
             let last = samples.chain(parts.logs.last().map(|entry| entry.at)).max();
             let (Some(first), Some(last)) = (first, last.or(first)) else {
-                return Err(Failure::usage("the time of the incident is not known: give --window START/END, or --alerts"));
+                return Err(Failure::usage(
+                    "the time of the incident is not known: give --window START/END, or --alerts",
+                ));
             };
             TimeRange::new(first.minus(LEAD), last.max(first.plus(LEAD)).plus(Duration::from_secs(1)))
         }
