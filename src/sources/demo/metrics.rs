@@ -153,30 +153,30 @@ impl Maker<'_> {
     /// Buckets, sum and count. `events` gives the number of requests of a step and how they fare.
     fn histogram(&mut self, name: &str, pairs: Pairs<'_>, life: Life, events: impl Fn(f64, &mut Noise) -> (f64, Fare)) {
         let (bucket, sum, count) = (format!("{name}_bucket"), format!("{name}_sum"), format!("{name}_count"));
-        let key = labels_key(pairs);
-        // All three must tell of the same requests, hence the same noise.
-        let noise = || Noise::of(&[name, &key]);
+        // All of them tell of the same requests.
+        let mut noise = Noise::of(&[name, &labels_key(pairs)]);
+        let steps: Vec<(f64, Fare)> = (0..Times::samples())
+            .map(Times::seconds)
+            .filter(|&seconds| life.covers(seconds))
+            .map(|seconds| events(seconds, &mut noise))
+            .collect();
+        let sums = |of: &dyn Fn(&(f64, Fare)) -> f64| -> Vec<f64> {
+            let add = |total: &mut f64, step| {
+                *total += of(step);
+                Some(*total)
+            };
+            steps.iter().scan(0.0, add).collect()
+        };
         for (le, bound) in BOUNDS {
             let mut with_bound = pairs.to_vec();
             with_bound.push(("le", le));
-            let (mut total, mut noise) = (0.0, noise());
-            self.add(&bucket, &with_bound, life, |seconds| {
-                let (requests, fare) = events(seconds, &mut noise);
-                total += requests * fare.share_within(bound);
-                f64::floor(total)
-            });
+            let mut totals = sums(&|(requests, fare)| requests * fare.share_within(bound)).into_iter();
+            self.add(&bucket, &with_bound, life, |_| totals.next().unwrap_or_default().floor());
         }
-        let (mut total, mut generator) = (0.0, noise());
-        self.add(&sum, pairs, life, |seconds| {
-            let (requests, fare) = events(seconds, &mut generator);
-            total += requests * fare.mean_seconds();
-            f64::round(total * 1000.0) / 1000.0
-        });
-        let (mut total, mut generator) = (0.0, noise());
-        self.add(&count, pairs, life, |seconds| {
-            total += events(seconds, &mut generator).0;
-            f64::floor(total)
-        });
+        let mut totals = sums(&|(requests, fare)| requests * fare.mean_seconds()).into_iter();
+        self.add(&sum, pairs, life, |_| (totals.next().unwrap_or_default() * 1000.0).round() / 1000.0);
+        let mut totals = sums(&|(requests, _)| *requests).into_iter();
+        self.add(&count, pairs, life, |_| totals.next().unwrap_or_default().floor());
     }
 
     fn service(&mut self, service: &Service) {
