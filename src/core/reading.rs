@@ -279,6 +279,14 @@ fn evidence(out: &mut Writer, item: &Evidence) {
             );
             out.heading("Template");
             out.push(Role::Plain, &log.template);
+            if let Some(branch) = &log.branch {
+                let (before, after) = before_after(branch.share, "ratio");
+                let ends = || "nothing: the request ends there".to_owned();
+                out.heading("What follows it within one request");
+                out.field("before", &branch.before.as_ref().map_or_else(ends, |text| text.one_line().into_owned()));
+                out.field("now", &branch.now.as_ref().map_or_else(ends, |text| text.one_line().into_owned()));
+                out.field("share", &format!("{before} → {after} of requests go the new way"));
+            }
             out.heading("Entries that show it");
             for entry in &log.exemplars {
                 out.push(Role::Plain, &format!("{} {}", entry.at.to_rfc3339(), entry.line));

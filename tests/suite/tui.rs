@@ -49,7 +49,7 @@ impl Session {
         let input = pair.master.take_writer().unwrap();
         let (sender, output) = channel();
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while let Ok(read @ 1..) = reader.read(&mut buffer) {
                 if sender.send(buffer[..read].to_vec()).is_err() {
                     break;
@@ -121,6 +121,13 @@ impl Session {
         let stat = std::fs::read_to_string(path).unwrap();
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    /// Whether the process is stopped (`proc(5)`, state T).
+    fn stopped(&self) -> bool {
+        let path = format!("/proc/{}/stat", self.child.process_id().unwrap());
+        let stat = std::fs::read_to_string(path).unwrap();
+        stat[stat.rfind(')').unwrap() + 2..].starts_with('T')
     }
 
     /// Waits for the end; returns the exit code.
@@ -209,6 +216,25 @@ fn signals_end_it_and_leave_the_terminal_right() {
         assert_eq!(session.end(), code, "{signal:?}");
         session.assert_restored();
     }
+}
+
+#[test]
+fn a_suspension_gives_the_terminal_back_and_a_resumption_draws_anew() {
+    let mut session = Session::unreachable();
+    session.wait_for("alerts are not known");
+    session.press("\x1a");
+    let deadline = Instant::now() + PATIENCE;
+    while !session.stopped() {
+        assert!(Instant::now() < deadline, "does not stop");
+        session.bytes_during(Duration::from_millis(20));
+    }
+    session.assert_restored();
+    session.signal(Signal::CONT);
+    session.wait_for("alerts are not known");
+    assert!(session.screen.screen().alternate_screen());
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.assert_restored();
 }
 
 #[test]
