@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::analysis::Analysis;
-use crate::domain::evidence::{Detail, Evidence, EvidenceKind};
+use crate::domain::evidence::{Detail, Evidence, EvidenceKind, LogChange};
 
 /// Suspects that show one item of each kind before the others have their turn.
 const FOREMOST: usize = 10;
@@ -117,7 +117,11 @@ fn queues(analysis: &Analysis) -> Vec<Queue> {
     services.sort_by(|(a, x), (b, y)| {
         rank(*a).cmp(&rank(*b)).then_with(|| best(y).total_cmp(&best(x))).then_with(|| a.cmp(b))
     });
-    services.into_iter().map(|(_, items)| queue(&analysis.evidence, items)).collect()
+    services
+        .into_iter()
+        .enumerate()
+        .map(|(place, (_, items))| queue(&analysis.evidence, items, if place < 3 { 3 } else { 2 }))
+        .collect()
 }
 
 fn strength(item: &Evidence) -> f64 {
@@ -126,12 +130,25 @@ fn strength(item: &Evidence) -> f64 {
 
 /// The best of each kind in order of strength, then the second best of each, and so on. The same metric of another
 /// pod says little new, so it goes to the end of its kind.
-fn queue(evidence: &[Evidence], mut items: Vec<usize>) -> Queue {
+///
+/// A fault in code is proven by two lines, the new one and the one before it: a round holds `logs` templates, and
+/// those that are new or vanished come before those that only became more or fewer.
+fn queue(evidence: &[Evidence], mut items: Vec<usize>, logs: usize) -> Queue {
     items.sort_by(|&a, &b| strength(&evidence[b]).total_cmp(&strength(&evidence[a])).then(a.cmp(&b)));
+    let best_log = items
+        .iter()
+        .map(|&index| &evidence[index])
+        .filter(|item| item.id.kind == EvidenceKind::Log)
+        .map(strength)
+        .fold(0.0, f64::max);
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut kinds: BTreeMap<EvidenceKind, Vec<(usize, usize)>> = BTreeMap::new();
     for &index in &items {
         let again = match &evidence[index].detail {
+            Detail::Log(log) => usize::from(
+                !matches!(log.change, Some(LogChange::New | LogChange::Vanished))
+                    || strength(&evidence[index]) < 0.5 * best_log,
+            ),
             Detail::Metric(metric) => {
                 let count = seen.entry(metric.metric.as_str()).or_default();
                 *count += 1;
@@ -147,11 +164,13 @@ fn queue(evidence: &[Evidence], mut items: Vec<usize>) -> Queue {
         list.sort_by_key(|(again, _)| *again);
         // What does not deviate waits, except the line that says where in its code the service was.
         let deviates = |index: usize| strength(&evidence[index]) >= LEAST_STRENGTH;
-        first_of_kinds += usize::from(*kind == EvidenceKind::Log || deviates(list[0].1));
-        rounds.extend(list.iter().enumerate().map(|(round, (_, index))| {
-            let wait = if deviates(*index) || (*kind == EvidenceKind::Log && round == 0) { 0 } else { WAIT };
-            (round + wait, *index)
-        }));
+        let is_log = *kind == EvidenceKind::Log;
+        for (place, (_, index)) in list.iter().enumerate() {
+            let round = if is_log { place / logs } else { place };
+            let wait = if deviates(*index) || (is_log && place == 0) { 0 } else { WAIT };
+            first_of_kinds += usize::from(round + wait == 0);
+            rounds.push((round + wait, *index));
+        }
     }
     rounds.sort_by(|a, b| {
         a.0.cmp(&b.0).then_with(|| strength(&evidence[b.1]).total_cmp(&strength(&evidence[a.1]))).then(a.1.cmp(&b.1))
