@@ -51,7 +51,7 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     let scores: BTreeMap<String, f64> =
         standings.iter().map(|standing| (standing.service.clone(), standing.score)).collect();
     let onset = onset_of(snapshot, &metrics, &logs, &standings);
-    let ranked = changes::rank_changes(&snapshot.changes, onset, &scores, &graph);
+    let ranked = changes::rank_changes(&snapshot.changes, onset, &scores, &graph, &symptoms(snapshot, &logs));
 
     let mut notes: Vec<Note> = snapshot.notes.clone();
     for asked in &snapshot.asked {
@@ -213,6 +213,20 @@ fn ordered(mut said: Vec<Said>) -> Vec<Said> {
         b.strength.total_cmp(&a.strength).then_with(|| a.service.cmp(&b.service)).then_with(|| a.text.cmp(&b.text))
     });
     said
+}
+
+/// The words of the alerts and of the strongest alarming log lines.
+fn symptoms(snapshot: &Snapshot, logs: &[LogFinding]) -> BTreeSet<String> {
+    let alerts = snapshot.incident.alerts.iter().take(10).map(|alert| alert.summary());
+    let lines = logs
+        .iter()
+        .filter(|finding| {
+            matches!(finding.detail.change, Some(LogChange::New | LogChange::More))
+                && matches!(finding.detail.level.as_str(), "error" | "warn" | "fatal")
+        })
+        .take(20)
+        .map(|finding| finding.detail.template.as_str());
+    alerts.chain(lines).flat_map(changes::telling_words).collect()
 }
 
 /// When it began: the earliest onset among the strong signals of the first suspects, else the first alert.
