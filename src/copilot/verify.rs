@@ -97,6 +97,7 @@ impl Proof {
     fn refutes(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
         let says = |needle: &str| self.common.contains(needle) || items.iter().any(|item| item.text.contains(needle));
+        let has = |word: &str| stands_in(&self.common, word) || items.iter().any(|item| stands_in(&item.text, word));
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {
@@ -109,14 +110,14 @@ impl Proof {
         for token in tokens(&rest) {
             match token {
                 Token::Word(word) => {
-                    if !is_reference(&word) && !says(&plain(&word)) && !quantile(&word, &says) {
+                    if !is_reference(&word) && !has(plain(&word).trim()) && !quantile(&word, &has) {
                         return Some(format!("`{word}` is not in what it cites"));
                     }
                 }
                 Token::Number(number, written) => {
                     let known =
                         items.iter().flat_map(|item| &item.numbers).chain(&spans).any(|proof| number.is(*proof));
-                    if !known && !says(&format!(" {} ", plain(&written))) && !self.common.contains(&written) {
+                    if !known && !has(plain(&written).trim()) {
                         return Some(format!("the number {written} is not in what it cites"));
                     }
                 }
@@ -264,6 +265,27 @@ fn plain(text: &str) -> String {
     if out.trim().is_empty() { String::new() } else { out }
 }
 
+/// Whether `word` stands in `text` as a whole: neither letter nor digit touches it, nor does a decimal point go on.
+fn stands_in(text: &str, word: &str) -> bool {
+    !word.is_empty()
+        && text.match_indices(word).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + word.len()..]);
+            let mut next = after.chars();
+            let goes_on = match next.next() {
+                Some(c) if c.is_alphanumeric() => true,
+                Some('.' | ',') => next.next().is_some_and(|c| c.is_ascii_digit()),
+                _ => false,
+            };
+            let mut last = before.chars().rev();
+            let began = match last.next() {
+                Some(c) if c.is_alphanumeric() => true,
+                Some('.' | ',') => last.next().is_some_and(|c| c.is_ascii_digit()),
+                _ => false,
+            };
+            !goes_on && !began
+        })
+}
+
 /// The quotations of a sentence, and the sentence without them.
 fn split_quotations(text: &str) -> (Vec<String>, String) {
     let mut quotations = Vec::new();
@@ -307,10 +329,10 @@ fn is_reference(word: &str) -> bool {
 }
 
 /// `p99` stands for the quantile 0.99.
-fn quantile(word: &str, says: &dyn Fn(&str) -> bool) -> bool {
+fn quantile(word: &str, has: &dyn Fn(&str) -> bool) -> bool {
     word.strip_prefix(['p', 'P'])
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-        .is_some_and(|digits| says(&format!("0.{}", digits.replace('.', ""))))
+        .is_some_and(|digits| has(&format!("0.{}", digits.replace('.', ""))))
 }
 
 /// Checks every claim. Ids that do not exist are dropped from the diagnosis and counted; the others are written the

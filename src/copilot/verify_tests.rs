@@ -27,6 +27,21 @@ fn true_claims_stand() {
 }
 
 #[test]
+fn words_are_found_beside_punctuation_and_never_inside_others() {
+    for (text, word) in [
+        (" latency{stat=p99} ", "p99"),
+        (" id 0c0d-b5bb-1: x ", "b5bb"),
+        (" at [2023-01-29t09:00:00z] ", "2023-01-29t09:00:00z"),
+        (" rose to 5.2. ", "5.2"),
+    ] {
+        assert!(stands_in(text, word), "{word} in {text}");
+    }
+    for (text, word) in [(" v2.410 ", "v2.41"), (" 5.25 ", "5.2"), (" 15.2 ", "5.2"), (" 1.5 ", "5"), (" x ", "")] {
+        assert!(!stands_in(text, word), "{word} in {text}");
+    }
+}
+
+#[test]
 fn false_claims_do_not() {
     for (text, ids) in [
         ("pool_in_use rose from 6 to 60", &["M1"][..]),
