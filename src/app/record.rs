@@ -12,6 +12,7 @@ use crate::domain::metric::Series;
 use crate::domain::query::{Answer, Data, Lang, Note, NoteKind, Planned, Purpose, Query};
 use crate::domain::{Text, TimeRange};
 use crate::sources::bundle::BundleParts;
+use crate::sources::recorder::Outcome;
 use crate::sources::set::SourceSet;
 
 use super::investigate::Investigated;
@@ -28,15 +29,15 @@ pub(super) async fn parts(
     sources: &SourceSet,
     incident: &Incident,
     investigated: &Investigated,
-    asked: Vec<(Query, Answer)>,
+    asked: Vec<(Query, Outcome)>,
 ) -> (BundleParts, Vec<Note>) {
     let mut parts = BundleParts::new(incident.title.as_str(), incident.window, incident.baseline);
     let mut notes = Vec::new();
     let (series, said) = raw_samples(sources, incident, &asked).await;
     notes.extend(said);
     parts.metrics = series;
-    for (_, answer) in &asked {
-        if let Data::Metadata(metadata) = &answer.data {
+    for (_, outcome) in &asked {
+        if let Ok(Answer { data: Data::Metadata(metadata), .. }) = outcome {
             parts.metadata.extend(metadata.clone());
         }
     }
@@ -51,7 +52,7 @@ pub(super) async fn parts(
 }
 
 /// The raw samples of every selector in the PromQL questions, over baseline and window.
-async fn raw_samples(sources: &SourceSet, incident: &Incident, asked: &[(Query, Answer)]) -> (Vec<Series>, Vec<Note>) {
+async fn raw_samples(sources: &SourceSet, incident: &Incident, asked: &[(Query, Outcome)]) -> (Vec<Series>, Vec<Note>) {
     let mut selectors = BTreeSet::new();
     for (query, _) in asked {
         if let Query::Instant { lang: Lang::PromQl, expr, .. } | Query::Range { lang: Lang::PromQl, expr, .. } = query {

@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
-use super::recorder::Recorder;
+use super::recorder::{Failure, Recorder};
 use super::{SourceError, SourceErrorKind, Telemetry};
 use crate::domain::health::{SourceHealth, Status};
-use crate::domain::query::{Answer, Asked, Data, Lang, NoteKind, Planned, Purpose, Query};
+use crate::domain::query::{Answer, Asked, Data, Lang, Note, NoteKind, Planned, Purpose, Query};
 use crate::domain::time::human_duration;
 use crate::domain::{Text, TimeRange, Timestamp};
 
@@ -78,10 +78,40 @@ impl SourceSet {
     /// Asks the source for the question. Never fails as such: what went wrong stands in [`Asked::outcome`]. Dropping
     /// the future aborts the request.
     pub async fn ask(&self, planned: &Planned) -> (Asked, Option<Answer>) {
-        if let Some(member) = self.route(&planned.query) {
-            return self.ask_member(member, planned).await;
+        let Some(member) = self.route(&planned.query) else {
+            let error = nobody(&planned.query);
+            self.record(planned, Err(&error));
+            return (asked(planned, NOBODY, (self.clock)(), 0, Err(&error)), None);
+        };
+        let first = self.ask_member(member, planned).await;
+        if planned.query == Query::Alerts && first.1.is_none() {
+            return self.alerts_elsewhere(member, planned, first).await;
         }
-        (asked(planned, NOBODY, (self.clock)(), 0, Err(&nobody(&planned.query))), None)
+        first
+    }
+
+    /// When Alertmanager is down at the worst moment, Prometheus still knows what fires: without silences, and said.
+    async fn alerts_elsewhere(
+        &self,
+        failed: &Member,
+        planned: &Planned,
+        first: (Asked, Option<Answer>),
+    ) -> (Asked, Option<Answer>) {
+        let able = |member: &&Member| !std::ptr::eq(*member, failed) && member.source.answers(&planned.query);
+        let Some(other) = self.members.iter().find(able) else { return first };
+        let (mut asked, answer) = self.ask_member(other, planned).await;
+        let Some(mut answer) = answer else { return first };
+        let why = first.0.outcome.err().unwrap_or_default();
+        let text = format!("alerts as {} has them, silences are not known: {why}", other.source.name());
+        answer.notes.insert(0, Note { kind: NoteKind::Warning, text: Text::new(&text) });
+        asked.notes.clone_from(&answer.notes);
+        (asked, Some(answer))
+    }
+
+    fn record(&self, planned: &Planned, outcome: Result<&Answer, &SourceError>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.keep(&planned.query, &outcome.cloned().map_err(Failure::from));
+        }
     }
 
     /// Asks all questions at once, within the bounds of each source; answers stand in the order of the questions.
@@ -133,6 +163,7 @@ impl SourceSet {
             state.breaker.admit(at).map_err(|wait| paused(&state.health, wait))
         };
         if let Err(error) = admitted {
+            self.record(planned, Err(&error));
             return (asked(planned, name, at, 0, Err(&error)), None);
         }
         let mut attempt = Attempt::begin(member);
@@ -140,9 +171,7 @@ impl SourceSet {
         let now = (self.clock)();
         let elapsed = now.since(at);
         attempt.end(&outcome, now, elapsed);
-        if let (Some(recorder), Ok(answer)) = (&self.recorder, &outcome) {
-            recorder.keep(&planned.query, answer);
-        }
+        self.record(planned, outcome.as_ref());
         let asked = asked(planned, name, at, elapsed.as_millis() as u64, outcome.as_ref());
         (asked, outcome.ok())
     }

@@ -76,7 +76,7 @@ impl Bundle {
     pub fn answer(&self, query: &Query) -> Result<Answer, SourceError> {
         let inner = &*self.inner;
         if let Some(recorded) = inner.queries()?.0.get(query) {
-            return Ok(recorded.clone());
+            return recorded.clone().map_err(SourceError::from);
         }
         match query {
             Query::Alerts => {

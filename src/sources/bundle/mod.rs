@@ -29,6 +29,7 @@ use files::{Files, Line, Lines};
 pub use write::write;
 
 use super::openmetrics::OpenMetricsReader;
+use super::recorder::{Failure, Outcome};
 use super::series::SeriesStore;
 use crate::domain::alert::{Alert, Rule};
 use crate::domain::change::Change;
@@ -124,8 +125,8 @@ pub struct BundleParts {
     pub rules: Vec<Rule>,
     /// Runbooks.
     pub runbooks: Vec<Runbook>,
-    /// Questions with their recorded answers.
-    pub queries: Vec<(Query, Answer)>,
+    /// Questions with what became of them.
+    pub queries: Vec<(Query, Outcome)>,
 }
 
 impl BundleParts {
@@ -166,7 +167,7 @@ struct Inner {
     changes: Loaded<Vec<Change>>,
     rules: Loaded<Vec<Rule>>,
     runbooks: Loaded<Vec<Runbook>>,
-    queries: Loaded<HashMap<Query, Answer>>,
+    queries: Loaded<HashMap<Query, Outcome>>,
 }
 
 impl Bundle {
@@ -372,11 +373,18 @@ impl Inner {
         })
     }
 
-    fn queries(&self) -> Part<'_, HashMap<Query, Answer>> {
+    fn queries(&self) -> Part<'_, HashMap<Query, Outcome>> {
         #[derive(Deserialize)]
         struct Recorded {
             query: Query,
-            answer: Answer,
+            #[serde(flatten)]
+            outcome: RecordedOutcome,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum RecordedOutcome {
+            Answer(Answer),
+            Failure(Failure),
         }
         self.load(&self.queries, |files| {
             let Some(file) = files.open_file("queries.ndjson")? else { return Ok(Default::default()) };
@@ -391,7 +399,11 @@ impl Inner {
                     Ok(Some(Line::Text(bytes))) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
                     Ok(Some(Line::Text(bytes))) => match serde_json::from_slice::<Recorded>(bytes) {
                         Ok(recorded) => {
-                            answers.entry(recorded.query).or_insert(recorded.answer);
+                            let outcome = match recorded.outcome {
+                                RecordedOutcome::Answer(answer) => Ok(answer),
+                                RecordedOutcome::Failure(failure) => Err(failure),
+                            };
+                            answers.entry(recorded.query).or_insert(outcome);
                             continue;
                         }
                         Err(error) => error.to_string(),

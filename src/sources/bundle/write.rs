@@ -221,11 +221,19 @@ fn content(name: &str, parts: &BundleParts, out: &mut impl Write) -> io::Result<
             entries.sort_by_key(|entry| entry.at);
             entries.into_iter().try_for_each(|entry| log_line(entry, out))
         }
-        _ => parts.queries.iter().try_for_each(|(query, answer)| {
+        _ => parts.queries.iter().try_for_each(|(query, outcome)| {
             out.write_all(b"{\"query\":")?;
             serde_json::to_writer(&mut *out, query)?;
-            out.write_all(b",\"answer\":")?;
-            serde_json::to_writer(&mut *out, answer)?;
+            match outcome {
+                Ok(answer) => {
+                    out.write_all(b",\"answer\":")?;
+                    serde_json::to_writer(&mut *out, answer)?;
+                }
+                Err(failure) => {
+                    out.write_all(b",\"failure\":")?;
+                    serde_json::to_writer(&mut *out, failure)?;
+                }
+            }
             out.write_all(b"}\n")
         }),
     }

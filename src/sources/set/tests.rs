@@ -206,5 +206,5 @@ async fn answers_are_recorded() {
     let recorder = Arc::new(Recorder::new(1 << 20));
     let set = SourceSet::new(vec![Arc::new(source)], still()).recorded_by(recorder.clone());
     set.ask(&planned(Query::Rules)).await;
-    assert_eq!(recorder.take().answers, [(Query::Rules, names())]);
+    assert_eq!(recorder.take().answers, [(Query::Rules, Ok(names()))]);
 }

@@ -11,6 +11,7 @@ use crate::domain::query::{Answer, Data, Lang, Query};
 use crate::domain::snapshot::Runbook;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
 use crate::sources::bundle::Bundle;
+use crate::sources::recorder::Failure;
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
@@ -101,10 +102,14 @@ fn parts() -> impl Strategy<Value = BundleParts> {
             let meta = MetricMeta { kind: MetricKind::Counter, help: "a \\ b\nc".into(), unit: String::new() };
             parts.metadata =
                 ["metric", "metric_total"].into_iter().map(|name| (name.to_owned(), meta.clone())).collect();
-            parts.queries = vec![(
-                Query::Instant { lang: Lang::PromQl, expr: "x".into(), at: at(1) },
-                Answer::new(Data::Scalar(Sample { at: at(1), value })),
-            )];
+            let failure = Failure { source: "s".into(), what: "w".into(), advice: String::new() };
+            parts.queries = vec![
+                (
+                    Query::Instant { lang: Lang::PromQl, expr: "x".into(), at: at(1) },
+                    Ok(Answer::new(Data::Scalar(Sample { at: at(1), value }))),
+                ),
+                (Query::Rules, Err(failure)),
+            ];
             parts.runbooks = runbooks.into_iter().map(|(title, text)| Runbook { title, text }).collect();
             BundleParts { alerts, metrics, logs, changes, rules, ..parts }
         })
