@@ -9,7 +9,7 @@ use super::metrics::{self, MetricFinding};
 use super::sequences::{SequenceFinding, broken_habits, traced};
 use super::suspects::{self, Findings, Standing};
 use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
-use crate::domain::alert::AlertState;
+use crate::domain::alert::{Alert, AlertState};
 use crate::domain::analysis::{Analysis, Finding, RankedChange, Signal, Suspect};
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail, Turn};
 use crate::domain::query::{Note, NoteKind};
@@ -217,7 +217,7 @@ fn ordered(mut said: Vec<Said>) -> Vec<Said> {
 
 /// The words of the alerts and of the strongest alarming log lines.
 fn symptoms(snapshot: &Snapshot, logs: &[LogFinding]) -> BTreeSet<String> {
-    let alerts = snapshot.incident.alerts.iter().take(10).map(|alert| alert.summary());
+    let alerts = snapshot.incident.alerts.iter().take(10).map(Alert::summary);
     let lines = logs
         .iter()
         .filter(|finding| {

@@ -36,6 +36,8 @@ const OWN_STRETCHES: usize = 20;
 const TRIFLE: f64 = 0.1;
 /// What is looked at before the window, at least, when the baseline lies elsewhere.
 const LEAD: Duration = Duration::from_mins(15);
+/// Weight of a series' own past against that of its siblings, where it has one.
+const OWN_SHARE: f64 = 0.7;
 /// Samples that a series lets one expect in the window for its end to be a finding.
 const EXPECTED: f64 = 3.0;
 
@@ -375,6 +377,19 @@ impl Norm {
         spread(&sorted(reference.iter().copied())).max(0.1 * self.usual).max(relative).max(self.floor)
     }
 
+    /// How many times farther, in powers of two, a distance is than any calm stretch of the series itself.
+    fn own_surprise(reference: &[f64], window: &[f64], middle: f64, scale: f64, distance: f64, upper: bool) -> f64 {
+        let length = window.len().max(1);
+        let stride = (length / 2).max(1).max(reference.len() / 400);
+        let farthest = reference
+            .windows(length)
+            .step_by(stride)
+            .filter_map(|stretch| half_mean(stretch, upper))
+            .map(|reach| if upper { reach - middle } else { middle - reach } / scale)
+            .fold(LEAST_DISTANCE, f64::max);
+        (distance / farthest).log2().clamp(0.0, 5.0)
+    }
+
     /// How surprising a distance is, as a power of ten: from the share of calm stretches that reach as far, and, past
     /// the farthest of them, from how many times farther it is.
     fn surprise(&self, distance: f64, upper: bool) -> f64 {
@@ -451,7 +466,8 @@ fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<Compared> {
         let tail = tail_rank(reference, &split.window, upper);
         let mut surprise = norm.surprise(size, upper);
         if reference.len() >= split.window.len() * OWN_STRETCHES {
-            surprise = 0.5 * (surprise - tail.log10());
+            let own = Norm::own_surprise(reference, &split.window, middle, scale, size, upper) - tail.log10();
+            surprise = OWN_SHARE * own + (1.0 - OWN_SHARE) * surprise;
         }
         let worth = worth(if upper { Turn::Up } else { Turn::Down });
         let matters = matters(if upper { up_reach } else { down_reach });

@@ -50,7 +50,7 @@ const LEAST_SCORE_IN_CALM: f64 = 0.2;
 /// Weight of a template's change of rate where requests can be followed.
 const TRAFFIC_BOUND: f64 = 0.4;
 /// Weight of what is known by its callers only.
-const BY_HEARSAY: f64 = 0.85;
+const BY_HEARSAY: f64 = 0.75;
 /// How much of the trouble of a service is taken to be that of a callee in the same trouble.
 const PASSED_ON: f64 = 0.4;
 
@@ -71,7 +71,7 @@ pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
         .iter()
         .map(|(service, kinds)| (service.clone(), 1.0 - kinds.iter().map(|one| 1.0 - 0.9 * one).product::<f64>()))
         .collect();
-    let moved = along_the_graph(&fused, findings.graph);
+    let moved = along_the_graph(&fused, &in_like_trouble(findings.metrics, &own, &fused), findings.graph);
     let least = if alert_is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
     let mut all: Vec<Standing> = moved
         .into_iter()
@@ -151,9 +151,37 @@ fn log_strengths(findings: Findings<'_>, own: &mut BTreeMap<String, [f64; 3]>) {
     }
 }
 
-/// Moves scores along the graph towards the deepest service in trouble.
-fn along_the_graph(fused: &BTreeMap<String, f64>, graph: &[GraphEdge]) -> BTreeMap<String, f64> {
-    let score = |service: &str| fused.get(service).copied().unwrap_or(0.0);
+/// How much each service is in the trouble the alert speaks of: blame passes only to a callee that shares it. Where the
+/// alert's metric shows nothing, or there is none, any trouble counts.
+fn in_like_trouble(
+    metrics: &[MetricFinding],
+    own: &BTreeMap<String, [f64; 3]>,
+    fused: &BTreeMap<String, f64>,
+) -> BTreeMap<String, f64> {
+    let mut alike: BTreeMap<String, f64> = BTreeMap::new();
+    for finding in metrics.iter().filter(|finding| finding.alerted && finding.strength > 0.0) {
+        if let Some(service) = &finding.service {
+            let slot = alike.entry(service.clone()).or_default();
+            *slot = slot.max(0.9 * finding.strength);
+        }
+    }
+    if alike.is_empty() {
+        return fused.clone();
+    }
+    for (service, kinds) in own {
+        let slot = alike.entry(service.clone()).or_default();
+        *slot = slot.max(0.9 * kinds[1]).max(0.9 * kinds[2]);
+    }
+    alike
+}
+
+/// Moves scores along the graph towards the deepest service in trouble; `alike` holds the trouble that can be passed on.
+fn along_the_graph(
+    fused: &BTreeMap<String, f64>,
+    alike: &BTreeMap<String, f64>,
+    graph: &[GraphEdge],
+) -> BTreeMap<String, f64> {
+    let score = |service: &str| alike.get(service).copied().unwrap_or(0.0);
     let mut callees: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut callers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for edge in graph {
