@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::Text;
 use crate::domain::action::{
-    Action, Decision, Digest, Judged, OutputLine, RunRecord, RunRequest, RunState, Verification,
+    Action, Decision, Digest, Effect, Judged, OutputLine, RunRecord, RunRequest, RunState, Verification,
 };
 use crate::domain::diagnosis::Check;
 use crate::domain::ledger::{Draft, EntryKind};
@@ -83,7 +83,10 @@ pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> R
         .await
         .map_err(|error| Failure::failed(format!("{} cannot run here: {error}", action.id)))?;
     let verdict = &judged.verdict;
+    let recorded = engine.bundle().is_some() && judged.effect != Effect::Read;
     let blocked = match verdict.decision {
+        // What was true in a recording may not be true now, and the demo's shop may have a namesake that is real.
+        _ if recorded => Some("this is a recording: nothing can be changed from it, only looked at".to_owned()),
         Decision::Allow | Decision::Confirm => None,
         Decision::Approve => Some(format!(
             "rule {} wants an approval first ({}): this version cannot take one, so it cannot run",
@@ -127,6 +130,10 @@ pub async fn run(
     news: mpsc::Sender<News>,
     cancel: CancellationToken,
 ) -> Result<RunRecord, Failure> {
+    if let Some(blocked) = &ready.blocked {
+        refuse(engine, ready, blocked).await;
+        return Err(Failure::refused(blocked.to_string()));
+    }
     let confirmation = Confirmation { digest: order.digest, typed: order.typed };
     let situation = ready.standing.situation();
     let authorised =
