@@ -215,8 +215,8 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        assert_eq!(human_duration(Duration::from_secs(3_960)), "1h06m");
-        assert_eq!(parse_duration("1h30m"), Some(Duration::from_secs(5_400)));
+        assert_eq!(human_duration(Duration::from_mins(66)), "1h06m");
+        assert_eq!(parse_duration("1h30m"), Some(Duration::from_mins(90)));
         assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(parse_duration("90"), None);
         assert_eq!(parse_duration(""), None);

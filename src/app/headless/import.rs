@@ -81,7 +81,7 @@ fn read(arguments: &Import) -> Result<BundleParts, Failure> {
 
 /// One log line as `logcli --output=jsonl` or a bundle writes it.
 #[derive(Deserialize)]
-struct Line {
+struct LogLine {
     #[serde(alias = "timestamp")]
     ts: String,
     #[serde(default)]
@@ -107,7 +107,7 @@ fn logs(path: &Path, into: &mut Vec<LogEntry>) -> Result<usize, Failure> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let parsed = serde_json::from_slice::<Line>(&bytes).ok();
+        let parsed = serde_json::from_slice::<LogLine>(&bytes).ok();
         let entry = parsed.and_then(|line| {
             let at = match line.ts.parse::<i64>() {
                 Ok(nanos) => Timestamp::from_nanos(nanos),
@@ -135,19 +135,16 @@ fn logs(path: &Path, into: &mut Vec<LogEntry>) -> Result<usize, Failure> {
 
 /// The window as given, or around the alerts; the baseline is the hour before it.
 fn times(arguments: &Import, parts: &BundleParts) -> Result<(TimeRange, TimeRange), Failure> {
-    let window = match arguments.window {
-        Some(window) => window,
-        None => {
-            let first = parts.alerts.iter().map(|alert| alert.starts_at).min();
-            let samples = parts.metrics.iter().filter_map(|series| series.samples.last()).map(|sample| sample.at);
-            let last = samples.chain(parts.logs.last().map(|entry| entry.at)).max();
-            let (Some(first), Some(last)) = (first, last.or(first)) else {
-                return Err(Failure::usage(
-                    "the time of the incident is not known: give --window START/END, or --alerts",
-                ));
-            };
-            TimeRange::new(first.minus(LEAD), last.max(first.plus(LEAD)).plus(Duration::from_secs(1)))
-        }
+    let window = if let Some(window) = arguments.window {
+        window
+    } else {
+        let first = parts.alerts.iter().map(|alert| alert.starts_at).min();
+        let samples = parts.metrics.iter().filter_map(|series| series.samples.last()).map(|sample| sample.at);
+        let last = samples.chain(parts.logs.last().map(|entry| entry.at)).max();
+        let (Some(first), Some(last)) = (first, last.or(first)) else {
+            return Err(Failure::usage("the time of the incident is not known: give --window START/END, or --alerts"));
+        };
+        TimeRange::new(first.minus(LEAD), last.max(first.plus(LEAD)).plus(Duration::from_secs(1)))
     };
     Ok((window, TimeRange::new(window.start.minus(BASELINE), window.start)))
 }

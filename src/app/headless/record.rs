@@ -10,6 +10,7 @@ use crate::app::engine::Engine;
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::domain::Text;
+use crate::domain::canonical::hex;
 use crate::domain::query::{Note, NoteKind};
 use crate::sources::bundle;
 use crate::sources::recorder::Recorder;
@@ -57,7 +58,7 @@ pub(super) async fn record(
         .map_err(|error| Failure::failed(format!("writing the bundle: {error}")))?
         .map_err(|error| Failure::failed(error.to_string()))?;
     let pack = crate::context::pack(&investigated.analysis, PACK_BUDGET);
-    let pack_sha256: String = Sha256::digest(&pack.text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let pack_sha256 = hex(&Sha256::digest(&pack.text));
     let document = json!({
         "path": path, "incident": incident.id, "window": incident.window, "baseline": incident.baseline,
         "recorded": counts, "packBudget": PACK_BUDGET, "packSha256": pack_sha256,
