@@ -1,6 +1,6 @@
 //! Typed configuration, secrets, defaults. May import `domain` only.
 //!
-//! [`load`] reads the system's and the user's file and merges them; [`Config::with_environment`] adds what people
+//! [`load()`] reads the system's and the user's file and merges them; [`Config::with_environment`] adds what people
 //! already have in their environment. Unknown keys are errors that name the file, the line and the nearest key.
 
 mod environment;
