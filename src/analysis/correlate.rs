@@ -197,8 +197,11 @@ fn window(started_at: Timestamp, resolved_at: Option<Timestamp>, now: Timestamp)
     TimeRange::new(start, end.min(start.plus(LONGEST_WINDOW)))
 }
 
-/// `I-` and six hexadecimal digits of the SHA-256 of the first alert's fingerprint.
-fn incident_id(fingerprint: &str) -> String {
+/// The id of an incident whose first alert has this fingerprint: `I-` and six hexadecimal digits of its SHA-256.
+///
+/// An alert that arrives late but began earlier takes the first place, and the id with it; so each alert's own id is
+/// another name of its incident.
+pub fn incident_id(fingerprint: &str) -> String {
     let digest = Sha256::digest(fingerprint.as_bytes());
     format!("I-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
 }

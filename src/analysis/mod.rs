@@ -26,4 +26,4 @@ pub mod suspects;
 pub mod templates;
 
 pub use analyse::analyse;
-pub use correlate::correlate;
+pub use correlate::{correlate, incident_id};

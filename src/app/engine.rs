@@ -1,12 +1,14 @@
 //! The engine: sources, analysis, copilot, gate and ledger of one profile, wired together. The headless commands and
 //! the screens are two faces of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::analysis::{correlate, incident_id};
 use crate::config::{Config, Profile, SystemSecrets, state_dir};
 use crate::copilot::playbook::Playbooks;
 use crate::domain::alert::Alert;
@@ -62,6 +64,8 @@ pub struct Engine {
     demo: bool,
     baseline: Option<TimeRange>,
     ledger: OnceCell<Arc<SqliteLedger>>,
+    /// Ids that incidents were shown under.
+    shown: Mutex<BTreeSet<String>>,
 }
 
 /// The incidents of a moment.
@@ -123,6 +127,7 @@ impl Engine {
             demo,
             baseline,
             ledger: OnceCell::new(),
+            shown: Mutex::default(),
             config,
         })
     }
@@ -149,7 +154,7 @@ impl Engine {
             return Err(Failure::failed("alerts: the source answered with something else"));
         };
         let now = (self.clock)();
-        let mut incidents = crate::analysis::correlate(&alerts, &[], now);
+        let mut incidents = correlate(&alerts, &[], now);
         if let Some(bundle) = &self.bundle {
             if incidents.is_empty() {
                 incidents.push(whole_window(bundle));
@@ -159,6 +164,7 @@ impl Engine {
                 incident.baseline = bundle.baseline();
             }
         }
+        keep_names(&mut incidents, &mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(baseline) = self.baseline {
             for incident in &mut incidents {
                 incident.baseline = baseline;
@@ -175,7 +181,10 @@ impl Engine {
             incidents.iter().map(line).collect::<Vec<_>>().join("\n")
         };
         if let Some(id) = id {
-            return match incidents.iter().position(|incident| incident.id.eq_ignore_ascii_case(id)) {
+            let named = |incident: &Incident| {
+                incident.id.eq_ignore_ascii_case(id) || other_names(incident).any(|name| name.eq_ignore_ascii_case(id))
+            };
+            return match incidents.iter().position(named) {
                 Some(index) => Ok(incidents.swap_remove(index)),
                 None if incidents.is_empty() => {
                     Err(Failure::failed(format!("there is no incident {id}: nothing is firing")))
@@ -259,6 +268,26 @@ pub fn ledger_path(config: &Config) -> Result<PathBuf, Failure> {
     }
 }
 
+/// The ids an incident would have if another of its alerts had been the first.
+fn other_names(incident: &Incident) -> impl Iterator<Item = String> {
+    incident.alerts.iter().map(|alert| incident_id(&alert.fingerprint))
+}
+
+/// Gives an incident the id it was shown under before, so that an alert which arrives late does not change it while
+/// somebody looks at it.
+fn keep_names(incidents: &mut [Incident], shown: &mut BTreeSet<String>) {
+    let mut taken: BTreeSet<String> = incidents.iter().map(|incident| incident.id.clone()).collect();
+    for incident in incidents.iter_mut().filter(|incident| !shown.contains(&incident.id)) {
+        let before = other_names(incident).find(|name| shown.contains(name) && !taken.contains(name));
+        if let Some(name) = before {
+            taken.remove(&incident.id);
+            taken.insert(name.clone());
+            incident.id = name;
+        }
+    }
+    *shown = taken;
+}
+
 /// A bundle without alerts is examined as a whole.
 fn whole_window(bundle: &Bundle) -> Incident {
     let title = Text::new(&format!("{} (no alert was recorded)", bundle.manifest().name));
@@ -272,5 +301,40 @@ fn whole_window(bundle: &Bundle) -> Incident {
         alerts: Vec::new(),
         window: bundle.window(),
         baseline: bundle.baseline(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::alert::AlertState;
+    use crate::domain::{Labels, Timestamp};
+
+    fn alert(fingerprint: &str, starts_at: i64) -> Alert {
+        Alert {
+            fingerprint: fingerprint.into(),
+            labels: [("alertname", "A"), ("service", "a")].into_iter().collect(),
+            annotations: Labels::new(),
+            starts_at: Timestamp::from_secs(starts_at),
+            ends_at: None,
+            state: AlertState::Active,
+            suppressed_by: Vec::new(),
+            receivers: Vec::new(),
+            generator_url: String::new(),
+            expression: None,
+        }
+    }
+
+    #[test]
+    fn a_late_alert_that_began_earlier_does_not_rename_the_incident() {
+        let now = Timestamp::from_secs(1_000);
+        let mut shown = BTreeSet::new();
+        let mut first = correlate(&[alert("b", 900)], &[], now);
+        keep_names(&mut first, &mut shown);
+        let mut second = correlate(&[alert("b", 900), alert("a", 890)], &[], now);
+        assert_ne!(second[0].id, first[0].id, "the correlation alone would rename it");
+        keep_names(&mut second, &mut shown);
+        assert_eq!(second[0].id, first[0].id);
+        assert!(other_names(&second[0]).any(|name| name == first[0].id));
     }
 }
