@@ -181,9 +181,8 @@ pub async fn run(
     let payload = json!({"intent": intent.seq, "state": state, "output": output, "droppedLines": dropped});
     let outcome = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
     let _ = news.send(News::Ended(state.clone())).await;
-    let outcome = outcome.map_err(|error| {
-        Failure::failed(format!("{}; the outcome could not be written: {error}", state_text(&state)))
-    })?;
+    let outcome = outcome
+        .map_err(|error| Failure::failed(format!("{}; the outcome could not be written: {error}", state.words())))?;
 
     let mut verification = ready.verification.clone();
     if let Some(verification) = &mut verification {
@@ -206,19 +205,6 @@ pub async fn run(
         dropped_lines: dropped,
         verification,
     })
-}
-
-/// How a run ended, in words.
-pub fn state_text(state: &RunState) -> String {
-    match state {
-        RunState::Running => "still running".into(),
-        RunState::Exited { code } => format!("exit code {code}"),
-        RunState::Killed { signal } => format!("ended by signal {signal}"),
-        RunState::TimedOut => "ended by the time-out".into(),
-        RunState::Cancelled => "cancelled".into(),
-        RunState::Failed { why } => format!("could not be started: {why}"),
-        RunState::Unknown => "outcome unknown".into(),
-    }
 }
 
 /// Asks a check's query now; the answer in one line, or why there is none.

@@ -3,11 +3,11 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::domain::Labels;
 use crate::domain::evidence::{BeforeAfter, Detail as Content, Evidence, LogChange, Turn};
 use crate::domain::log::LogEntry;
 use crate::domain::query::{Asked, Note, NoteKind};
 use crate::domain::snapshot::Provenance;
+use crate::domain::{Labels, Timestamp};
 
 use super::figures::{count, figure};
 use super::list::contains;
@@ -225,7 +225,7 @@ fn evidence(out: &mut Writer, item: &Evidence) {
     }
     out.field("strength", &format!("{:.2}", item.strength));
     if let Some(onset) = item.onset {
-        out.field("since", &onset.to_rfc3339());
+        out.field("since", &clear(onset));
     }
     match &item.detail {
         Content::Alert(alert) => {
@@ -289,7 +289,7 @@ fn evidence(out: &mut Writer, item: &Evidence) {
             }
             out.heading("Entries that show it");
             for entry in &log.exemplars {
-                out.push(Role::Plain, &format!("{} {}", entry.at.to_rfc3339(), entry.line));
+                out.push(Role::Plain, &format!("{} {}", clear(entry.at), entry.line));
             }
             if log.exemplars.is_empty() {
                 out.push(Role::Dim, "none kept");
@@ -375,6 +375,11 @@ fn provenance(out: &mut Writer, provenance: &Provenance) {
     out.field("from", &provenance.range.start.to_rfc3339());
     out.field("to", &provenance.range.end.to_rfc3339());
     out.notes(&provenance.notes);
+}
+
+/// An instant to the millisecond: what the eye can use.
+fn clear(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M:%S%.3f UTC").replace(".000 UTC", " UTC")
 }
 
 fn log_entry(out: &mut Writer, entry: &LogEntry) {

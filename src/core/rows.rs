@@ -1,8 +1,10 @@
 //! The rows of each list, filtered: one definition for moving, opening, copying and drawing.
 
+use crate::domain::action::RunState;
 use crate::domain::alert::Severity;
 use crate::domain::analysis::Suspect;
 use crate::domain::evidence::{Detail, Evidence, EvidenceId};
+use crate::domain::ledger::{Entry, EntryKind};
 use crate::domain::log::LogEntry;
 use crate::domain::query::Asked;
 use crate::domain::{Text, Timestamp};
@@ -132,7 +134,8 @@ pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
             Detail::Alert(alert) => (Some(alert.starts_at), "alert", alert.severity()),
             Detail::Change(change) => (Some(change.at), "change", Severity::Unknown),
             Detail::Metric(_) => (item.onset, "metric", Severity::Unknown),
-            Detail::Log(_) => (item.onset, "log", Severity::Unknown),
+            // What did not change did not happen.
+            Detail::Log(log) => (item.onset.filter(|_| log.change.is_some()), "log", Severity::Unknown),
             Detail::Edge(_) => (item.onset, "edge", Severity::Unknown),
             Detail::Runbook { .. } | Detail::Query { .. } => (None, "", Severity::Unknown),
         };
@@ -150,16 +153,11 @@ pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
             severity: alert.severity(),
         }));
     }
-    moments.extend(case.timeline.value.iter().flatten().map(|entry| Moment {
+    let entries = case.timeline.value.as_deref().unwrap_or_default();
+    moments.extend(entries.iter().map(|entry| Moment {
         at: entry.draft.at,
         kind: "ledger",
-        text: Text::new(&format!(
-            "#{} {} by {}{}",
-            entry.seq,
-            entry.draft.kind.word().replace('_', " "),
-            entry.draft.actor,
-            payload_hint(&entry.draft.payload)
-        )),
+        text: Text::new(&entry_text(entry, entries)),
         evidence: None,
         entry: Some(entry.seq),
         severity: Severity::Unknown,
@@ -167,6 +165,31 @@ pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
     moments.retain(|moment| list.admits(&moment.text) || list.admits(moment.kind));
     moments.sort_by_key(|moment| (moment.at, moment.evidence, moment.entry));
     moments
+}
+
+/// An entry of the ledger in one line. A run that was begun and of which no end is recorded says so.
+fn entry_text(entry: &Entry, entries: &[Entry]) -> String {
+    let (seq, draft) = (entry.seq, &entry.draft);
+    let intent_of = |entry: &Entry| entry.draft.payload.get("intent").and_then(serde_json::Value::as_u64);
+    match draft.kind {
+        EntryKind::RunIntent => {
+            let ended = entries.iter().any(|e| e.draft.kind == EntryKind::RunOutcome && intent_of(e) == Some(seq));
+            let end = if ended { "" } else { "  OUTCOME UNKNOWN" };
+            format!("#{seq} run by {}{}{end}", draft.actor, payload_hint(&draft.payload))
+        }
+        EntryKind::RunOutcome => {
+            let state = draft.payload.get("state").cloned().and_then(|state| serde_json::from_value(state).ok());
+            let state = state.unwrap_or(RunState::Unknown).words();
+            let intent = intent_of(entry);
+            let command = entries.iter().find(|e| Some(e.seq) == intent).map(|e| payload_hint(&e.draft.payload));
+            let of = intent.map(|seq| format!(" of #{seq}")).unwrap_or_default();
+            format!("#{seq} outcome{of}: {state}{}", command.unwrap_or_default())
+        }
+        kind => {
+            let word = kind.word().replace('_', " ");
+            format!("#{seq} {word} by {}{}", draft.actor, payload_hint(&draft.payload))
+        }
+    }
 }
 
 /// The most telling field of an entry's payload.

@@ -197,6 +197,21 @@ pub enum RunState {
     Unknown,
 }
 
+impl RunState {
+    /// How a run ended, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Running => "still running".into(),
+            Self::Exited { code } => format!("exit code {code}"),
+            Self::Killed { signal } => format!("ended by signal {signal}"),
+            Self::TimedOut => "ended by the time-out".into(),
+            Self::Cancelled => "cancelled".into(),
+            Self::Failed { why } => format!("could not be started: {why}"),
+            Self::Unknown => "outcome unknown".into(),
+        }
+    }
+}
+
 /// A piece of output of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputLine {

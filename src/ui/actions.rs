@@ -6,19 +6,19 @@ use ratatui::style::Style;
 use crate::core::copy::command_line;
 use crate::core::list::first_row;
 use crate::core::message::Suggestion;
-use crate::core::model::Case;
+use crate::core::model::{Case, Model};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::action::{Decision, Effect, Origin};
 
-use super::canvas::{Canvas, Piece, fit};
+use super::canvas::{Canvas, Piece};
 use super::theme::Theme;
 
 /// Rows of one action.
 const ROWS: usize = 4;
 
 /// Draws the pane.
-pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let list = screen.list();
     let actions = rows::actions(case, list);
@@ -34,36 +34,33 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
         canvas.text(area.x + 2, area.y + 1, width, text, theme.dim());
         return;
     }
-    canvas.text(area.x + 1, area.y, width, "nothing runs before you confirm it", theme.dim());
+    let recorded = model.identity.recorded.is_some();
+    let and = if recorded { "; from a recording only what reads can run" } else { "" };
+    canvas.text(area.x + 1, area.y, width, &format!("nothing runs before you confirm it{and}"), theme.dim());
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let shown = (usize::from(body.height) / ROWS).max(1);
     let first = first_row(list.cursor, actions.len(), shown);
+    if actions.len() > shown {
+        let place = format!(" {} of {} ", list.cursor + 1, actions.len());
+        canvas.right(Rect { height: 1, ..area }, &place, theme.dim());
+    }
     for (row, (at, suggestion)) in actions.iter().enumerate().skip(first).take(shown).enumerate() {
         let y = body.y + (row * ROWS) as u16;
-        draw_one(suggestion, at, at == list.cursor, canvas, Rect { y, height: body.bottom() - y, ..body });
+        let blocked = recorded && suggestion.judged.effect != Effect::Read;
+        draw_one(suggestion, at, at == list.cursor, blocked, canvas, Rect { y, height: body.bottom() - y, ..body });
     }
 }
 
-fn draw_one(suggestion: &Suggestion, at: usize, selected: bool, canvas: &mut Canvas<'_>, area: Rect) {
+fn draw_one(suggestion: &Suggestion, at: usize, selected: bool, blocked: bool, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let action = &suggestion.action;
     canvas.cursor(area.x, area.y, selected);
     let text = if selected { theme.selected() } else { Style::new() };
-    let by = match &action.origin {
-        Origin::Playbook(name) => format!("playbook {name}"),
-        Origin::Model(name) => format!("model {name}"),
-        Origin::Operator(name) => format!("by {name}"),
-    };
-    let room = usize::from(area.width).saturating_sub(by.chars().count() + 10);
-    let head: [Piece; 3] = [
-        (format!("{} ", at + 1), theme.dim()),
-        (fit(&action.rationale.one_line(), room), text),
-        (format!("  {by}"), theme.dim()),
-    ];
+    let head: [Piece; 2] = [(format!("{:<2} ", at + 1), theme.dim()), (action.rationale.one_line().into_owned(), text)];
     let lines: [Vec<Piece>; 3] = [
         head.to_vec(),
-        vec![("  $ ".into(), theme.dim()), (command_line(&action.argv), theme.strong())],
-        verdict(suggestion, theme),
+        vec![("   $ ".into(), theme.dim()), (command_line(&action.argv), theme.strong())],
+        verdict(suggestion, blocked, theme),
     ];
     for (y, pieces) in (area.top()..area.bottom()).zip(&lines) {
         canvas.pieces(area.x + 1, y, area.width - 1, pieces);
@@ -71,14 +68,19 @@ fn draw_one(suggestion: &Suggestion, at: usize, selected: bool, canvas: &mut Can
 }
 
 /// Effect and verdict in words.
-fn verdict(suggestion: &Suggestion, theme: Theme) -> Vec<Piece> {
+fn verdict(suggestion: &Suggestion, blocked: bool, theme: Theme) -> Vec<Piece> {
     let judged = &suggestion.judged;
     let mut pieces = vec![
-        ("    ".into(), theme.dim()),
+        ("     ".into(), theme.dim()),
         (judged.effect.word().to_owned(), effect_style(judged.effect, theme)),
         (" · ".into(), theme.dim()),
-        (judged.verdict.decision.word().to_owned(), decision_style(judged.verdict.decision, theme)),
-        (format!(" · {}", judged.verdict.why), theme.dim()),
+        if blocked {
+            ("blocked".to_owned(), theme.bad())
+        } else {
+            (judged.verdict.decision.word().to_owned(), decision_style(judged.verdict.decision, theme))
+        },
+        (format!(" · {}", if blocked { "this is a recording" } else { &judged.verdict.why }), theme.dim()),
+        (format!(" · {}", by(&suggestion.action.origin)), theme.dim()),
     ];
     if judged.reads_secrets {
         pieces.push((" · reads secrets".into(), theme.bad()));
@@ -87,6 +89,15 @@ fn verdict(suggestion: &Suggestion, theme: Theme) -> Vec<Piece> {
         pieces.push((format!(" · ⚑ from telemetry: {}", judged.tainted.join(" ")), theme.bad()));
     }
     pieces
+}
+
+/// Who suggests it.
+fn by(origin: &Origin) -> String {
+    match origin {
+        Origin::Playbook(_) => "by playbook".to_owned(),
+        Origin::Model(name) => format!("by model {name}"),
+        Origin::Operator(name) => format!("by {name}"),
+    }
 }
 
 pub(super) fn effect_style(effect: Effect, theme: Theme) -> Style {

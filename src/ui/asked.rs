@@ -12,7 +12,7 @@ use crate::core::screen::IncidentScreen;
 use crate::domain::query::NoteKind;
 
 use super::canvas::{Canvas, Piece, column, column_right};
-use super::waiting;
+use super::{in_full, waiting};
 
 /// Draws the pane.
 pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
@@ -25,9 +25,16 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
     let questions = rows::asked(case, list);
     let failed = questions.iter().filter(|(_, asked)| asked.outcome.is_err()).count();
     let cut = questions.iter().filter(|(_, asked)| asked.notes.iter().any(|note| note.kind == NoteKind::Cut)).count();
-    let head = format!("{} questions · {failed} failed · {cut} cut", questions.len());
+    let head = format!(
+        "{} questions · {failed} failed · {cut} cut     source, time, items answered, question",
+        questions.len()
+    );
     canvas.text(area.x + 1, area.y, area.width - 1, &head, if failed + cut > 0 { theme.warn() } else { theme.dim() });
-    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if let Some((_, asked)) = questions.get(list.cursor) {
+        let text = format!("{}: {}", why(asked), asked.planned.query.expression().replace('\n', " "));
+        body = in_full(&text, canvas, body);
+    }
     let height = usize::from(body.height);
     let first = first_row(list.cursor, questions.len(), height);
     let wide = area.width >= 100;

@@ -6,13 +6,17 @@ use crate::core::list::{List, first_row};
 use crate::core::model::{Case, Model};
 use crate::core::{figures, pace, rows};
 use crate::domain::alert::Severity;
+use crate::domain::analysis::Suspect;
+use crate::domain::evidence::Detail;
 
-use super::canvas::{Canvas, Piece, column, column_right};
-use super::sparkline;
+use super::canvas::{Canvas, Piece, column, column_right, folded};
 use super::theme::{severity_glyph, severity_word};
+use super::{sparkline, suspects};
 
 /// Rows of the summary below the list.
 const SUMMARY: u16 = 8;
+/// Fewest rows left below the summary in which the strongest metric is drawn.
+const CHART: u16 = 10;
 
 /// Draws the board.
 pub(super) fn draw(model: &Model, list: &List, canvas: &mut Canvas<'_>, area: Rect) {
@@ -22,30 +26,25 @@ pub(super) fn draw(model: &Model, list: &List, canvas: &mut Canvas<'_>, area: Re
         empty(model, list, canvas, area);
         return;
     }
-    let summary = if area.height >= SUMMARY + 6 { SUMMARY } else { 0 };
-    let height = area.height - summary;
+    let height =
+        if area.height >= SUMMARY + 6 { (cases.len() as u16).clamp(1, area.height - SUMMARY) } else { area.height };
+    let summary = area.height - height;
     let first = first_row(list.cursor, cases.len(), usize::from(height));
     for (row, (at, case)) in cases.iter().enumerate().skip(first).take(usize::from(height)).enumerate() {
         let y = area.y + row as u16;
         line(model, case, at == list.cursor, canvas, Rect { y, height: 1, ..area });
     }
-    if !list.filter.text.is_empty() {
-        let y = area.bottom() - 1;
-        if cases.len() < usize::from(height) {
-            canvas.text(
-                area.x + 1,
-                y,
-                area.width - 1,
-                &format!("filter: {}  (Esc clears)", list.filter.text),
-                theme.dim(),
-            );
-        }
+    let mut below = Rect { y: area.y + height, height: summary, ..area };
+    if !list.filter.text.is_empty() && (summary > 0 || cases.len() < usize::from(height)) {
+        let y = below.bottom() - 1;
+        let text = format!("filter: {}  (Esc clears)", list.filter.text);
+        canvas.text(area.x + 1, y, area.width - 1, &text, theme.dim());
+        below.height = below.height.saturating_sub(1);
     }
     if summary > 0
         && let Some(case) = cases.get(list.cursor)
     {
-        let y = area.y + (cases.len() as u16).min(height);
-        summarise(case, canvas, Rect { y, height: summary, ..area });
+        summarise(case, canvas, below);
     }
 }
 
@@ -91,9 +90,10 @@ fn line(model: &Model, case: &Case, selected: bool, canvas: &mut Canvas<'_>, are
     canvas.cursor(area.x, area.y, selected);
     let wide = area.width >= 100;
     let spark = if wide { sparkline::of_alerts(incident, 9) } else { String::new() };
-    let alerts = format!("{} alerts", figures::count(incident.alerts.len() as u64));
+    let number = incident.alerts.len() as u64;
+    let alerts = format!("{} alert{}", figures::count(number), if number == 1 { "" } else { "s" });
     let age = pace::age(incident.started_at, model.now);
-    let cause_width = if wide { 34 } else { 18 };
+    let cause_width = if wide { 34 } else { 24 };
     let fixed = 12 + 7 + cause_width + 2 + if wide { 14 + 11 } else { 0 };
     let title_width = usize::from(area.width.saturating_sub(1)).saturating_sub(fixed).max(8);
     let text = if selected { theme.selected() } else { ratatui::style::Style::new() };
@@ -104,7 +104,7 @@ fn line(model: &Model, case: &Case, selected: bool, canvas: &mut Canvas<'_>, are
         ),
         (column(&incident.title.one_line(), title_width), text),
         (format!("{}  ", column_right(&age, 6)), theme.dim()),
-        (column(&cause(case), cause_width), text),
+        (column(&cause(case, wide), cause_width), text),
     ];
     if wide {
         pieces.push((format!("{}  ", column_right(&alerts, 14)), theme.dim()));
@@ -114,14 +114,19 @@ fn line(model: &Model, case: &Case, selected: bool, canvas: &mut Canvas<'_>, are
 }
 
 /// The likely cause in a few words, or how far we are.
-fn cause(case: &Case) -> String {
+fn cause(case: &Case, wide: bool) -> String {
     if let Some(found) = &case.investigation.value {
         let Some(suspect) = found.analysis.suspects.first() else { return "nothing abnormal found".into() };
         let change = found.analysis.changes.first().and_then(|ranked| found.analysis.evidence(ranked.evidence));
         return match change {
-            Some(item) if item.service.as_deref() == Some(suspect.service.as_str()) => {
-                format!("{} ← {}", suspect.service, item.title.one_line())
-            }
+            Some(item) if item.service.as_deref() == Some(suspect.service.as_str()) => match &item.detail {
+                Detail::Change(change) if !change.reference.is_empty() => {
+                    let (kind, reference) = (&change.kind, change.reference.one_line());
+                    let at = if wide { change.at.format(" %H:%M") } else { String::new() };
+                    format!("{} ← {kind} {reference}{at}", suspect.service)
+                }
+                _ => format!("{} ← {}", suspect.service, item.title.one_line()),
+            },
             _ => format!("likely {}", suspect.service),
         };
     }
@@ -147,45 +152,105 @@ fn summarise(case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.right(Rect { y: area.y + 1, height: 1, ..area }, &when, theme.dim());
     let width = area.width.saturating_sub(when.chars().count() as u16 + 2);
     canvas.text(area.x + 1, area.y + 1, width, &incident.title.one_line(), theme.strong());
-    let mut y = area.y + 2;
-    let mut row = |label: &str, text: &str, style: ratatui::style::Style| {
-        if y < area.bottom() {
-            canvas.text(area.x + 3, y, 9, label, theme.dim());
-            canvas.text(area.x + 11, y, area.width.saturating_sub(12), text, style);
-        }
-        y += 1;
+    // With little room every row is one line; with more, each proof has a line of its own.
+    let lines = match area.height {
+        0..=12 => 1,
+        13..=24 => 2,
+        _ => 3,
     };
+    let mut rows = Rows { canvas, area: Rect { y: area.y + 2, height: area.height - 2, ..area }, lines };
     let plain = ratatui::style::Style::new();
     if let Some(found) = &case.investigation.value {
-        for (suspect, label) in found.analysis.suspects.iter().zip(["likely", "then"]) {
-            let signals: Vec<&str> = suspect.signals.iter().take(3).map(|signal| signal.text.as_str()).collect();
-            row(label, &format!("{}  {}  {}", suspect.service, score(suspect.score), signals.join(" · ")), plain);
+        let analysis = &found.analysis;
+        for (at, (suspect, label)) in analysis.suspects.iter().zip(["likely", "then"]).enumerate() {
+            if lines == 1 {
+                let signals: Vec<&str> = suspect.signals.iter().take(3).map(|signal| signal.text.as_str()).collect();
+                let text = format!("{}  {}  {}", suspect.service, score(suspect.score), signals.join(" · "));
+                rows.put(label, &text, plain);
+            } else {
+                rows.put(label, &format!("{}  {}", suspect.service, score(suspect.score)), theme.strong());
+                rows.signals(suspect, if at == 0 { lines + 1 } else { lines - 1 });
+            }
         }
-        if found.analysis.suspects.is_empty() {
-            row("likely", "nothing deviates beyond chance: no guess is made", plain);
+        if analysis.suspects.is_empty() {
+            rows.put("likely", "nothing deviates beyond chance: no guess is made", plain);
         }
-        let change = found.analysis.changes.first();
-        let text = change.and_then(|ranked| {
-            let item = found.analysis.evidence(ranked.evidence)?;
+        let text = analysis.changes.first().and_then(|ranked| {
+            let item = analysis.evidence(ranked.evidence)?;
             Some(format!("{} {} · {}", item.id, item.title.one_line(), ranked.why))
         });
-        row("change", text.as_deref().unwrap_or("none explains it"), plain);
+        rows.put("change", text.as_deref().unwrap_or("none explains it"), plain);
+        let first = case.conclusion.value.as_ref().and_then(|made| made.diagnosed.diagnosis.hypotheses.first());
+        if let Some(first) = first.filter(|_| lines > 1) {
+            let text = format!("{} ({} confidence)", first.cause.one_line(), first.confidence.word());
+            rows.put("analyst", &text, plain);
+        }
     } else {
         let what = case.investigation.progress.as_ref().map(|progress| progress.what.one_line().into_owned());
-        row("status", &format!("{}  {}", progress(case), what.unwrap_or_default()), plain);
+        rows.put("status", &format!("{}  {}", progress(case), what.unwrap_or_default()), plain);
         if let Some(why) = &case.investigation.error {
-            row("", &why.one_line(), theme.bad());
+            rows.put("", &why.one_line(), theme.bad());
         }
     }
     if !incident.services.is_empty() {
-        row("touches", &incident.services.join(", "), plain);
+        rows.put("touches", &incident.services.join(", "), plain);
     }
     let runbook = incident
         .alerts
         .iter()
         .find_map(|alert| alert.annotations.get("runbook_url").or_else(|| alert.annotations.get("runbook")));
     if let Some(runbook) = runbook {
-        row("runbook", runbook, plain);
+        rows.put("runbook", runbook, plain);
+    }
+    let rest = rows.area;
+    if let Some(found) = &case.investigation.value
+        && let Some(suspect) = found.analysis.suspects.first()
+        && rest.height >= CHART
+    {
+        let height = (rest.height - 1).min(18);
+        suspects::charted(case, suspect, canvas, Rect { y: rest.y + 1, height, ..rest });
+    }
+}
+
+/// The rows of the summary, each with a label before it.
+struct Rows<'c, 'b> {
+    canvas: &'c mut Canvas<'b>,
+    /// What is left.
+    area: Rect,
+    /// Most lines of one row.
+    lines: usize,
+}
+
+impl Rows<'_, '_> {
+    fn put(&mut self, label: &str, text: &str, style: ratatui::style::Style) {
+        let width = self.area.width.saturating_sub(12);
+        for (at, line) in folded(text, usize::from(width), self.lines).into_iter().enumerate() {
+            if self.area.height == 0 {
+                return;
+            }
+            if at == 0 {
+                let dim = self.canvas.theme.dim();
+                self.canvas.text(self.area.x + 3, self.area.y, 8, label, dim);
+            }
+            self.canvas.text(self.area.x + 11, self.area.y, width, &line, style);
+            self.area = Rect { y: self.area.y + 1, height: self.area.height - 1, ..self.area };
+        }
+    }
+
+    /// What speaks for a suspect, one line each.
+    fn signals(&mut self, suspect: &Suspect, most: usize) {
+        let width = self.area.width.saturating_sub(16);
+        let theme = self.canvas.theme;
+        for signal in suspect.signals.iter().take(most) {
+            if self.area.height == 0 {
+                return;
+            }
+            let id = signal.evidence.first().map(ToString::to_string).unwrap_or_default();
+            self.canvas.text(self.area.x + 11, self.area.y, 4, &id, theme.accent());
+            let style = ratatui::style::Style::new();
+            self.canvas.text(self.area.x + 15, self.area.y, width, &signal.text, style);
+            self.area = Rect { y: self.area.y + 1, height: self.area.height - 1, ..self.area };
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::core::reading::wrap;
+
 use super::theme::Theme;
 
 /// A buffer with a theme.
@@ -99,6 +101,54 @@ pub(super) fn fit(text: &str, width: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// Text in at most `lines` lines of `width` columns, with `…` in place of what was cut.
+pub(super) fn folded(text: &str, width: usize, lines: usize) -> Vec<String> {
+    let parts = wrap(text, width.max(1));
+    let cut = parts.len() > lines;
+    let mut out: Vec<String> = parts.iter().take(lines).map(|part| part.trim_end().to_owned()).collect();
+    if cut && let Some(last) = out.last_mut() {
+        let mut short = fit(last, width.saturating_sub(1));
+        if !short.ends_with('…') {
+            short.push('…');
+        }
+        *last = short;
+    }
+    out
+}
+
+/// Pieces in at most `most` lines of `width` columns, broken at spaces; later lines begin at `indent`.
+pub(super) fn flow(pieces: &[Piece], width: usize, indent: usize, most: usize) -> Vec<Vec<Piece>> {
+    let mut lines: Vec<Vec<Piece>> = vec![Vec::new()];
+    let mut used = 0;
+    for (text, style) in pieces {
+        for word in text.split_inclusive(' ') {
+            let wide = word.trim_end().width();
+            if used + wide > width && used > indent && wide > 0 {
+                if lines.len() == most {
+                    break;
+                }
+                lines.push(vec![(" ".repeat(indent), Style::new())]);
+                used = indent;
+            }
+            // A word longer than a line is broken where the line ends.
+            for part in wrap(word, width.saturating_sub(indent).max(1)) {
+                if used + part.trim_end().width() > width && used > indent && lines.len() < most {
+                    lines.push(vec![(" ".repeat(indent), Style::new())]);
+                    used = indent;
+                }
+                used += part.width();
+                if let Some(line) = lines.last_mut() {
+                    match line.last_mut().filter(|(_, last)| last == style) {
+                        Some((last, _)) => last.push_str(part),
+                        None => line.push((part.to_owned(), *style)),
+                    }
+                }
+            }
+        }
+    }
+    lines
 }
 
 /// Text in exactly `width` columns, cut or filled with spaces at the right.

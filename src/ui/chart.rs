@@ -86,7 +86,9 @@ impl Scale {
     /// Value in the middle of a row.
     fn value(&self, row: u16) -> f64 {
         let last = f64::from(self.rows - 1).max(1.0);
-        self.high - (self.high - self.low) * f64::from(row) / last
+        let value = self.high - (self.high - self.low) * f64::from(row) / last;
+        // What rounding leaves of zero is zero.
+        if value.abs() < (self.high - self.low) * 1e-9 { 0.0 } else { value }
     }
 }
 

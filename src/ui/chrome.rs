@@ -5,7 +5,7 @@ use ratatui::style::Modifier;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::command::{Place, offered, place};
-use crate::core::screen::{Pane, Screen};
+use crate::core::screen::{Pane, Screen, Subject};
 use crate::core::{Key, Model, pace};
 use crate::domain::alert::Severity;
 use crate::domain::health::Status;
@@ -114,7 +114,15 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
             canvas.text(area.x + used, area.y, area.width.saturating_sub(used), &text, theme.dim());
         }
         Some(Screen::Incident(screen)) => incident_title(model, &screen.incident, Some(screen.pane), canvas, area),
-        Some(Screen::Detail(detail)) => incident_title(model, &detail.incident, None, canvas, area),
+        Some(Screen::Detail(detail)) => {
+            incident_title(model, &detail.incident, None, canvas, area);
+            if let Subject::Evidence { ids, at } = &detail.subject
+                && ids.len() > 1
+            {
+                let place = format!("  {} of {} · n next  N previous ", at + 1, ids.len());
+                canvas.right(area, &place, theme.dim());
+            }
+        }
         Some(Screen::Pack(_)) => {
             canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
         }
@@ -201,14 +209,16 @@ fn hint_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let mut pieces: Vec<Piece> = vec![(" ".into(), theme.dim())];
     let mut used = 1;
     for (key, word, possible) in hints(model) {
-        let width = key.width() + word.width() + 1;
+        let gap = if used > 1 { 3 } else { 0 };
+        let width = gap + key.width() + word.width() + 1;
         if used + width > usize::from(area.width) {
             break;
         }
-        used += width + 3;
+        used += width;
         let style = if possible { theme.accent() } else { theme.dim() };
+        pieces.push((" ".repeat(gap), theme.dim()));
         pieces.push((key, style));
-        pieces.push((format!(" {word}   "), theme.dim()));
+        pieces.push((format!(" {word}"), theme.dim()));
     }
     canvas.pieces(area.x, area.y, area.width, &pieces);
 }

@@ -11,7 +11,7 @@ use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail};
 
-use super::canvas::{Canvas, Piece, column, fit};
+use super::canvas::{Canvas, Piece, column, fit, flow};
 use super::reader::role_style;
 use super::suspects::chart_of;
 use super::theme::{Theme, severity_glyph};
@@ -19,6 +19,9 @@ use super::{sparkline, waiting};
 
 /// Fewest rows in which the selected item is shown below the list.
 const PREVIEW: u16 = 8;
+
+/// A width at which nothing is cut: the line is folded afterwards.
+const FULL: usize = 600;
 
 /// Columns of a sparkline at the end of a metric's line.
 const SPARK: usize = 20;
@@ -78,6 +81,14 @@ fn show(case: &Case, item: &Evidence, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+/// One item in as many as `most` lines, as much of it as there is room for.
+pub(super) fn lines(item: &Evidence, width: usize, most: usize, theme: Theme, selected: bool) -> Vec<Vec<Piece>> {
+    if most <= 1 {
+        return vec![line(item, width, theme, selected)];
+    }
+    flow(&line(item, FULL, theme, selected), width, 5, most)
+}
+
 /// One item in one line of at most `width` columns.
 pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) -> Vec<Piece> {
     let text = if selected { theme.selected() } else { Style::new() };
@@ -87,7 +98,10 @@ pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) 
         Detail::Alert(alert) => {
             let severity = alert.severity();
             pieces.push((format!("{} ", severity_glyph(severity, false)), theme.severity(severity)));
-            pieces.push((fit(&item.title.one_line(), width.saturating_sub(2)), text));
+            // Alerts of one rule read the same: the service tells them apart.
+            let service = item.service.as_deref().map(|name| format!("{name}  ")).unwrap_or_default();
+            let title = item.title.one_line();
+            pieces.push((fit(&format!("{service}{title}"), width.saturating_sub(2)), text));
         }
         Detail::Metric(metric) => metric_line(item, metric, width, theme, text, &mut pieces),
         Detail::Log(log) => log_line(log, width, theme, text, &mut pieces),
@@ -114,14 +128,13 @@ fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Them
     let show = |value| figure(value, &metric.unit);
     let base = if metric.baseline.count == 0 {
         "base none".to_owned()
-    } else if metric.baseline.low.total_cmp(&metric.baseline.high).is_eq() {
-        format!("base {}", show(metric.baseline.low))
     } else {
-        format!("base {}–{}", show(metric.baseline.low), show(metric.baseline.high))
+        let (low, high) = (show(metric.baseline.low), show(metric.baseline.high));
+        if low == high { format!("base {low}") } else { format!("base {low}–{high}") }
     };
     let since = item.onset.map(|at| format!("  since {}", at.to_clock())).unwrap_or_default();
     let figures = format!("  {base}  now {}", show(metric.last));
-    let wide = width >= 100;
+    let wide = (100..FULL / 2).contains(&width);
     let spark = if wide { SPARK + 2 } else { 0 };
     let tail = figures.chars().count() + since.chars().count() + spark;
     let name =

@@ -79,7 +79,7 @@ fn draw_pane(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut C
         Pane::Suspects => suspects::draw(case, screen, canvas, body),
         Pane::Evidence => evidence::draw(case, screen, canvas, body),
         Pane::Diagnosis => diagnosis::draw(model, case, screen, canvas, body),
-        Pane::Actions => actions::draw(case, screen, canvas, body),
+        Pane::Actions => actions::draw(model, case, screen, canvas, body),
         Pane::Timeline => timeline::draw(case, screen, canvas, body),
         Pane::Logs => logs::draw(case, screen, canvas, body),
         Pane::Asked => asked::draw(case, screen, canvas, body),
@@ -95,6 +95,22 @@ fn filter_line(screen: &IncidentScreen, canvas: &mut Canvas<'_>, body: Rect) -> 
     let style = canvas.theme.warn();
     canvas.text(body.x + 1, body.y, body.width - 1, &format!("only what contains \"{filter}\"  (Esc clears)"), style);
     Rect { y: body.y + 1, height: body.height - 1, ..body }
+}
+
+/// The selected row's text in full below a list, where there is room; returns what is left for the list.
+fn in_full(text: &str, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+    if area.height < 12 {
+        return area;
+    }
+    let theme = canvas.theme;
+    let width = area.width.saturating_sub(2);
+    let lines = canvas::folded(text, usize::from(width), usize::from(area.height / 5));
+    let height = area.height - lines.len() as u16 - 1;
+    canvas.rule(Rect { y: area.y + height, height: 1, ..area }, theme.dim());
+    for (y, line) in (area.y + height + 1..area.bottom()).zip(&lines) {
+        canvas.text(area.x + 1, y, width, line, ratatui::style::Style::new());
+    }
+    Rect { height, ..area }
 }
 
 /// What stands in a pane whose data is not there yet: how far it is, or what went wrong.

@@ -9,7 +9,7 @@ use crate::core::list::first_row;
 use crate::core::palette::{Entry, entries, help_entries};
 use crate::core::screen::{Palette, Reader};
 
-use super::canvas::{Canvas, Piece, column};
+use super::canvas::{Canvas, Piece, column, flow, folded};
 
 /// Draws the keys of the screen below.
 pub(super) fn help(model: &Model, reader: &Reader, canvas: &mut Canvas<'_>, area: Rect) {
@@ -23,16 +23,25 @@ pub(super) fn help(model: &Model, reader: &Reader, canvas: &mut Canvas<'_>, area
     ];
     canvas.pieces(inner.x, inner.y, inner.width, &field);
     let body = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
-    for (y, entry) in (body.top()..body.bottom()).zip(entries.iter().skip(reader.scroll)) {
+    let (mut y, mut drawn) = (body.y, 0);
+    for entry in entries.iter().skip(reader.scroll) {
         let keys: Vec<String> = entry.definition.keys.iter().map(ToString::to_string).collect();
         let mut pieces: Vec<Piece> =
             vec![(column(&keys.join(" "), 12), theme.accent()), (entry.definition.help.to_owned(), Style::new())];
         if let Some(why) = &entry.disabled {
             pieces.push((format!("  (not now: {why})"), theme.warn()));
         }
-        canvas.pieces(body.x, y, body.width, &pieces);
+        let lines = flow(&pieces, usize::from(body.width), 12, 3);
+        if usize::from(body.bottom() - y) < lines.len() {
+            break;
+        }
+        for pieces in lines {
+            canvas.pieces(body.x, y, body.width, &pieces);
+            y += 1;
+        }
+        drawn += 1;
     }
-    let below = entries.len().saturating_sub(reader.scroll + usize::from(body.height));
+    let below = entries.len().saturating_sub(reader.scroll + drawn);
     if below > 0 {
         canvas.right(Rect { height: 1, ..inner }, &format!("{below} more below"), theme.dim());
     }
@@ -45,14 +54,22 @@ pub(super) fn help(model: &Model, reader: &Reader, canvas: &mut Canvas<'_>, area
 pub(super) fn palette(model: &Model, palette: &Palette, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let entries = entries(model, &palette.input.text);
-    let inner = frame(canvas, area, 90, (entries.len() as u16).max(1) + 2, "Commands");
+    let inner = frame(canvas, area, 90, (entries.len() as u16).max(1) + 4, "Commands");
     let field = [
         (":".to_owned(), theme.accent()),
         (palette.input.text.clone(), theme.strong()),
         ("▌".to_owned(), theme.accent()),
     ];
     canvas.pieces(inner.x, inner.y, inner.width, &field);
-    let body = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let mut body = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    // The chosen one in full, below the list.
+    if let Some(entry) = entries.get(palette.cursor).filter(|_| body.height > 6) {
+        let text = entry.disabled.as_ref().map_or(entry.definition.help.to_owned(), |why| format!("not now: {why}"));
+        body.height -= 2;
+        for (y, line) in (body.bottom()..inner.bottom()).zip(folded(&text, usize::from(inner.width), 2)) {
+            canvas.text(inner.x, y, inner.width, &line, theme.accent());
+        }
+    }
     let height = usize::from(body.height);
     let first = first_row(palette.cursor, entries.len(), height);
     for (row, (at, entry)) in entries.iter().enumerate().skip(first).take(height).enumerate() {
@@ -102,7 +119,9 @@ pub(super) fn frame_in(
     let width = width.min(area.width.saturating_sub(2)).max(4);
     let height = (height + 2).min(area.height).max(3);
     let outer = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
-    canvas.clear(outer);
+    // A blank column at each side, lest what lies below seems to belong to the box.
+    let margin = Rect { x: outer.x.saturating_sub(1), width: outer.width + 2, ..outer };
+    canvas.clear(margin.intersection(area));
     let across = usize::from(width) - 2;
     let title = super::canvas::fit(&format!(" {title} "), across);
     let top = format!("┌{title}{}┐", "─".repeat(across.saturating_sub(title.width())));

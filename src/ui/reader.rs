@@ -31,14 +31,11 @@ pub(super) fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         }
     }
     let below = lines.len().saturating_sub(reader.scroll + usize::from(body.height));
-    let mut place = if below > 0 { format!(" {below} more below ") } else { String::new() };
-    if let Screen::Detail(detail) = model.top()
-        && let Subject::Evidence { ids, at } = &detail.subject
-        && ids.len() > 1
-    {
-        place = format!(" {} of {} · n next {place}", at + 1, ids.len());
+    // On the rule above the text, where it hides nothing.
+    if below > 0 && area.y > 0 {
+        let place = format!(" {below} more below ");
+        canvas.right(Rect { y: area.y - 1, height: 1, ..area }, &place, theme.dim());
     }
-    canvas.right(Rect { y: area.bottom() - 1, height: 1, ..area }, &place, theme.dim());
 }
 
 /// How a line of a text looks.

@@ -34,7 +34,9 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
     };
     let profile = dialog.prepared().map_or(model.identity.profile.as_str(), |prepared| &prepared.request.profile);
     let mark = if critical { "▌" } else { "" };
-    let title = format!("Run in {mark}{profile}{}", if critical { " (critical)" } else { "" });
+    let blocked = matches!(&dialog.stage, Stage::Ready(prepared) if prepared.blocked.is_some());
+    let verb = if blocked { "Cannot run" } else { "Run" };
+    let title = format!("{verb} in {mark}{profile}{}", if critical { " (critical)" } else { "" });
     let has_output = !dialog.output.is_empty() || matches!(dialog.stage, Stage::Running { .. } | Stage::Ended { .. });
     let height = if has_output { area.height } else { lines.len() as u16 };
     let inner = frame_in(canvas, area, width, height, &title, style);
@@ -60,7 +62,7 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
 fn field(out: &mut Vec<Vec<Piece>>, name: &str, value: &str, style: Style, room: usize, theme: Theme) {
     for (i, part) in wrap(&value.replace('\n', " "), room.saturating_sub(9).max(8)).into_iter().enumerate().take(3) {
         let label = if i == 0 { name } else { "" };
-        out.push(vec![(format!("{label:<9}"), theme.dim()), (part.to_owned(), style)]);
+        out.push(vec![(format!("{label:<9}"), theme.dim()), (part.trim_start().to_owned(), style)]);
     }
 }
 

@@ -8,11 +8,11 @@ use crate::core::model::Case;
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::analysis::Suspect;
-use crate::domain::evidence::{Detail, EvidenceKind, MetricDetail};
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, MetricDetail};
 use crate::domain::{Timestamp, time};
 
 use super::board::score;
-use super::canvas::{Canvas, column, fit};
+use super::canvas::{Canvas, column, fit, folded};
 use super::chart::{self, Mark};
 use super::{evidence, waiting};
 
@@ -99,21 +99,19 @@ fn why(suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     }
     canvas.text(area.x + 1, area.y, area.width - 1, &format!("why {}", suspect.service), theme.strong());
     let mut y = area.y + 1;
+    let most = (usize::from(area.height) / suspect.signals.len().max(1)).clamp(2, 4);
     for signal in &suspect.signals {
         let ids: Vec<String> = signal.evidence.iter().take(2).map(ToString::to_string).collect();
         let text = format!("{} {}", ids.join(" "), signal.text);
-        for (i, line) in crate::core::reading::wrap(&text, usize::from(area.width).saturating_sub(5).max(8))
-            .into_iter()
-            .enumerate()
-            .take(2)
-        {
+        let width = usize::from(area.width).saturating_sub(5).max(8);
+        for (i, line) in folded(&text, width, most).into_iter().enumerate() {
             if y >= area.bottom() {
                 return;
             }
             if i == 0 {
                 canvas.text(area.x + 2, y, 1, "⊕", theme.bad());
             }
-            canvas.text(area.x + 4, y, area.width.saturating_sub(5), line, Style::new());
+            canvas.text(area.x + 4, y, area.width.saturating_sub(5), &line, Style::new());
             y += 1;
         }
     }
@@ -129,56 +127,114 @@ fn why(suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// The suspect's strongest metric as a chart, then its evidence.
+/// The suspect's metrics that can be drawn, strongest first.
+fn metrics<'a>(case: &'a Case, suspect: &Suspect) -> Vec<(&'a Evidence, &'a MetricDetail)> {
+    let Some(found) = &case.investigation.value else { return Vec::new() };
+    rows::suspect_evidence(case, suspect)
+        .into_iter()
+        .filter_map(|id| {
+            let item = found.analysis.evidence(id)?;
+            match &item.detail {
+                Detail::Metric(metric) if !metric.samples.is_empty() => Some((item, metric)),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// The suspect's strongest metric: its figures and its chart. Draws nothing where it has none.
+pub(super) fn charted(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
+    if let Some((item, metric)) = metrics(case, suspect).first() {
+        figure(case, item, metric, canvas, area);
+    }
+}
+
+/// A metric's figures above its chart.
+fn figure(case: &Case, item: &Evidence, metric: &MetricDetail, canvas: &mut Canvas<'_>, area: Rect) {
+    let width = usize::from(area.width.saturating_sub(2)).min(99);
+    let pieces = evidence::line(item, width, canvas.theme, true);
+    canvas.pieces(area.x + 1, area.y, area.width - 1, &pieces);
+    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), width: area.width - 1, ..area };
+    chart_of(case, item.onset, metric, canvas, below);
+}
+
+/// The suspect's strongest metrics as charts, then its evidence, then the change that may explain it.
 fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let Some(found) = &case.investigation.value else { return };
     let ids = rows::suspect_evidence(case, suspect);
     let items: Vec<_> = ids.iter().filter_map(|id| found.analysis.evidence(*id)).collect();
     let mut y = area.y;
-    let metric = items.iter().find_map(|item| match &item.detail {
-        Detail::Metric(metric) if !metric.samples.is_empty() => Some((*item, metric)),
-        _ => None,
-    });
-    let rest = items.iter().filter(|item| metric.is_none_or(|(charted, _)| charted.id != item.id)).count();
-    if let Some((item, metric)) = metric {
-        let room = area.height.saturating_sub(1 + (rest as u16).min(area.height / 3) + 1);
-        let height = room.min(12);
-        canvas.pieces(area.x + 1, y, area.width - 1, &evidence::line(item, usize::from(area.width - 2), theme, true));
-        y += 1;
-        if height >= 5 {
-            chart_of(case, item.onset, metric, canvas, Rect { x: area.x, y, width: area.width - 1, height });
-            y += height + 1;
-        }
-    }
-    for item in items.iter().filter(|item| metric.is_none_or(|(charted, _)| charted.id != item.id)) {
-        if y >= area.bottom() {
+    let mut charted = Vec::new();
+    for (at, (item, metric)) in metrics(case, suspect).into_iter().take(2).enumerate() {
+        let left = area.bottom() - y;
+        let rest = items.len() as u16 - 1;
+        // A second chart only where all else has room as well.
+        let room = if at == 0 { left.saturating_sub(2 + rest.min(area.height / 3)) } else { left / 2 };
+        let height = room.min(if at == 0 { 12 } else { 8 });
+        if at > 0 && (left < 24 || height < 6) {
             break;
         }
-        canvas.pieces(area.x + 1, y, area.width - 1, &evidence::line(item, usize::from(area.width - 2), theme, false));
-        y += 1;
+        if height >= 5 {
+            figure(case, item, metric, canvas, Rect { y, height: height + 1, ..area });
+            y += height + 2;
+            charted.push(item.id);
+        }
+    }
+    let width = usize::from(area.width - 2);
+    let mut others = items.iter().filter(|item| !charted.contains(&item.id)).peekable();
+    // Whole lines where there is room for them.
+    let most = match area.height {
+        0..=24 => 1,
+        25..=32 => 2,
+        _ => 3,
+    };
+    while let Some(item) = others.next() {
+        for pieces in evidence::lines(item, width, most, theme, false) {
+            if y < area.bottom() {
+                canvas.pieces(area.x + 1, y, area.width - 1, &pieces);
+                y += 1;
+            }
+        }
+        if y >= area.bottom() && others.peek().is_some() {
+            return;
+        }
     }
     if y + 1 < area.bottom() {
-        y += 1;
-        for ranked in found.analysis.changes.iter().take(2) {
-            let Some(item) = found.analysis.evidence(ranked.evidence) else { continue };
-            if ids.contains(&item.id) || y >= area.bottom() {
-                continue;
-            }
-            canvas.pieces(
-                area.x + 1,
-                y,
-                area.width - 1,
-                &evidence::line(item, usize::from(area.width - 2), theme, false),
-            );
+        changes(case, &ids, canvas, Rect { y: y + 1, height: area.bottom() - y - 1, ..area });
+    }
+}
+
+/// The changes that may explain the incident, with the beginning of the first one's diff, and what was left out.
+fn changes(case: &Case, named: &[EvidenceId], canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let Some(found) = &case.investigation.value else { return };
+    let mut y = area.y;
+    let left_out: Vec<String> = found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()).collect();
+    let bottom = area.bottom().saturating_sub((left_out.len() as u16).min(area.height / 3));
+    for (at, ranked) in found.analysis.changes.iter().take(2).enumerate() {
+        let Some(item) = found.analysis.evidence(ranked.evidence) else { continue };
+        if !named.contains(&item.id) && y < bottom {
+            let pieces = evidence::line(item, usize::from(area.width - 2), theme, false);
+            canvas.pieces(area.x + 1, y, area.width - 1, &pieces);
             y += 1;
         }
-        notes(
-            found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()),
-            canvas,
-            Rect { y, height: area.bottom().saturating_sub(y), ..area },
-        );
+        let Detail::Change(change) = &item.detail else { continue };
+        for line in change.diff.iter().filter(|_| at == 0).flat_map(|diff| diff.lines()) {
+            // One row is kept for the change after this one.
+            if y + 1 >= bottom {
+                break;
+            }
+            let style = match line.as_bytes().first() {
+                Some(b'+') => theme.good(),
+                Some(b'-') => theme.bad(),
+                _ => theme.dim(),
+            };
+            canvas.text(area.x + 6, y, area.width.saturating_sub(7), &line.replace('\t', "  "), style);
+            y += 1;
+        }
     }
+    notes(left_out.into_iter(), canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area });
 }
 
 /// A chart with the onset, the strongest change and the first alert marked.

@@ -9,6 +9,7 @@ use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 
 use super::canvas::{Canvas, Piece, column, column_right};
+use super::in_full;
 use super::suspects::offset;
 use super::theme::severity_glyph;
 
@@ -33,6 +34,9 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
         );
         return;
     }
+    if let Some(moment) = moments.get(list.cursor) {
+        body = in_full(&moment.text.one_line(), canvas, body);
+    }
     let height = usize::from(body.height);
     let first = first_row(list.cursor, moments.len(), height);
     for (row, (at, moment)) in moments.iter().enumerate().skip(first).take(height).enumerate() {
@@ -42,6 +46,7 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
         let (glyph, style) = match moment.kind {
             "alert" => (severity_glyph(moment.severity, false), theme.severity(moment.severity)),
             "change" => ("◇", theme.warn()),
+            "ledger" if moment.text.contains("OUTCOME UNKNOWN") => ("?", theme.bad()),
             "ledger" => ("●", theme.accent()),
             _ => ("•", theme.dim()),
         };

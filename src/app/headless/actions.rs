@@ -154,7 +154,7 @@ async fn run(
     interrupt.abort();
     let record = record?;
     output.answer(&record, || {
-        let mut text = format!("-- {}\n", execution::state_text(&record.state));
+        let mut text = format!("-- {}\n", record.state.words());
         if let Some(verification) = &record.verification {
             let after = verification.after.as_ref().map_or("not asked", |text| text.as_str());
             text += &format!("{}\n   before {}\n   after  {after}\n", verification.check.query, verification.before);
@@ -163,7 +163,7 @@ async fn run(
     })?;
     match record.state {
         RunState::Exited { code: 0 } => Ok(()),
-        state => Err(Failure::failed(execution::state_text(&state))),
+        state => Err(Failure::failed(state.words())),
     }
 }
 

@@ -273,6 +273,18 @@ fn show_pane(model: &mut Model, pane: Pane) -> Vec<Effect> {
     let Screen::Incident(screen) = model.top_mut() else { return Vec::new() };
     screen.pane = pane;
     screen.link = 0;
+    // The log begins where the incident does; what was before is above.
+    let list = screen.list();
+    if pane == Pane::Logs && list.cursor == 0 && list.filter.text.is_empty() {
+        let id = screen.incident.clone();
+        let start = model.cases.get(&id).and_then(|case| {
+            let found = case.investigation.value.as_ref()?;
+            found.logs.iter().position(|entry| entry.at >= case.incident.window.start)
+        });
+        if let Screen::Incident(screen) = model.top_mut() {
+            screen.list_mut().cursor = start.unwrap_or(0);
+        }
+    }
     if pane == Pane::Timeline { reload_timeline(model) } else { Vec::new() }
 }
 
