@@ -6,6 +6,7 @@ use super::changes::{self, ChangeFinding};
 use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::metrics::{self, MetricFinding};
+use super::scope::Scope;
 use super::sequences::{SequenceFinding, broken_habits, traced};
 use super::suspects::{self, Findings, Standing};
 use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
@@ -31,13 +32,20 @@ const MOST_SIGNALS: usize = 6;
 /// of series, entries and samples in it does not matter.
 pub fn analyse(snapshot: &Snapshot) -> Analysis {
     let incident = &snapshot.incident;
-    let metrics = metrics::compare_metrics(snapshot);
-    let edges = edges::compare_edges(snapshot);
+    let mut metrics = metrics::compare_metrics(snapshot);
+    let mut edges = edges::compare_edges(snapshot);
     let graph = edges::graph(snapshot);
-    let logs = compare_logs(&snapshot.logs, incident.baseline, incident.window);
+    let mut logs = compare_logs(&snapshot.logs, incident.baseline, incident.window);
     let known: BTreeSet<(&str, &str)> = graph.iter().map(|edge| (edge.client.as_str(), edge.server.as_str())).collect();
     let calls = |caller: &str, callee: &str| known.is_empty() || known.contains(&(caller, callee));
-    let sequences = broken_habits(&snapshot.logs, incident.baseline, incident.window, &calls);
+    let mut sequences = broken_habits(&snapshot.logs, incident.baseline, incident.window, &calls);
+    let reporting = reporting(&metrics, &logs, &edges);
+    let scope = Scope::of(snapshot, &graph, &metrics, &reporting);
+    metrics.retain(|finding| finding.service.as_ref().is_none_or(|service| scope.admits(service)));
+    logs.retain(|finding| finding.service.is_empty() || scope.admits(&finding.service));
+    sequences.retain(|finding| scope.admits(&finding.service));
+    edges.retain(|finding| scope.admits(&finding.suspect));
+    let alone = scope.alone(snapshot, &metrics);
     let findings = Findings {
         incident,
         metrics: &metrics,
@@ -46,14 +54,16 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         traced: traced(&snapshot.logs),
         edges: &edges,
         graph: &graph,
+        alone: alone.as_ref(),
     };
-    let standings = suspects::rank(findings);
+    let standings = if scope.over { Vec::new() } else { suspects::rank(findings) };
     let scores: BTreeMap<String, f64> =
         standings.iter().map(|standing| (standing.service.clone(), standing.score)).collect();
     let onset = onset_of(snapshot, &metrics, &logs, &standings);
     let ranked = changes::rank_changes(&snapshot.changes, onset, &scores, &graph, &symptoms(snapshot, &logs));
 
     let mut notes: Vec<Note> = snapshot.notes.clone();
+    notes.extend(scope_notes(&scope, &reporting));
     for asked in &snapshot.asked {
         notes.extend(asked.notes.iter().cloned());
         if let Err(error) = &asked.outcome {
@@ -178,6 +188,31 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         graph,
         notes,
     }
+}
+
+/// Services that anything deviating or normal was observed of.
+fn reporting(metrics: &[MetricFinding], logs: &[LogFinding], edges: &[EdgeFinding]) -> BTreeSet<String> {
+    let of_metrics = metrics.iter().filter_map(|finding| finding.service.clone());
+    let of_logs = logs.iter().map(|finding| finding.service.clone()).filter(|service| !service.is_empty());
+    let of_edges = edges.iter().flat_map(|finding| [finding.detail.client.clone(), finding.detail.server.clone()]);
+    of_metrics.chain(of_logs).chain(of_edges).collect()
+}
+
+/// What the scope kept out.
+fn scope_notes(scope: &Scope, reporting: &BTreeSet<String>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if scope.over {
+        let text = "all alerts of this incident were over before the time that was examined: nothing is blamed";
+        notes.push(Note { kind: NoteKind::Warning, text: Text::new(text) });
+    }
+    let apart: Vec<&str> = reporting.iter().map(String::as_str).filter(|service| !scope.admits(service)).collect();
+    if !apart.is_empty() {
+        let told = apart.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        let more = if apart.len() > 8 { format!(" and {} more", apart.len() - 8) } else { String::new() };
+        let text = format!("left out, for nothing connects them with the alerted services: {told}{more}");
+        notes.push(Note { kind: NoteKind::Cut, text: Text::new(&text) });
+    }
+    notes
 }
 
 /// A log template or a broken habit, as evidence.

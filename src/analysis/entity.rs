@@ -35,10 +35,7 @@ pub const REPLICA_LABELS: &[&str] =
 /// The service that `labels` speak about: the first service label whose value is no collector, else the workload
 /// that the pod's name tells, else the machine.
 pub fn service_of(labels: &Labels) -> Option<String> {
-    let named = SERVICE_LABELS
-        .iter()
-        .filter_map(|name| labels.get(name))
-        .find(|value| !COLLECTORS.iter().any(|collector| collector.eq_ignore_ascii_case(value)));
+    let named = SERVICE_LABELS.iter().filter_map(|name| labels.get(name)).find(|value| !is_collector(value));
     // A job or container is a weaker name than the workload of the pod, but stronger than none.
     if let Some(value) = named {
         return Some(value.to_owned());
@@ -49,6 +46,11 @@ pub fn service_of(labels: &Labels) -> Option<String> {
         .map(|pod| workload_of_pod(pod).to_owned())
         .or_else(|| INSTANCE_LABELS.iter().find_map(|name| labels.get(name)).map(str::to_owned))
         .or_else(|| labels.service().map(str::to_owned))
+}
+
+/// Whether a name is that of a collector of series, not of a service.
+pub fn is_collector(name: &str) -> bool {
+    COLLECTORS.iter().any(|collector| collector.eq_ignore_ascii_case(name))
 }
 
 /// `cart-7d4f5b99fd-ktwc6` and `cart-0` belong to `cart`.

@@ -257,14 +257,7 @@ impl Inquiry {
         let mut seen: BTreeSet<String> = BTreeSet::new();
         let mut out = Vec::new();
         for alert in &self.incident.alerts {
-            let expression =
-                alert.expression.clone().or_else(|| expression::of_generator_url(&alert.generator_url)).or_else(|| {
-                    rules
-                        .iter()
-                        .find(|rule| rule.alerting && rule.name == alert.name())
-                        .map(|rule| rule.expression.clone())
-                });
-            let Some(expression) = expression else { continue };
+            let Some(expression) = expression::of_alert(alert, rules) else { continue };
             if seen.len() >= MOST_EXPRESSIONS || !seen.insert(expression.clone()) {
                 continue;
             }
@@ -288,13 +281,7 @@ impl Inquiry {
             .alerts
             .iter()
             .take(200)
-            .filter_map(|alert| {
-                alert
-                    .expression
-                    .clone()
-                    .or_else(|| expression::of_generator_url(&alert.generator_url))
-                    .or_else(|| rules.iter().find(|rule| rule.name == alert.name()).map(|rule| rule.expression.clone()))
-            })
+            .filter_map(|alert| expression::of_alert(alert, rules))
             .collect::<BTreeSet<String>>()
             .iter()
             .take(MOST_EXPRESSIONS)

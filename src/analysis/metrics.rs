@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::entity::service_of;
-use super::robust::{change_point, half_mean, median, median_of, quantile, sorted, spread, strength, tail_rank};
+use super::robust::{
+    change_point, half_mean, median, median_of, quantile, sorted, spread, steady_line, strength, tail_rank,
+};
 use crate::domain::evidence::{Band, MetricDetail, Turn};
 use crate::domain::labels::METRIC_NAME;
 use crate::domain::metric::Sample;
@@ -38,6 +40,8 @@ const TRIFLE: f64 = 0.1;
 const LEAD: Duration = Duration::from_mins(15);
 /// Weight of a series' own past against that of its siblings, where it has one.
 const OWN_SHARE: f64 = 0.7;
+/// Strength of an alert's own series that reached its threshold along a straight line.
+const STEADY_STRENGTH: f64 = 0.35;
 /// Samples that a series lets one expect in the window for its end to be a finding.
 const EXPECTED: f64 = 3.0;
 
@@ -159,6 +163,8 @@ pub struct MetricFinding {
     pub alerted: bool,
     /// Whether the labels are those of a firing alert.
     pub of_alert: bool,
+    /// Whether it only goes on as it went before: nothing happened, and yet it moves.
+    pub steady: bool,
     /// Figures and samples.
     pub detail: MetricDetail,
     /// 0 to 1.
@@ -268,12 +274,21 @@ fn compare_answer(
                     let alert_service = service_of(&alert.labels);
                     alert_service.is_none() || alert_service == service
                 });
-            let compared = compare(&split, norms.get(&metric)?, bad_turn(&metric))?;
+            let mut compared = compare(&split, norms.get(&metric)?, bad_turn(&metric))?;
+            let slope = if of_alert { steady_slope(&split, baseline) } else { None };
+            if let Some(slope) = slope.filter(|_| !snapshot.incident.is_resolved()) {
+                // It reached the alert's threshold by its own course: the alert speaks of it, and of nothing else.
+                compared.strength = STEADY_STRENGTH;
+                compared.turn = if slope > 0.0 { Turn::Up } else { Turn::Down };
+                compared.peak = compared.last;
+                compared.onset = None;
+            }
             Some(MetricFinding {
                 service,
                 aspect: Aspect::of(&metric),
                 alerted,
                 of_alert,
+                steady: slope.is_some(),
                 strength: compared.strength,
                 tail: compared.tail,
                 onset: compared.onset,
@@ -316,6 +331,21 @@ fn split(labels: Labels, samples: Vec<Sample>, baseline: TimeRange, window: Time
     let spans = baseline.duration().as_secs_f64().max(1.0);
     let expected = baseline_values.len() as f64 * window.duration().as_secs_f64() / spans;
     Split { labels, baseline: baseline_values, context, window: window_values, range: window, lead, expected, samples }
+}
+
+/// The slope of a series whose window goes on along the line of its baseline, in units per second.
+fn steady_slope(split: &Split, baseline: TimeRange) -> Option<f64> {
+    let points = |inside: &dyn Fn(Timestamp) -> bool| -> Vec<(f64, f64)> {
+        split
+            .samples
+            .iter()
+            .filter(|sample| sample.value.is_finite() && inside(sample.at))
+            .map(|sample| (sample.at.secs_f64() - split.range.start.secs_f64(), sample.value))
+            .collect()
+    };
+    let window = points(&|at| is_inside(split.range, at));
+    let before = points(&|at| baseline.contains(at) && !is_inside(split.range, at));
+    if before.len() < FEW { None } else { steady_line(&before, &window) }
 }
 
 struct Compared {

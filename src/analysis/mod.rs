@@ -10,6 +10,7 @@
 //! | [`changes`] | which change explains the onset |
 //! | [`templates`] | log templates and how their rates changed |
 //! | [`sequences`] | what used to follow in a request and no longer does |
+//! | [`scope`] | which services an incident can be about |
 //! | [`suspects`] | signals of all kinds fused into a ranking of services |
 //! | [`analyse`](fn@analyse) | all of it, from a snapshot to the evidence and the verdict |
 
@@ -21,6 +22,7 @@ pub mod entity;
 pub mod inquiry;
 pub mod metrics;
 pub mod robust;
+pub mod scope;
 pub mod sequences;
 pub mod suspects;
 pub mod templates;

@@ -77,6 +77,42 @@ pub fn tail_rank(baseline: &[f64], window: &[f64], upper: bool) -> f64 {
     as_far as f64 / all as f64
 }
 
+/// The slope of the straight line (least squares) that `before` follows closely and `after` goes on with; points are
+/// time and value. `None` when `before` is no line, is level, or `after` leaves it.
+pub fn steady_line(before: &[(f64, f64)], after: &[(f64, f64)]) -> Option<f64> {
+    const LEAST_FIT: f64 = 0.98;
+    const MOST_AWAY: f64 = 0.05;
+    let n = before.len() as f64;
+    if before.len() < 3 || after.len() < 2 {
+        return None;
+    }
+    let (mid_x, mid_y) = (before.iter().map(|p| p.0 / n).sum::<f64>(), before.iter().map(|p| p.1 / n).sum::<f64>());
+    // Scaled, so that squares of large values stay finite.
+    let size = before.iter().map(|p| (p.1 - mid_y).abs()).fold(0.0, f64::max);
+    let reach = before.iter().map(|p| (p.0 - mid_x).abs()).fold(0.0, f64::max);
+    // A wobble of the last digits is no movement.
+    if !(size.is_finite() && reach > 0.0 && size > 1e-9 * mid_y.abs()) {
+        return None;
+    }
+    let scaled = |p: &(f64, f64)| ((p.0 - mid_x) / reach, (p.1 - mid_y) / size);
+    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+    for (x, y) in before.iter().map(scaled) {
+        xx += x * x;
+        xy += x * y;
+        yy += y * y;
+    }
+    if xx <= 0.0 || yy <= 0.0 || xy * xy / (xx * yy) < LEAST_FIT {
+        return None;
+    }
+    let slope = xy / xx;
+    let away = |p: &(f64, f64)| {
+        let (x, y) = scaled(p);
+        (y - slope * x).abs() / x.abs().max(1.0)
+    };
+    let near = median_of(after.iter().map(away))? <= MOST_AWAY && after.last().map(away)? <= 2.0 * MOST_AWAY;
+    near.then_some(slope * size / reach)
+}
+
 /// Index at which a change of level best splits the values: the split with the largest difference of means, weighed
 /// by the lengths (the least-squares change point). `None` for fewer than three values.
 pub fn change_point(values: &[f64]) -> Option<usize> {
@@ -138,10 +174,27 @@ mod tests {
         assert_eq!(change_point(&[1.0, 1.0, 1.0]), None);
     }
 
+    #[test]
+    fn a_line_that_goes_on_is_steady() {
+        let line =
+            |from: i32, to: i32| (from..to).map(|x| (f64::from(x), 90.0 - 0.5 * f64::from(x))).collect::<Vec<_>>();
+        let slope = steady_line(&line(0, 40), &line(40, 60)).unwrap();
+        assert!((slope + 0.5).abs() < 1e-9, "{slope}");
+        assert_eq!(
+            steady_line(&line(0, 40), &line(50, 70).iter().map(|p| (p.0 - 10.0, p.1)).collect::<Vec<_>>()),
+            None
+        );
+        let flat: Vec<(f64, f64)> = (0..40).map(|x| (f64::from(x), 5.0)).collect();
+        assert_eq!(steady_line(&flat, &flat), None);
+        assert_eq!(steady_line(&[], &[]), None);
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(values in prop::collection::vec(any::<f64>(), 0..50), window in prop::collection::vec(any::<f64>(), 0..9)) {
             let all = sorted(values.iter().copied());
+            let points: Vec<(f64, f64)> = values.iter().map(|&value| (value, -value)).collect();
+            let _ = steady_line(&points, &points);
             let _ = (spread(&all), quantile(&all, 0.95), change_point(&values));
             let rank = tail_rank(&values, &window, true);
             prop_assert!(rank > 0.0 && rank <= 1.0);

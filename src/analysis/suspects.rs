@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::edges::{EdgeFinding, EdgeTrouble};
 use super::metrics::{Aspect, MetricFinding};
+use super::scope::is_calm;
 use super::sequences::SequenceFinding;
 use super::templates::{CONTEXT_SCORE, LogFinding};
 use crate::domain::analysis::GraphEdge;
@@ -37,6 +38,8 @@ pub struct Findings<'f> {
     pub edges: &'f [EdgeFinding],
     /// Who calls whom.
     pub graph: &'f [GraphEdge],
+    /// The only services that may be blamed, if not any may be.
+    pub alone: Option<&'f BTreeSet<String>>,
 }
 
 /// Weight of a metric that is not the alert's, and of another statistic of the alert's metric, when the alert's own
@@ -67,12 +70,15 @@ pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
         let slot = &mut own.entry(finding.suspect.clone()).or_default()[2];
         *slot = slot.max(finding.strength);
     }
+    if let Some(alone) = findings.alone {
+        own.retain(|service, _| alone.contains(service));
+    }
     let fused: BTreeMap<String, f64> = own
         .iter()
         .map(|(service, kinds)| (service.clone(), 1.0 - kinds.iter().map(|one| 1.0 - 0.9 * one).product::<f64>()))
         .collect();
     let moved = along_the_graph(&fused, &in_like_trouble(findings.metrics, &own, &fused), findings.graph);
-    let least = if alert_is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
+    let least = if is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
     let mut all: Vec<Standing> = moved
         .into_iter()
         .map(|(service, score)| Standing { kinds: own.get(&service).copied().unwrap_or_default(), score, service })
@@ -80,12 +86,6 @@ pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
         .collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     all
-}
-
-/// Whether the alerts' own expressions were answered, with a baseline, and deviate nowhere.
-fn alert_is_calm(metrics: &[MetricFinding]) -> bool {
-    let mut own = metrics.iter().filter(|finding| finding.of_alert && finding.detail.baseline.count > 0).peekable();
-    own.peek().is_some() && own.all(|finding| finding.strength < 0.25)
 }
 
 fn metric_strengths(metrics: &[MetricFinding], own: &mut BTreeMap<String, [f64; 3]>) {

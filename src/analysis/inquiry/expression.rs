@@ -7,6 +7,7 @@ use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr, VectorSelector, token};
 
 use super::super::entity::REPLICA_LABELS;
+use crate::domain::alert::{Alert, Rule};
 use crate::domain::labels::SERVICE_LABELS;
 
 /// One measured quantity of a rule.
@@ -130,6 +131,56 @@ fn name_matcher(matchers: &Matchers) -> Option<String> {
         .map(|matcher| matcher.value.clone())
 }
 
+/// Services that the selectors of an expression name, sorted; empty when it cannot be parsed.
+pub fn services(expression: &str) -> BTreeSet<String> {
+    fn of_selector(selector: &VectorSelector, all: &mut BTreeSet<String>) {
+        let named = selector.matchers.matchers.iter().find(|matcher| SERVICE_LABELS.contains(&matcher.name.as_str()));
+        if let Some(matcher) = named {
+            let plain = |name: &&str| {
+                !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | ':'))
+            };
+            match matcher.op {
+                MatchOp::Equal => _ = all.insert(matcher.value.clone()),
+                MatchOp::Re(_) if matcher.value.split('|').all(|name| plain(&name)) => {
+                    all.extend(matcher.value.split('|').map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    fn walk(expr: &Expr, all: &mut BTreeSet<String>, depth: usize) {
+        if depth > 32 {
+            return;
+        }
+        match expr {
+            Expr::Aggregate(aggregate) => walk(&aggregate.expr, all, depth + 1),
+            Expr::Unary(unary) => walk(&unary.expr, all, depth + 1),
+            Expr::Binary(binary) => {
+                walk(&binary.lhs, all, depth + 1);
+                walk(&binary.rhs, all, depth + 1);
+            }
+            Expr::Paren(paren) => walk(&paren.expr, all, depth + 1),
+            Expr::Subquery(subquery) => walk(&subquery.expr, all, depth + 1),
+            Expr::VectorSelector(selector) => of_selector(selector, all),
+            Expr::MatrixSelector(matrix) => of_selector(&matrix.vs, all),
+            Expr::Call(call) => call.args.args.iter().for_each(|arg| walk(arg, all, depth + 1)),
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
+        }
+    }
+    let mut all = BTreeSet::new();
+    if let Ok(expr) = parser::parse(expression) {
+        walk(&expr, &mut all, 0);
+    }
+    all.remove("");
+    all
+}
+
+/// The expression of an alert: as its source gave it, else from its link, else from the rule of its name.
+pub fn of_alert(alert: &Alert, rules: &[Rule]) -> Option<String> {
+    let of_rule = || rules.iter().find(|rule| rule.alerting && rule.name == alert.name()).map(|rule| &rule.expression);
+    alert.expression.clone().or_else(|| of_generator_url(&alert.generator_url)).or_else(|| of_rule().cloned())
+}
+
 /// The expression in the query string of a generator URL, as Prometheus writes it (`g0.expr=…`) and as Grafana and
 /// Mimir write it (`expr` inside the `left` object is not read).
 pub fn of_generator_url(url: &str) -> Option<String> {
@@ -198,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_names_services() {
+        let of = |text: &str| services(text).into_iter().collect::<Vec<_>>();
+        assert_eq!(of(r#"sum(rate(e{service="a"}[5m])) / sum(rate(r{job=~"b|c"}[5m])) > 1"#), ["a", "b", "c"]);
+        assert!(of(r#"up{job!="a"} + up{job=~"a.*"}"#).is_empty());
+        assert!(of("((").is_empty());
+    }
+
+    #[test]
     fn the_link_of_an_alert_carries_its_expression() {
         let url = "http://p/graph?g0.expr=lat%7Bservice%3D%22a%22%7D+%3E%200&g0.tab=1";
         assert_eq!(of_generator_url(url).as_deref(), Some(r#"lat{service="a"} > 0"#));
@@ -208,7 +267,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,80}") {
-            let _ = measured(&text);
+            let _ = (measured(&text), services(&text));
             let _ = of_generator_url(&text);
         }
     }
