@@ -123,7 +123,15 @@ impl Session {
 
     /// Watches a screen at rest and prints what it cost.
     fn rest(&mut self, name: &str) {
-        self.settle();
+        // What is under way may be silent for a while; it ends when no processor time is used either.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let before = self.processor();
+            if self.settle() == 0 && self.processor().saturating_sub(before) < Duration::from_millis(2) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{name}: does not come to rest");
+        }
         let (bytes, before) = (self.bytes, self.processor());
         let deadline = Instant::now() + WATCHED;
         while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

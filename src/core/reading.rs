@@ -230,7 +230,7 @@ fn evidence(out: &mut Writer, item: &Evidence) {
     match &item.detail {
         Content::Alert(alert) => {
             out.field("severity", alert.severity().word());
-            out.field("starts", &alert.starts_at.to_rfc3339());
+            out.field("starts", &clear(alert.starts_at));
             out.field("expression", alert.expression.as_deref().unwrap_or_default());
             if !alert.suppressed_by.is_empty() {
                 out.field("silenced by", &alert.suppressed_by.join(", "));
@@ -310,7 +310,7 @@ fn evidence(out: &mut Writer, item: &Evidence) {
         }
         Content::Change(change) => {
             out.field("kind", &change.kind);
-            out.field("at", &change.at.to_rfc3339());
+            out.field("at", &clear(change.at));
             out.field("ref", &change.reference);
             out.field("author", &change.author);
             out.field("summary", &change.summary);
@@ -372,8 +372,8 @@ fn provenance(out: &mut Writer, provenance: &Provenance) {
     out.heading("Where it comes from");
     out.field("source", &provenance.source);
     out.field("query", &provenance.expr);
-    out.field("from", &provenance.range.start.to_rfc3339());
-    out.field("to", &provenance.range.end.to_rfc3339());
+    out.field("from", &clear(provenance.range.start));
+    out.field("to", &clear(provenance.range.end));
     out.notes(&provenance.notes);
 }
 

@@ -32,7 +32,13 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
     canvas.text(area.x + 1, area.y, area.width - 1, &head, if failed + cut > 0 { theme.warn() } else { theme.dim() });
     let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if let Some((_, asked)) = questions.get(list.cursor) {
-        let text = format!("{}: {}", why(asked), asked.planned.query.expression().replace('\n', " "));
+        let query = &asked.planned.query;
+        // Pages of one stream differ in nothing but their times.
+        let times = query.range().map_or_else(String::new, |range| {
+            let (from, to) = (range.start.to_clock(), range.end.to_clock());
+            if from == to { format!(" at {from}") } else { format!(" from {from} to {to}") }
+        });
+        let text = format!("{}{times}: {}", why(asked), query.expression().replace('\n', " "));
         body = in_full(&text, canvas, body);
     }
     let height = usize::from(body.height);

@@ -177,12 +177,11 @@ fn edge_line(edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &m
     {
         if pair.before.is_some() || pair.after.is_some() {
             let (before, after) = before_after(pair, unit);
-            figures.push_str("  ");
-            figures.push_str(label);
-            figures.push(' ');
-            figures.push_str(&before);
-            figures.push_str(" → ");
-            figures.push_str(&after);
+            let one = format!("  {label} {before} → {after}");
+            // Half a figure misleads: what does not fit as a whole stays away.
+            if name.chars().count() + figures.chars().count() + one.chars().count() <= width {
+                figures.push_str(&one);
+            }
         }
     }
     out.push((fit(&name, width / 2), text));
