@@ -236,3 +236,33 @@ pub fn top_len(model: &Model) -> Option<usize> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::ledger::Draft;
+
+    fn entry(seq: u64, kind: EntryKind, payload: serde_json::Value) -> Entry {
+        let at = Timestamp::from_secs(seq as i64);
+        let draft = Draft { at, kind, incident: None, actor: "oncall-1".into(), payload };
+        Entry { seq, draft, prev_hash: String::new(), hash: String::new() }
+    }
+
+    #[test]
+    fn a_run_without_an_outcome_reads_as_unknown() {
+        let intent = entry(3, EntryKind::RunIntent, json!({"request": {"argv": ["date", "-u"]}}));
+        let open = [intent.clone()];
+        assert_eq!(entry_text(&open[0], &open), "#3 run by oncall-1  date -u  OUTCOME UNKNOWN");
+        let other = entry(5, EntryKind::RunOutcome, json!({"intent": 4, "state": {"state": "exited", "code": 0}}));
+        let of_another = [intent.clone(), other];
+        assert!(entry_text(&of_another[0], &of_another).ends_with("OUTCOME UNKNOWN"));
+        let outcome = entry(4, EntryKind::RunOutcome, json!({"intent": 3, "state": {"state": "exited", "code": 2}}));
+        let ended = [intent, outcome];
+        assert_eq!(entry_text(&ended[0], &ended), "#3 run by oncall-1  date -u");
+        assert_eq!(entry_text(&ended[1], &ended), "#4 outcome of #3: exit code 2  date -u");
+        let odd = [entry(7, EntryKind::RunOutcome, json!({"intent": "x", "state": 5}))];
+        assert_eq!(entry_text(&odd[0], &odd), "#7 outcome: outcome unknown");
+    }
+}

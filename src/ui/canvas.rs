@@ -30,7 +30,12 @@ impl<'a> Canvas<'a> {
             return 0;
         }
         let width = width.min(area.right() - x);
-        let text = fit(text, usize::from(width));
+        // What one ASCII character cannot say, and another reading of it would mislead.
+        let spelt = self
+            .theme
+            .ascii
+            .then(|| text.replace("⏎    ", "Enter").replace('⏎', "Enter").replace('→', "->").replace('←', "<-"));
+        let text = fit(spelt.as_deref().unwrap_or(text), usize::from(width));
         let (end, _) = self.buffer.set_stringn(x, y, &text, usize::from(width), style);
         end - x
     }
