@@ -129,7 +129,7 @@ pub fn compare_edges(snapshot: &Snapshot) -> Vec<EdgeFinding> {
         let Purpose::Edge { metric } = &answer.purpose else { continue };
         // Plain counters are asked as they are, others as rates.
         let cumulative = !answer.provenance.expr.contains("rate(");
-        for series in &answer.series {
+        for series in &Series::in_order(&answer.series) {
             let Some((client, server)) = endpoints(&series.labels) else { continue };
             let key = (client.to_owned(), server.to_owned());
             let entry = sums.entry(key.clone()).or_default();

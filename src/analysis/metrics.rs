@@ -15,7 +15,7 @@ use super::robust::{
 };
 use crate::domain::evidence::{Band, MetricDetail, Turn};
 use crate::domain::labels::METRIC_NAME;
-use crate::domain::metric::Sample;
+use crate::domain::metric::{Sample, Series};
 use crate::domain::query::{Purpose, Shape};
 use crate::domain::snapshot::{MetricAnswer, Provenance, Snapshot};
 use crate::domain::{Labels, TimeRange, Timestamp};
@@ -139,10 +139,11 @@ impl Aspect {
 /// Which direction of a metric is trouble: up, down, or either.
 fn bad_turn(metric: &str) -> Option<Turn> {
     let name = metric.to_ascii_lowercase();
-    if ["availab", "success", "_up", "ready", "healthy", "hit_ratio", "hits"].iter().any(|word| name.contains(word))
+    if ["availab", "success", "ready", "healthy", "hit_ratio", "hits"].iter().any(|word| name.contains(word))
         && !name.contains("unavailab")
         && !name.contains("duration")
         || name == "up"
+        || name.ends_with("_up")
     {
         return Some(Turn::Down);
     }
@@ -244,14 +245,13 @@ fn compare_answer(
         Purpose::AlertExpression { .. } => (None, Shape::Level, true),
         _ => (None, Shape::Level, false),
     };
-    let splits: Vec<Split> = answer
-        .series
-        .iter()
+    let splits: Vec<Split> = Series::in_order(&answer.series)
+        .into_iter()
         .map(|series| {
             let metric = series.labels.metric().or(asked_metric).unwrap_or_default();
             let cumulative = alerted && series.labels.metric().is_some() && is_counter(metric);
-            let samples = if cumulative { increments(&series.samples) } else { series.samples.clone() };
-            split(series.labels.clone(), samples, baseline, window)
+            let samples = if cumulative { increments(&series.samples) } else { series.samples };
+            split(series.labels, samples, baseline, window)
         })
         .collect();
     let named = |split: &Split| split.labels.metric().or(asked_metric).unwrap_or(&answer.provenance.expr).to_owned();
@@ -538,7 +538,9 @@ fn is_inside(window: TimeRange, at: Timestamp) -> bool {
 
 fn is_ratio(metric: &str) -> bool {
     let name = metric.to_ascii_lowercase();
-    ["availab", "ratio", "percent", "utilization", "success_rate"].iter().any(|word| name.contains(word))
+    // A duration has the letters of a ratio.
+    name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ratio")
+        || ["availab", "percent", "utilization", "success_rate"].iter().any(|word| name.contains(word))
 }
 
 fn is_counter(metric: &str) -> bool {

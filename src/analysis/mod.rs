@@ -19,6 +19,8 @@ pub mod changes;
 mod correlate;
 pub mod edges;
 pub mod entity;
+#[cfg(test)]
+mod fixture;
 pub mod inquiry;
 pub mod metrics;
 pub mod robust;

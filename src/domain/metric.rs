@@ -1,5 +1,7 @@
 //! Series and what is known about a metric.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Text, Timestamp};
@@ -21,6 +23,25 @@ pub struct Series {
     pub labels: Labels,
     /// Samples, oldest first.
     pub samples: Vec<Sample>,
+}
+
+impl Series {
+    /// Series of the same labels joined, sorted by labels; samples sorted by time, the least of several of one time
+    /// kept. For input whose order is not known.
+    pub fn in_order(series: &[Self]) -> Vec<Self> {
+        let mut joined: BTreeMap<&Labels, Vec<Sample>> = BTreeMap::new();
+        for one in series {
+            joined.entry(&one.labels).or_default().extend_from_slice(&one.samples);
+        }
+        joined
+            .into_iter()
+            .map(|(labels, mut samples)| {
+                samples.sort_by(|a, b| a.at.cmp(&b.at).then(a.value.total_cmp(&b.value)));
+                samples.dedup_by_key(|sample| sample.at);
+                Self { labels: labels.clone(), samples }
+            })
+            .collect()
+    }
 }
 
 /// What a metric's values mean.

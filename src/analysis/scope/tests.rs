@@ -2,58 +2,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::analysis::analyse;
-use crate::domain::alert::{Alert, Severity};
+use crate::analysis::fixture::{BEGIN, alert, answer, at, golden, series, snapshot, step};
+use crate::domain::alert::Alert;
 use crate::domain::analysis::{Analysis, Finding};
-use crate::domain::incident::Incident;
-use crate::domain::metric::{Sample, Series};
-use crate::domain::query::{Lang, Shape};
-use crate::domain::snapshot::{MetricAnswer, Provenance};
-use crate::domain::{Labels, Text, TimeRange, Timestamp};
-
-const BEGIN: i64 = 3_600;
-const WINDOW: i64 = 7_200;
-const END: i64 = 8_400;
-
-fn at(secs: i64) -> Timestamp {
-    Timestamp::from_secs(secs)
-}
-
-fn alert(labels: &[(&str, &str)], expression: &str) -> Alert {
-    Alert {
-        fingerprint: String::new(),
-        labels: labels.iter().copied().chain([("alertname", "A")]).collect(),
-        annotations: Labels::new(),
-        starts_at: at(WINDOW + 60),
-        ends_at: None,
-        state: AlertState::Active,
-        suppressed_by: Vec::new(),
-        receivers: Vec::new(),
-        generator_url: String::new(),
-        expression: Some(expression.to_owned()),
-    }
-}
-
-fn series(pairs: &[(&str, &str)], value: impl Fn(i64) -> f64) -> Series {
-    let samples = (BEGIN..=END).step_by(30).map(|secs| Sample { at: at(secs), value: value(secs) }).collect();
-    Series { labels: pairs.iter().copied().collect(), samples }
-}
-
-/// Level with a wobble, then another level.
-fn step(before: f64, after: f64) -> impl Fn(i64) -> f64 {
-    move |secs| (if secs < WINDOW { before } else { after }) + 0.01 * before * ((secs / 30 * 7) % 5) as f64
-}
-
-fn answer(purpose: Purpose, expr: &str, series: Vec<Series>) -> MetricAnswer {
-    let range = TimeRange::new(at(WINDOW), at(END));
-    let provenance =
-        Provenance { source: "p".into(), lang: Some(Lang::PromQl), expr: expr.into(), range, notes: Vec::new() };
-    MetricAnswer { purpose, provenance, series }
-}
+use crate::domain::metric::Series;
 
 /// Two islands: `web` calls `pay` calls `db`, `mail` calls `smtp`; `pay` and `smtp` are in trouble. `own` is what the
 /// alert's expression gives.
 fn shop(alert: Alert, own: Vec<Series>) -> Snapshot {
-    let services: Vec<String> = service_of(&alert.labels).into_iter().collect();
     let latency = ["web", "db", "mail", "front"]
         .iter()
         .map(|&service| series(&[("service", service)], step(0.1, 0.1)))
@@ -65,11 +21,7 @@ fn shop(alert: Alert, own: Vec<Series>) -> Snapshot {
     let edge = |client, server| series(&[("client", client), ("server", server)], |secs| 0.1 * secs as f64);
     let edges = vec![edge("front", "web"), edge("web", "pay"), edge("pay", "db"), edge("mail", "smtp")];
     let metrics = vec![
-        answer(
-            Purpose::Golden { metric: "request_duration_seconds".into(), shape: Shape::Level },
-            "request_duration_seconds",
-            latency,
-        ),
+        golden("request_duration_seconds", latency),
         answer(
             Purpose::Edge { metric: "traces_service_graph_request_total".into() },
             "traces_service_graph_request_total",
@@ -77,27 +29,7 @@ fn shop(alert: Alert, own: Vec<Series>) -> Snapshot {
         ),
     ];
     let own = (!own.is_empty()).then(|| answer(Purpose::AlertExpression { alert: "A".into() }, "own", own));
-    Snapshot {
-        incident: Incident {
-            id: "I-000000".into(),
-            title: Text::new("a"),
-            severity: Severity::Critical,
-            started_at: alert.starts_at,
-            resolved_at: alert.ends_at.filter(|_| alert.state == AlertState::Resolved),
-            services,
-            alerts: vec![alert],
-            window: TimeRange::new(at(WINDOW), at(END)),
-            baseline: TimeRange::new(at(BEGIN), at(WINDOW)),
-        },
-        rules: Vec::new(),
-        metrics: metrics.into_iter().chain(own).collect(),
-        logs: Vec::new(),
-        log_questions: Vec::new(),
-        changes: Vec::new(),
-        runbooks: Vec::new(),
-        asked: Vec::new(),
-        notes: Vec::new(),
-    }
+    snapshot(alert, metrics.into_iter().chain(own).collect())
 }
 
 fn blamed(analysis: &Analysis) -> Vec<&str> {
