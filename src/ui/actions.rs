@@ -11,7 +11,7 @@ use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::action::{Decision, Effect, Origin};
 
-use super::canvas::{Canvas, Piece};
+use super::canvas::{Canvas, Piece, flow};
 use super::theme::Theme;
 
 /// Rows of one action.
@@ -57,11 +57,10 @@ fn draw_one(suggestion: &Suggestion, at: usize, selected: bool, blocked: bool, c
     canvas.cursor(area.x, area.y, selected);
     let text = if selected { theme.selected() } else { Style::new() };
     let head: [Piece; 2] = [(format!("{:<2} ", at + 1), theme.dim()), (action.rationale.one_line().into_owned(), text)];
-    let lines: [Vec<Piece>; 3] = [
-        head.to_vec(),
-        vec![("   $ ".into(), theme.dim()), (command_line(&action.argv), theme.strong())],
-        verdict(suggestion, blocked, theme),
-    ];
+    let mut lines: Vec<Vec<Piece>> =
+        vec![head.to_vec(), vec![("   $ ".into(), theme.dim()), (command_line(&action.argv), theme.strong())]];
+    // A warning at the end of the verdict may take the blank row as well.
+    lines.extend(flow(&verdict(suggestion, blocked, theme), usize::from(area.width.saturating_sub(2)), 5, ROWS - 2));
     for (y, pieces) in (area.top()..area.bottom()).zip(&lines) {
         canvas.pieces(area.x + 1, y, area.width - 1, pieces);
     }

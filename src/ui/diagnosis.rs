@@ -81,7 +81,10 @@ fn by_line(case: &Case) -> String {
                     figure(made.usage.output_tokens as f64, "")
                 );
             }
-            format!("{text} · {}{waiting}", figure(made.timing.total_ms as f64 / 1e3, "s"))
+            if made.timing.total_ms > 0 {
+                text = format!("{text} · {}", figure(made.timing.total_ms as f64 / 1e3, "s"));
+            }
+            format!("{text}{waiting}")
         }
         None => waiting.trim_start().to_owned(),
     }

@@ -3,6 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::core::figures::{count, figure};
 use crate::core::list::first_row;
 use crate::core::model::Case;
@@ -86,7 +88,19 @@ pub(super) fn lines(item: &Evidence, width: usize, most: usize, theme: Theme, se
     if most <= 1 {
         return vec![line(item, width, theme, selected)];
     }
-    flow(&line(item, FULL, theme, selected), width, 5, most)
+    let whole = line(item, FULL, theme, selected);
+    match (&item.detail, whole.as_slice()) {
+        // The figures of a metric matter more than the end of its name: they keep a line of their own.
+        (Detail::Metric(_), [id, name, figures @ ..])
+            if whole.iter().map(|(text, _)| text.width()).sum::<usize>() > width =>
+        {
+            let first = vec![id.clone(), (fit(&name.0, width.saturating_sub(5)), name.1)];
+            let mut second = vec![("   ".to_owned(), Style::new())];
+            second.extend_from_slice(figures);
+            vec![first, second]
+        }
+        _ => flow(&whole, width, 5, most),
+    }
 }
 
 /// One item in one line of at most `width` columns.

@@ -152,9 +152,13 @@ pub(super) fn charted(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, a
 /// A metric's figures above its chart.
 fn figure(case: &Case, item: &Evidence, metric: &MetricDetail, canvas: &mut Canvas<'_>, area: Rect) {
     let width = usize::from(area.width.saturating_sub(2)).min(99);
-    let pieces = evidence::line(item, width, canvas.theme, true);
-    canvas.pieces(area.x + 1, area.y, area.width - 1, &pieces);
-    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), width: area.width - 1, ..area };
+    // The whole name where the chart stays tall enough.
+    let head = evidence::lines(item, width, if area.height >= 12 { 2 } else { 1 }, canvas.theme, true);
+    for (y, pieces) in (area.top()..area.bottom()).zip(&head) {
+        canvas.pieces(area.x + 1, y, area.width - 1, pieces);
+    }
+    let used = head.len() as u16;
+    let below = Rect { y: area.y + used, height: area.height.saturating_sub(used), width: area.width - 1, ..area };
     chart_of(case, item.onset, metric, canvas, below);
 }
 
@@ -171,7 +175,12 @@ fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
         let rest = items.len() as u16 - 1;
         // A second chart only where all else has room as well.
         let room = if at == 0 { left.saturating_sub(2 + rest.min(area.height / 3)) } else { left / 2 };
-        let height = room.min(if at == 0 { 12 } else { 8 });
+        let most = match (at, rest) {
+            (0, 0..=2) => 20,
+            (0, _) => 12,
+            _ => 8,
+        };
+        let height = room.min(most);
         if at > 0 && (left < 24 || height < 6) {
             break;
         }
@@ -266,8 +275,11 @@ pub(super) fn chart_of(
 /// What was cut or not answered, to be seen with the result.
 fn notes(texts: impl Iterator<Item = String>, canvas: &mut Canvas<'_>, area: Rect) {
     let style = canvas.theme.warn();
-    for (y, text) in (area.top()..area.bottom()).zip(texts) {
-        canvas.text(area.x + 1, y, area.width.saturating_sub(2), &format!("⚠ {text}"), style);
+    let width = area.width.saturating_sub(2);
+    let most = if area.height > 8 { 3 } else { 1 };
+    let lines = texts.flat_map(|text| folded(&format!("⚠ {text}"), usize::from(width), most));
+    for (y, line) in (area.top()..area.bottom()).zip(lines) {
+        canvas.text(area.x + 1, y, width, &line, style);
     }
 }
 
