@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::figures::{count, figure};
