@@ -86,6 +86,10 @@ pub async fn online(
         match online::diagnose(&case, &mut witness, follow, cancel).await {
             Ok(mut diagnosed) => {
                 diagnosed.remarks.extend(failures);
+                if !diagnosed.complete {
+                    let other = "the offline diagnosis is still there: o on the screens, --offline on the command line";
+                    diagnosed.remarks.push(other.to_owned());
+                }
                 let concluded = conclude(engine, investigated, diagnosed).await;
                 witness.diagnosed(&concluded).await;
                 return Ok(concluded);

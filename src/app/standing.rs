@@ -73,7 +73,7 @@ impl Standing {
             actor: actor::actor(),
             role: DEFAULT_ROLE.to_owned(),
             telemetry: TelemetryWords::default(),
-            inventory: profile.inventory.iter().collect(),
+            inventory: known_names(profile),
         })
     }
 
@@ -154,4 +154,16 @@ impl Standing {
         }
         standing
     }
+}
+
+/// Names the configuration itself vouches for: the inventory, and the hosts of the sources.
+fn known_names(profile: &Profile) -> Inventory {
+    let mut inventory: Inventory = profile.inventory.iter().collect();
+    let sources = [&profile.prometheus, &profile.alertmanager, &profile.loki];
+    for settings in sources.into_iter().flatten().chain(&profile.exposition) {
+        if let Some(host) = reqwest::Url::parse(&settings.url).ok().as_ref().and_then(reqwest::Url::host_str) {
+            inventory.trust(host);
+        }
+    }
+    inventory
 }
