@@ -101,3 +101,56 @@ fn a_check_says_no_with_its_own_exit_code() {
     assert_eq!(effects[0], "read");
     assert_ne!(effects[1], "read");
 }
+
+#[test]
+fn an_action_runs_only_by_the_digest_that_was_shown() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let replay = ["--replay", bundle.to_str().unwrap()];
+    let incidents = program.json(&[&["incidents"], &replay[..]].concat());
+    let id = incidents["incidents"][0]["id"].as_str().unwrap().to_owned();
+    let list = program.json(&[&["actions", "list", &id], &replay[..]].concat());
+    let of = |program_name: &str, verb: &str| {
+        let wanted = |action: &&serde_json::Value| {
+            action["argv"][0] == program_name && action["argv"].as_array().unwrap().iter().any(|word| word == verb)
+        };
+        list["actions"].as_array().unwrap().iter().find(wanted).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let date = of("date", "-u");
+    let run = |more: &[&str]| program.run(&[&["actions", "run", &date, "--incident", &id], &replay[..], more].concat());
+
+    let unseen = run(&[]);
+    assert!(unseen.code == 2 && unseen.stderr.contains("nothing was run"), "{unseen:?}");
+    let wrong = run(&["--digest", &"0".repeat(64)]);
+    assert!(wrong.code == 3 && wrong.stderr.contains("not what was shown"), "{wrong:?}");
+    assert!(!program.ledger().exists(), "nothing happened yet");
+
+    let shown = program.json(&[&["actions", "show", &date, "--incident", &id], &replay[..]].concat());
+    let ran = run(&["--digest", shown["digest"].as_str().unwrap()]);
+    assert!(ran.code == 0 && ran.stdout.contains("UTC"), "{ran:?}");
+    let kinds: Vec<String> = program.json(&["audit", "list"])["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["run_intent", "run_outcome"]);
+}
+
+#[test]
+fn incidents_that_have_nothing_to_do_with_each_other_have_their_own_suspects() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let replay = ["--replay", bundle.to_str().unwrap()];
+    let incidents = program.json(&[&["incidents"], &replay[..]].concat());
+    let certificate = incidents["incidents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|incident| incident["title"].as_str().unwrap().contains("certificate"))
+        .unwrap();
+    let suspects = program.json(&[&["suspects", certificate["id"].as_str().unwrap()], &replay[..]].concat());
+    let blamed: Vec<&str> =
+        suspects["suspects"].as_array().unwrap().iter().map(|suspect| suspect["service"].as_str().unwrap()).collect();
+    assert!(!blamed.contains(&"payments"), "{blamed:?}");
+}
