@@ -73,6 +73,8 @@ pub(super) fn snapshot(alert: Alert, metrics: Vec<MetricAnswer>) -> Snapshot {
         log_questions: Vec::new(),
         changes: Vec::new(),
         runbooks: Vec::new(),
+        seasons: Vec::new(),
+        spoiled: Vec::new(),
         asked: Vec::new(),
         notes: Vec::new(),
     }

@@ -277,6 +277,8 @@ impl<'e> Reading<'e> {
             exemplars: vec![second.clone()],
             first: Some(split.at),
             branch: None,
+            onset: None,
+            telling: Vec::new(),
         };
         SequenceFinding {
             service: service.to_owned(),

@@ -70,6 +70,8 @@ fn log(template: &str, line: &str, change: LogChange) -> Detail {
         }],
         first: Some(Timestamp::from_secs(1_700_000_003)),
         branch: None,
+        onset: None,
+        telling: Vec::new(),
     })
 }
 

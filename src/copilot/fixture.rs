@@ -103,6 +103,8 @@ pub(super) fn log(number: u32, service: &str, template: &str, change: LogChange,
             }],
             first: Some(at(145)),
             branch: None,
+            onset: None,
+            telling: Vec::new(),
         }),
         provenance: provenance(Some(Lang::LogQl), &format!("{{app=\"{service}\"}}")),
     }

@@ -187,6 +187,8 @@ fn log(number: u32, change: LogChange, template: &str, before: u64, after: u64) 
             exemplars: vec![entry],
             first: Some(at("14:02:21")),
             branch: None,
+            onset: None,
+            telling: Vec::new(),
         }),
         provenance: provenance("loki", Some(Lang::LogQl), r#"{service_name="payments"}"#),
     }

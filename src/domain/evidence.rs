@@ -248,6 +248,27 @@ pub struct LogDetail {
     /// What follows it within one request, where that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Branch>,
+    /// When its rate changed, where that can be told better than by the first occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset: Option<Timestamp>,
+    /// Values of fields that tell these lines apart: one version, one exchange, one promo code among the slow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub telling: Vec<TellingValue>,
+}
+
+/// A value of a field that the troubled lines share and others do not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TellingValue {
+    /// The field, or the words in front of the value where lines have no named fields.
+    pub field: String,
+    /// The value.
+    pub value: Text,
+    /// Which lines share it: `slow`, `failed`, `new`.
+    pub among: String,
+    /// Its share among those lines (`after`) and among the others (`before`), 0 to 1.
+    pub share: BeforeAfter,
+    /// Lines that hold it among those.
+    pub count: u64,
 }
 
 /// A place where requests take another way than before: what follows a template within one trace or request.

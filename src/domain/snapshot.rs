@@ -27,6 +27,13 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// Runbooks of its alerts, where their text is at hand.
     pub runbooks: Vec<Runbook>,
+    /// Stretches outside of baseline and window that metrics were asked for as well, to tell a season from a fault:
+    /// the same time of day yesterday, a week ago. Their samples are in `metrics` like all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seasons: Vec<TimeRange>,
+    /// Stretches in which other incidents were open: what was measured then says nothing about normal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spoiled: Vec<TimeRange>,
     /// Exactly what was asked.
     pub asked: Vec<Asked>,
     /// What was not asked, and why.

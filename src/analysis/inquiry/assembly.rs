@@ -103,7 +103,19 @@ pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
     foreign
         .sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.planned.query.expression().cmp(&b.planned.query.expression())));
     asked.extend(foreign);
-    Snapshot { incident, rules, metrics, logs, log_questions, changes, runbooks: Vec::new(), asked, notes }
+    Snapshot {
+        incident,
+        rules,
+        metrics,
+        logs,
+        log_questions,
+        changes,
+        runbooks: Vec::new(),
+        seasons: Vec::new(),
+        spoiled: Vec::new(),
+        asked,
+        notes,
+    }
 }
 
 /// Inside the stretch, both ends included: evaluations and servers differ in which end they take.

@@ -223,6 +223,8 @@ impl<'a> Counted<'a> {
             exemplars: exemplars.iter().map(|&index| with_frames(index, entries, order, place)).collect(),
             first: self.first,
             branch: None,
+            onset: None,
+            telling: Vec::new(),
         }
     }
 
