@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
+use super::aspect::is_ratio;
 use super::*;
 use crate::analysis::fixture::{BEGIN, END, alert, at, golden, series, snapshot, step};
+use crate::domain::metric::Sample;
 
 const METRIC: &str = "request_duration_seconds";
 

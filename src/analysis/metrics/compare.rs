@@ -1,0 +1,119 @@
+//! One series against its baseline and what is normal for its metric.
+
+use super::norm::{LEAST_DISTANCE, Norm};
+use super::onset::onset;
+use super::split::{FEW, Split};
+use crate::analysis::robust::{half_mean, median, quantile, sorted, strength, tail_rank};
+use crate::domain::Timestamp;
+use crate::domain::evidence::{Band, Turn};
+
+/// Surprise, as a power of ten, below which a deviation is chance: there are many series and few samples in a window.
+pub(super) const NOISE: f64 = 1.3;
+/// Surprise beyond the noise at which the strength is one half.
+pub(super) const HALF: f64 = 1.5;
+/// So many stretches of its own let a series speak for itself.
+pub(super) const OWN_STRETCHES: usize = 20;
+/// Relative change at which half of the strength is left.
+pub(super) const TRIFLE: f64 = 0.1;
+/// Weight of a series' own past against that of its siblings, where it has one.
+pub(super) const OWN_SHARE: f64 = 0.7;
+/// Samples that a series lets one expect in the window for its end to be a finding.
+pub(super) const EXPECTED: f64 = 3.0;
+
+pub(super) struct Compared {
+    pub(super) band: Band,
+    pub(super) peak: f64,
+    pub(super) last: f64,
+    pub(super) turn: Turn,
+    pub(super) score: f64,
+    pub(super) strength: f64,
+    pub(super) tail: f64,
+    pub(super) onset: Option<Timestamp>,
+}
+
+pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<Compared> {
+    let long = split.baseline.len() >= FEW;
+    let reference = split.reference();
+    let ordered = sorted(reference.iter().copied());
+    let middle = median(&ordered)?;
+    let own = sorted(split.baseline.iter().copied());
+    let band_of = if long { &own } else { &ordered };
+    let band = Band {
+        low: quantile(band_of, 0.05)?,
+        median: median(&own).unwrap_or(middle),
+        high: quantile(band_of, 0.95)?,
+        count: split.baseline.len(),
+    };
+    if split.window.is_empty() {
+        // Samples ceased: that is a finding when there were enough of them to expect some.
+        let gone = split.expected >= EXPECTED;
+        return Some(Compared {
+            peak: f64::NAN,
+            last: f64::NAN,
+            turn: Turn::Absent,
+            score: 0.0,
+            strength: if gone { 0.3 } else { 0.0 },
+            tail: 1.0,
+            onset: None,
+            band,
+        });
+    }
+    let scale = norm.scale(reference, middle);
+    // A short baseline is one point of view, the time before the window another: what deviates must do so from both.
+    let (low, high) =
+        if own.is_empty() || long { (middle, middle) } else { (band.median.min(middle), band.median.max(middle)) };
+    let up_reach = half_mean(&split.window, true)?;
+    let down_reach = half_mean(&split.window, false)?;
+    let (least, most) = (
+        split.window.iter().copied().fold(f64::INFINITY, f64::min),
+        split.window.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let distance = |gap: f64, moved: f64| {
+        // Against a baseline of another day, a level that was there before the window is no news.
+        let gap = if long && split.lead.is_some() { gap.min(moved) } else { gap };
+        if gap <= 0.0 {
+            0.0
+        } else if scale > 0.0 {
+            (gap / scale).min(1e6)
+        } else {
+            1e6
+        }
+    };
+    let lead = split.lead.unwrap_or(middle);
+    let up = distance(up_reach - high, up_reach - lead);
+    let down = distance(low - down_reach, lead - down_reach);
+    // A change may be certain and yet too small to matter.
+    let matters = |reach: f64| {
+        let share = (reach - middle).abs() / middle.abs().max(f64::MIN_POSITIVE);
+        if norm.floor > 0.0 || share.is_infinite() { 1.0 } else { share / (share + TRIFLE) }
+    };
+    let worth = |turn: Turn| match bad {
+        None => 0.8,
+        Some(bad) if bad == turn => 1.0,
+        Some(_) => 0.4,
+    };
+    let judge = |size: f64, upper: bool| {
+        let tail = tail_rank(reference, &split.window, upper);
+        let mut surprise = norm.surprise(size, upper);
+        if reference.len() >= split.window.len() * OWN_STRETCHES {
+            let own = Norm::own_surprise(reference, &split.window, middle, scale, size, upper) - tail.log10();
+            surprise = OWN_SHARE * own + (1.0 - OWN_SHARE) * surprise;
+        }
+        let worth = worth(if upper { Turn::Up } else { Turn::Down });
+        let matters = matters(if upper { up_reach } else { down_reach });
+        (if size < LEAST_DISTANCE { 0.0 } else { strength(surprise, NOISE, HALF) * worth * matters }, tail)
+    };
+    let (rise, fall) = (judge(up, true), judge(down, false));
+    let upwards = (rise.0, up) >= (fall.0, down);
+    let (size, (strength, tail), turn) = if upwards { (up, rise, Turn::Up) } else { (down, fall, Turn::Down) };
+    Some(Compared {
+        peak: if upwards { most } else { least },
+        last: *split.window.last()?,
+        turn: if strength > 0.0 { turn } else { Turn::Flat },
+        score: if upwards { size } else { -size },
+        strength,
+        tail,
+        onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
+        band,
+    })
+}
