@@ -53,8 +53,9 @@ impl Norm {
 
     /// The spread of one series with its floors: all in the unit of the series, so that the unit does not matter.
     pub(super) fn scale(&self, reference: &[f64], middle: f64) -> f64 {
-        let relative = if self.floor > 0.0 { 0.0 } else { 0.02 * middle.abs() };
-        spread(&sorted(reference.iter().copied())).max(0.1 * self.usual).max(relative).max(self.floor)
+        // The unit of a ratio is known; elsewhere the series and its siblings tell what is much.
+        let least = if self.floor > 0.0 { self.floor } else { (0.1 * self.usual).max(0.02 * middle.abs()) };
+        spread(&sorted(reference.iter().copied())).max(least)
     }
 
     /// How many times farther, in powers of two, a distance is than any calm stretch of the series itself.

@@ -73,6 +73,23 @@ fn a_series_that_ceases_is_absent() {
     assert_eq!(compared(vec![gone])[0].detail.turn, Turn::Absent);
 }
 
+#[test]
+fn wild_siblings_do_not_hide_the_fall_of_a_calm_ratio() {
+    // A batch job fails half of its work by nature; that says nothing about how much three percent are elsewhere.
+    let wild = |start: i64| move |secs: i64| ((secs / 30 * 37 + start) % 100) as f64;
+    let dips = |secs: i64| {
+        let dip = if secs % 1_200 == 0 { 1.5 } else { 0.0 };
+        100.0 - dip - if secs < crate::analysis::fixture::WINDOW { 0.0 } else { 3.0 }
+    };
+    let mut all: Vec<Series> =
+        (0..4).map(|n| series(&[("service", format!("job{n}").as_str())], wild(17 * n))).collect();
+    all.push(series(&[("service", "shop")], dips));
+    let found = compare_metrics(&snapshot(alert(&[], ""), vec![golden("availability_percent", all)]));
+    assert_eq!(found[0].service.as_deref(), Some("shop"));
+    assert!(found[0].strength > 0.4, "{:?}", found.iter().map(|one| one.strength).collect::<Vec<_>>());
+    assert!(found[1..].iter().all(|one| one.strength <= 0.0));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
