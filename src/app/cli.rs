@@ -115,6 +115,8 @@ pub enum Command {
     },
     /// Make a bundle from files that other tools wrote.
     Import(Import),
+    /// Mine the templates of log files: what is said how often. Needs no configuration and no network.
+    Templates(Templates),
     /// Check every connection, permission and terminal capability, and say how to mend what fails.
     Doctor,
     /// Print completions for a shell.
@@ -269,6 +271,23 @@ pub struct Import {
     /// Rules as `GET /api/v1/rules` gives them.
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+}
+
+/// What `templates` mines.
+#[derive(Debug, Args)]
+pub struct Templates {
+    /// Log files, plain, gzip or zstd; `-` or nothing for standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the number of the template of each input line instead. Keeps four bytes a line.
+    #[arg(long, conflicts_with_all = ["limit", "json"])]
+    pub assign: bool,
+    /// Show only so many templates.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Compare with this log: which templates are new, vanished, more or fewer. May be given several times.
+    #[arg(long, value_name = "FILE", conflicts_with = "assign")]
+    pub against: Vec<PathBuf>,
 }
 
 fn time_range(text: &str) -> Result<TimeRange, String> {

@@ -66,6 +66,10 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
                 .map_err(|error| Failure::failed(format!("standard output: {error}")))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Command::Templates(arguments)) => {
+            let output = output::Output { json: cli.global.json };
+            return headless::templates::templates(arguments, output).map(|()| ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let _log = logging::start();

@@ -53,10 +53,11 @@ pub fn compare_logs(entries: &[LogEntry], baseline: TimeRange, window: TimeRange
     if spans.minutes[BASELINE] <= 0.0 || spans.minutes[WINDOW] <= 0.0 {
         return Vec::new();
     }
-    let mut counted: Vec<Counted<'_>> = merge::templates(&forms, entries)
-        .into_iter()
-        .map(|template| Counted::new(template, &forms.all, entries))
-        .collect();
+    let mut counted: Vec<Counted<'_>> =
+        merge::templates(&forms.shapes, |form| entries[forms.all[form].sample as usize].line.as_str())
+            .into_iter()
+            .map(|template| Counted::new(template, &forms.all, entries))
+            .collect();
     test(&mut counted, spans.share());
     let mut template_of = vec![0; forms.all.len()];
     for (index, one) in counted.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The level of an entry, whatever format it is in.
 
+use super::lexer::clipped;
 use crate::domain::log::LogEntry;
 
 /// `error`, `warn`, `info`, `debug`, or empty. Labels and metadata are believed before the line.
@@ -9,7 +10,17 @@ pub(super) fn level_of(entry: &LogEntry) -> &'static str {
         .iter()
         .find_map(|name| entry.labels.get(name).or_else(|| entry.metadata.get(name)))
         .and_then(word)
-        .unwrap_or_else(|| level_of_line(super::lexer::first_line(&entry.line)))
+        .unwrap_or_else(|| level_of_text(&entry.line))
+}
+
+/// The level of an event of one or more lines: what its first line says, or the line that names it.
+pub(super) fn level_of_text(text: &str) -> &'static str {
+    let named = super::lexer::first_line(text);
+    let first = text.trim_start().split('\n').next().unwrap_or_default();
+    match level_of_line(clipped(first, super::lexer::MAX_BYTES)) {
+        "" if first.len() < text.len() => level_of_line(named),
+        level => level,
+    }
 }
 
 /// The level that a word stands for.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use super::vocabulary::{KeyClass, is_calendar_word, is_source_extension, is_telling, key_class};
 
 /// Bytes of a line that are read; the rest belongs to no template.
-const MAX_BYTES: usize = 4096;
+pub(super) const MAX_BYTES: usize = 4096;
 /// Longest run of one word; anything longer is data.
 const MAX_WORD: usize = 48;
 
@@ -46,17 +46,22 @@ pub(super) fn scan<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) {
 /// The line that names the event: the first with content, bounded; for a Python traceback its last, which names the
 /// exception.
 pub(super) fn first_line(text: &str) -> &str {
-    let mut end = text.len().min(MAX_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+    let text = clipped(text, MAX_BYTES);
     if memchr_newline(text).is_none() {
         return text.trim_end();
     }
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default();
     if first.starts_with("Traceback (most recent") { lines.next_back().unwrap_or(first) } else { first.trim_end() }
+}
+
+/// At most `max` bytes of `text`, cut between characters.
+pub(super) fn clipped(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn memchr_newline(text: &str) -> Option<usize> {

@@ -8,9 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::forms::{Form, Forms, Precision};
 use super::lexer::{Sink, scan};
-use crate::domain::log::LogEntry;
+use super::table::{Precision, Shape};
 
 /// Tokens of a template; the rest of a longer line is one variable part.
 const MAX_TOKENS: usize = 160;
@@ -55,8 +54,8 @@ pub(super) struct Template<'a> {
     pub tokens: Vec<Token<'a>>,
     /// Indices of its forms.
     pub forms: Vec<u32>,
-    /// Entries in all.
-    weight: u64,
+    /// Lines in all.
+    pub weight: u64,
 }
 
 impl Template<'_> {
@@ -117,12 +116,12 @@ impl<'a> Sink<'a> for TokenSink<'a> {
     }
 }
 
-fn tokens_of<'a>(form: &Form, entries: &'a [LogEntry]) -> Vec<Token<'a>> {
-    let mut sink = TokenSink { constant: form.slots.iter().map(|hash| *hash != 0).collect(), ..TokenSink::default() };
-    match form.precision {
-        Precision::Full => scan(&entries[form.sample as usize].line, &mut sink),
+fn tokens_of<'a>(shape: &Shape, text: &'a str) -> Vec<Token<'a>> {
+    let mut sink = TokenSink { constant: shape.slots.iter().map(|hash| *hash != 0).collect(), ..TokenSink::default() };
+    match shape.precision {
+        Precision::Full => scan(text, &mut sink),
         Precision::Beginning => {
-            scan(&entries[form.sample as usize].line, &mut sink);
+            scan(text, &mut sink);
             let mut words = 0;
             let keep = sink.tokens.iter().position(|token| {
                 words += usize::from(token.is_word());
@@ -131,10 +130,10 @@ fn tokens_of<'a>(form: &Form, entries: &'a [LogEntry]) -> Vec<Token<'a>> {
             sink.tokens.truncate(keep.unwrap_or(usize::MAX));
             sink.tokens.push(Token::Mask);
         }
-        Precision::Service => sink.tokens.push(Token::Mask),
+        Precision::Stream => sink.tokens.push(Token::Mask),
     }
     // A value that was seen once has not shown that it is constant.
-    if form.counts[0] + form.counts[1] < 2 {
+    if shape.count < 2 {
         for token in &mut sink.tokens {
             if matches!(token, Token::Value(_)) {
                 *token = Token::Mask;
@@ -144,16 +143,16 @@ fn tokens_of<'a>(form: &Form, entries: &'a [LogEntry]) -> Vec<Token<'a>> {
     sink.tokens
 }
 
-/// The templates of all services, sorted by service and text.
-pub(super) fn templates<'a>(forms: &Forms, entries: &'a [LogEntry]) -> Vec<Template<'a>> {
+/// The templates of all streams, sorted by stream and text. `text` gives a line of the form with an index.
+pub(super) fn templates<'a>(shapes: &[Shape], text: impl Fn(usize) -> &'a str) -> Vec<Template<'a>> {
     let mut groups: BTreeMap<Identity<'_>, Vec<Template<'a>>> = BTreeMap::new();
-    for (index, form) in forms.all.iter().enumerate() {
-        let tokens = tokens_of(form, entries);
-        groups.entry(identity(form.service, &tokens)).or_default().push(Template {
-            service: form.service,
+    for (index, shape) in shapes.iter().enumerate() {
+        let tokens = tokens_of(shape, text(index));
+        groups.entry(identity(shape.stream, &tokens)).or_default().push(Template {
+            service: shape.stream,
             tokens,
             forms: vec![index as u32],
-            weight: form.counts[0] + form.counts[1],
+            weight: shape.count,
         });
     }
     let mut out = Vec::new();

@@ -8,6 +8,7 @@ mod doctor;
 mod import;
 mod incidents;
 mod record;
+pub(super) mod templates;
 mod views;
 
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub(super) async fn run(
         }
         Command::Import(arguments) => import::import(arguments, output),
         Command::Doctor => doctor::doctor(config, profile, global, output).await,
-        Command::Demo | Command::Replay { .. } | Command::Completions { .. } | Command::Man => {
+        Command::Demo | Command::Replay { .. } | Command::Completions { .. } | Command::Man | Command::Templates(_) => {
             Err(Failure::usage("this command is not a headless one"))
         }
     }
