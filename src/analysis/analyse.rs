@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{self, ChangeFinding};
 use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
+use super::inquiry::history::may_find_nothing;
 use super::metrics::{self, MetricFinding};
 use super::scope::Scope;
 use super::sequences::{SequenceFinding, broken_habits, traced};
@@ -66,7 +67,9 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     notes.extend(scope_notes(&scope, &reporting));
     for asked in &snapshot.asked {
         notes.extend(asked.notes.iter().cloned());
-        if let Err(error) = &asked.outcome {
+        if let Err(error) = &asked.outcome
+            && !may_find_nothing(&asked.planned.query, incident)
+        {
             let text = format!("not answered: {}: {error}", asked.planned.query.expression());
             notes.push(Note { kind: NoteKind::Warning, text: Text::new(&text).truncated(300) });
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text::neutralise;
 use super::{Labels, Text, Timestamp};
 
 /// How bad, from the `severity` label. Ordered: `Unknown < Info < Warning < Critical`.
@@ -108,6 +109,38 @@ impl Alert {
     }
 }
 
+/// The expression in a link to an expression browser: `…/graph?g0.expr=…` as Prometheus writes it, `…?expr=…` as
+/// VictoriaMetrics does. Decoded as forms are (WHATWG URL, `application/x-www-form-urlencoded`): an escape that is none
+/// stays as it stands. `None` when there is none.
+pub fn expression_of_link(link: &str) -> Option<String> {
+    let (_, query) = link.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    ["g0.expr", "expr"].into_iter().find_map(|key| {
+        let raw = query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))?;
+        let text = form_decoded(raw);
+        let text = text.trim();
+        (!text.is_empty()).then(|| neutralise(text).into_owned())
+    })
+}
+
+fn form_decoded(raw: &str) -> String {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit = |byte: u8| (byte as char).to_digit(16).unwrap_or(0) as u8;
+                bytes.push(digit(*high) << 4 | digit(*low));
+                rest = tail;
+            }
+            _ => bytes.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// An alerting or recording rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
@@ -157,4 +190,25 @@ pub struct Silence {
     pub comment: Text,
     /// `active`, `pending` or `expired`.
     pub state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_of_an_alert_carries_its_expression() {
+        let url = "http://p/graph?g0.expr=lat%7Bservice%3D%22a%22%7D+%3E%200&g0.tab=1";
+        assert_eq!(expression_of_link(url).as_deref(), Some(r#"lat{service="a"} > 0"#));
+        assert_eq!(expression_of_link("/graph?g0.expr=%C3%A4%zz%4#x").as_deref(), Some("ä%zz%4"));
+        assert_eq!(expression_of_link("/vmui?g0.tab=1&expr=up").as_deref(), Some("up"));
+        assert_eq!(expression_of_link("/graph?g0.expr=%1b%5b31m").as_deref(), Some("‹U+001B›[31m"));
+    }
+
+    #[test]
+    fn a_link_without_an_expression_gives_none() {
+        for link in ["", "http://p/graph", "http://p/graph?g0.tab=1", "g0.expr=up", "::?", "http://p/graph?g0.expr="] {
+            assert_eq!(expression_of_link(link), None, "{link}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::http::{Call, HttpClient};
 use super::reply::Reply;
 use super::samples::cut;
 use super::{SourceError, SourceErrorKind, Telemetry};
-use crate::domain::alert::{Alert, AlertGroup, AlertState, Silence};
+use crate::domain::alert::{Alert, AlertGroup, AlertState, Silence, expression_of_link};
 use crate::domain::change::null_as_default;
 use crate::domain::labels::quote;
 use crate::domain::query::{Answer, Data, Note, Query};
@@ -234,20 +234,9 @@ fn alert_of(raw: RawAlert) -> Alert {
             .map(clean)
             .collect(),
         receivers: raw.receivers.iter().map(|receiver| clean(&receiver.name)).collect(),
-        expression: expression(&raw.generator_url),
+        expression: expression_of_link(&raw.generator_url),
         generator_url: clean(&raw.generator_url),
     }
-}
-
-/// The expression in a link to an expression browser: `…/graph?g0.expr=…`.
-fn expression(generator_url: &str) -> Option<String> {
-    let (_, query) = generator_url.split_once('?')?;
-    // Any base will do: only the query is read, and decoded as forms are.
-    let url = reqwest::Url::parse(&format!("http://link/?{query}")).ok()?;
-    let found = ["g0.expr", "expr"]
-        .into_iter()
-        .find_map(|key| url.query_pairs().find(|(name, value)| name == key && !value.trim().is_empty()))?;
-    Some(neutralise(found.1.trim()).into_owned())
 }
 
 fn groups_of(raw: Vec<RawGroup>) -> Vec<AlertGroup> {
@@ -306,14 +295,6 @@ mod tests {
         assert_eq!(alerts[0].suppressed_by, ["s", "i", "night"]);
         assert_eq!(alerts[0].expression.as_deref(), Some("up == 0&&\"ä\""));
         assert_eq!(alerts[0].ends_at, Timestamp::parse_rfc3339("2026-01-01T01:00:00Z"));
-    }
-
-    #[test]
-    fn a_link_without_an_expression_gives_none() {
-        for link in ["", "http://p/graph", "http://p/graph?g0.tab=1", "g0.expr=up", "::?", "http://p/graph?g0.expr="] {
-            assert_eq!(expression(link), None, "{link}");
-        }
-        assert_eq!(expression("/vmui?expr=up").as_deref(), Some("up"));
     }
 
     #[test]

@@ -140,6 +140,12 @@ impl HttpClient {
         SourceError::new(&self.source, kind, what, advice)
     }
 
+    /// The error of an answer whose result is of a type that the question does not have.
+    pub(crate) fn foreign(&self, result_type: &str) -> SourceError {
+        let what = format!("{} answers with a result of type `{result_type}`", self.shown());
+        self.fault(SourceErrorKind::NotUnderstood, &what, "")
+    }
+
     /// Sends a request and reads the answer, whatever its status, up to the byte limit. On 401 the credentials are
     /// fetched anew, once.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, SourceError> {

@@ -31,7 +31,12 @@ pub(super) fn graph_of(inquiry: &Inquiry) -> Vec<GraphEdge> {
 
 pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
     let rules = inquiry.rules().to_vec();
-    let Inquiry { incident, slots, questions, mut foreign, notes, stretches, .. } = inquiry;
+    let shared = inquiry.shared_slices();
+    let Inquiry { incident, slots, questions, mut foreign, notes, mut stretches, seasons, spoiled, .. } = inquiry;
+    stretches.sort_by_key(|stretch| stretch.start);
+    let last = stretches.last().map(|stretch| stretch.end);
+    stretches.extend(&seasons);
+    let mut answered_seasons = BTreeSet::new();
     let mut metrics: Vec<MetricAnswer> = questions
         .into_iter()
         .map(|question| MetricAnswer {
@@ -62,9 +67,11 @@ pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
                 (Role::Metric(number), Data::Series(series)) => {
                     let range = slot.planned.query.range().unwrap_or(incident.window);
                     let stretch = stretches.iter().copied().find(|s| s.end == range.end).unwrap_or(range);
-                    let last = stretches.last().is_some_and(|last| last.end == stretch.end);
+                    if !series.is_empty() && seasons.contains(&stretch) {
+                        answered_seasons.insert(stretch.start);
+                    }
                     let target = &mut metrics[*number].provenance;
-                    if target.source.is_empty() || last {
+                    if target.source.is_empty() || last == Some(stretch.end) {
                         target.source.clone_from(&source);
                     }
                     target.notes.extend(
@@ -77,7 +84,12 @@ pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
                             .extend(one.samples.iter().filter(|sample| within(stretch, sample.at)));
                     }
                 }
-                (Role::Logs, Data::Logs(entries)) => {
+                (Role::Logs | Role::Share(_), Data::Logs(entries)) => {
+                    // What was cut gives way to the fair shares of the same time.
+                    let range = slot.planned.query.range();
+                    if *role == Role::Logs && range.is_some_and(|range| shared.contains(&range)) {
+                        continue;
+                    }
                     logs.extend(entries.iter().cloned());
                     log_questions.push(Provenance {
                         source: source.clone(),
@@ -111,8 +123,8 @@ pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
         log_questions,
         changes,
         runbooks: Vec::new(),
-        seasons: Vec::new(),
-        spoiled: Vec::new(),
+        seasons: seasons.into_iter().filter(|season| answered_seasons.contains(&season.start)).collect(),
+        spoiled,
         asked,
         notes,
     }

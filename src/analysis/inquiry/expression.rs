@@ -1,14 +1,23 @@
 //! What a rule's expression measures: the expression without its threshold, and widened to all services.
 
+mod recording;
+mod rewrite;
+#[cfg(test)]
+mod table;
+
 use std::collections::BTreeSet;
 
-use promql_parser::label::{MatchOp, Matchers};
+use promql_parser::label::MatchOp;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr, VectorSelector, token};
 
-use super::super::entity::REPLICA_LABELS;
-use crate::domain::alert::{Alert, Rule};
+use crate::domain::alert::{Alert, Rule, expression_of_link};
 use crate::domain::labels::SERVICE_LABELS;
+
+/// Quantities taken from one rule, at most.
+const MOST_PARTS: usize = 3;
+/// How deep expressions are walked; what lies deeper is left as it is.
+const DEEPEST: usize = 32;
 
 /// One measured quantity of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,43 +25,66 @@ pub struct Measured {
     /// The expression without its threshold.
     pub expr: String,
     /// The same with the matchers on one service taken out, when that makes a difference: how all services do in
-    /// the same respect.
+    /// the same respect. Sums over one service become sums by service.
     pub widened: Option<String>,
-    /// Names of the metrics in it, sorted.
+    /// Names of the metrics in it, sorted; those that its recording rules are computed from included.
     pub metrics: Vec<String>,
 }
 
-/// Takes a rule's expression apart: comparisons with a number fall away, both sides of `and` and `or` are kept, of
-/// `unless` the left one. At most three quantities; empty when the expression cannot be parsed.
+/// What is known beside the expression itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'k> {
+    /// Rules; the recording ones explain the names they record.
+    pub rules: &'k [Rule],
+    /// Names of the metrics that the store has; empty when not known. A recorded series that is not there is replaced
+    /// by what it would be computed from.
+    pub names: Option<&'k BTreeSet<String>>,
+}
+
+/// Takes a rule's expression apart: comparisons fall away, both sides of `and` and `or` are kept, of `unless` the left
+/// one; of one quantity over several spans (a burn rate over five minutes and an hour) the shortest, which shows the
+/// onset best; of what a function extrapolates or keeps over time the quantity itself. At most three quantities; empty
+/// when the expression cannot be parsed or measures nothing.
 pub fn measured(expression: &str) -> Vec<Measured> {
+    measured_with(expression, Known::default())
+}
+
+/// [`measured`], with recording rules understood.
+pub fn measured_with(expression: &str, known: Known<'_>) -> Vec<Measured> {
     let Ok(expr) = parser::parse(expression) else { return Vec::new() };
     let mut parts = Vec::new();
     strip(&expr, &mut parts, 0);
-    let mut out: Vec<Measured> = Vec::new();
+    let mut out: Vec<(String, Measured)> = Vec::new();
     for part in parts {
-        let text = part.to_string();
+        let bare = recording::expanded(&rewrite::bare(part, 0), known);
+        let text = bare.to_string();
+        let mut metrics = BTreeSet::new();
+        rewrite::metrics_of(&bare, &mut metrics, 0);
         // The printed form must read as it was meant; a printer that fails at this loses us the question, not the run.
-        if parser::parse(&text).is_err() || out.iter().any(|known| known.expr == text) {
+        if metrics.is_empty() || parser::parse(&text).is_err() {
             continue;
         }
-        let mut metrics = BTreeSet::new();
-        let mut wide = part.clone();
-        let widened = visit(&mut wide, &mut metrics);
-        out.push(Measured {
-            expr: text,
-            widened: Some(wide.to_string()).filter(|text| widened && parser::parse(text).is_ok()),
-            metrics: metrics.into_iter().collect(),
-        });
-        if out.len() == 3 {
-            break;
+        recording::add_origins(&mut metrics, known.rules);
+        let widened = rewrite::widened(&bare).map(|wide| wide.to_string());
+        let widened = widened.filter(|wide| *wide != text && parser::parse(wide).is_ok());
+        let one = Measured { expr: text, widened, metrics: metrics.into_iter().collect() };
+        let (quantity, span) = without_spans(&one.expr);
+        match out.iter_mut().find(|(known, _)| *known == quantity) {
+            Some((_, kept)) => {
+                if span < without_spans(&kept.expr).1 {
+                    *kept = one;
+                }
+            }
+            None => out.push((quantity, one)),
         }
     }
-    out
+    out.truncate(MOST_PARTS);
+    out.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Finds the measured vectors under comparisons and set operators.
 fn strip<'e>(expr: &'e Expr, parts: &mut Vec<&'e Expr>, depth: usize) {
-    if depth > 32 {
+    if depth > DEEPEST {
         return;
     }
     match expr {
@@ -70,65 +102,38 @@ fn strip<'e>(expr: &'e Expr, parts: &mut Vec<&'e Expr>, depth: usize) {
                 strip(&binary.rhs, parts, depth + 1);
             }
         }
-        Expr::Call(call) if matches!(call.func.name, "absent" | "absent_over_time") => {
-            if let Some(inner) = call.args.args.first() {
-                match inner.as_ref() {
-                    // Without its function a range is no vector.
-                    Expr::MatrixSelector(_) | Expr::Subquery(_) => {}
-                    inner => strip(inner, parts, depth + 1),
-                }
-            }
-        }
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::MatrixSelector(_) | Expr::Subquery(_) => {}
-        Expr::Call(call) if call.args.args.is_empty() => {}
         other => parts.push(other),
     }
 }
 
-/// Collects metric names and removes matchers on services and replicas; whether one was removed.
-fn visit(expr: &mut Expr, metrics: &mut BTreeSet<String>) -> bool {
-    match expr {
-        Expr::Aggregate(aggregate) => visit(&mut aggregate.expr, metrics),
-        Expr::Unary(unary) => visit(&mut unary.expr, metrics),
-        Expr::Binary(binary) => {
-            let left = visit(&mut binary.lhs, metrics);
-            visit(&mut binary.rhs, metrics) || left
-        }
-        Expr::Paren(paren) => visit(&mut paren.expr, metrics),
-        Expr::Subquery(subquery) => visit(&mut subquery.expr, metrics),
-        Expr::VectorSelector(selector) => widen(selector, metrics),
-        Expr::MatrixSelector(matrix) => widen(&mut matrix.vs, metrics),
-        Expr::Call(call) => {
-            let mut any = false;
-            for arg in &mut call.args.args {
-                // Every argument is visited, whatever the ones before it said.
-                any |= visit(arg, metrics);
+/// The text with every span of time masked, and the sum of those spans in seconds: `rate(x[5m])` and `rate(x[1h])` are
+/// one quantity, as are `slo:ratio_rate5m` and `slo:ratio_rate1h`.
+fn without_spans(text: &str) -> (String, u64) {
+    let mut masked = String::with_capacity(text.len());
+    let (mut total, mut rest) = (0_u64, text);
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let length = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
+        let (number, after) = (&rest[start..start + length], &rest[start + length..]);
+        masked.push_str(&rest[..start]);
+        let ends_there = |unit: &str| !after[unit.len()..].starts_with(|c: char| c.is_ascii_alphabetic());
+        let unit = [("ms", 0), ("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 604_800), ("y", 31_536_000)]
+            .into_iter()
+            .find(|(unit, _)| after.starts_with(unit) && ends_there(unit));
+        match unit {
+            Some((unit, seconds)) => {
+                masked.push('#');
+                total = total.saturating_add(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(seconds));
+                rest = &after[unit.len()..];
             }
-            any
+            None => {
+                masked.push_str(number);
+                rest = after;
+            }
         }
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => false,
     }
-}
-
-fn widen(selector: &mut VectorSelector, metrics: &mut BTreeSet<String>) -> bool {
-    if let Some(name) = selector.name.clone().or_else(|| name_matcher(&selector.matchers)) {
-        metrics.insert(name);
-    }
-    let before = selector.matchers.matchers.len();
-    selector.matchers.matchers.retain(|matcher| {
-        let place = SERVICE_LABELS.contains(&matcher.name.as_str()) || REPLICA_LABELS.contains(&matcher.name.as_str());
-        !(place && matches!(matcher.op, MatchOp::Equal | MatchOp::Re(_)))
-    });
-    // A selector must keep a name or a matcher that rules out the empty set.
-    before != selector.matchers.matchers.len() && (selector.name.is_some() || !selector.matchers.matchers.is_empty())
-}
-
-fn name_matcher(matchers: &Matchers) -> Option<String> {
-    matchers
-        .matchers
-        .iter()
-        .find(|matcher| matcher.name == "__name__" && matcher.op == MatchOp::Equal)
-        .map(|matcher| matcher.value.clone())
+    masked.push_str(rest);
+    (masked, total)
 }
 
 /// Services that the selectors of an expression name, sorted; empty when it cannot be parsed.
@@ -148,28 +153,9 @@ pub fn services(expression: &str) -> BTreeSet<String> {
             }
         }
     }
-    fn walk(expr: &Expr, all: &mut BTreeSet<String>, depth: usize) {
-        if depth > 32 {
-            return;
-        }
-        match expr {
-            Expr::Aggregate(aggregate) => walk(&aggregate.expr, all, depth + 1),
-            Expr::Unary(unary) => walk(&unary.expr, all, depth + 1),
-            Expr::Binary(binary) => {
-                walk(&binary.lhs, all, depth + 1);
-                walk(&binary.rhs, all, depth + 1);
-            }
-            Expr::Paren(paren) => walk(&paren.expr, all, depth + 1),
-            Expr::Subquery(subquery) => walk(&subquery.expr, all, depth + 1),
-            Expr::VectorSelector(selector) => of_selector(selector, all),
-            Expr::MatrixSelector(matrix) => of_selector(&matrix.vs, all),
-            Expr::Call(call) => call.args.args.iter().for_each(|arg| walk(arg, all, depth + 1)),
-            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
-        }
-    }
     let mut all = BTreeSet::new();
     if let Ok(expr) = parser::parse(expression) {
-        walk(&expr, &mut all, 0);
+        rewrite::each_selector(&expr, &mut |selector| of_selector(selector, &mut all), 0);
     }
     all.remove("");
     all
@@ -178,39 +164,7 @@ pub fn services(expression: &str) -> BTreeSet<String> {
 /// The expression of an alert: as its source gave it, else from its link, else from the rule of its name.
 pub fn of_alert(alert: &Alert, rules: &[Rule]) -> Option<String> {
     let of_rule = || rules.iter().find(|rule| rule.alerting && rule.name == alert.name()).map(|rule| &rule.expression);
-    alert.expression.clone().or_else(|| of_generator_url(&alert.generator_url)).or_else(|| of_rule().cloned())
-}
-
-/// The expression in the query string of a generator URL, as Prometheus writes it (`g0.expr=…`) and as Grafana and
-/// Mimir write it (`expr` inside the `left` object is not read).
-pub fn of_generator_url(url: &str) -> Option<String> {
-    let query = url.split_once('?')?.1;
-    let raw = query.split('&').find_map(|pair| pair.strip_prefix("g0.expr="))?;
-    percent_decode(raw).filter(|text| !text.trim().is_empty())
-}
-
-fn percent_decode(raw: &str) -> Option<String> {
-    let bytes = raw.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        match bytes[index] {
-            b'%' => {
-                let hex = raw.get(index + 1..index + 3)?;
-                out.push(u8::from_str_radix(hex, 16).ok()?);
-                index += 3;
-            }
-            b'+' => {
-                out.push(b' ');
-                index += 1;
-            }
-            byte => {
-                out.push(byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8(out).ok()
+    alert.expression.clone().or_else(|| expression_of_link(&alert.generator_url)).or_else(|| of_rule().cloned())
 }
 
 #[cfg(test)]
@@ -231,9 +185,14 @@ mod tests {
         assert_eq!(exprs("a > 1 unless b == 1"), ["a"]);
         assert_eq!(exprs("absent(up{job=\"x\"})"), ["up{job=\"x\"}"]);
         assert_eq!(exprs("a > b"), ["a", "b"]);
-        assert_eq!(exprs("vector(1)"), ["vector(1)"]);
         assert!(exprs("((").is_empty());
+    }
+
+    #[test]
+    fn what_measures_nothing_is_not_asked() {
+        assert!(exprs("vector(1)").is_empty());
         assert!(exprs("time() > 5").is_empty());
+        assert_eq!(exprs("a > 1 and on() hour() > 8"), ["a"]);
     }
 
     #[test]
@@ -249,6 +208,31 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_over_one_service_becomes_a_sum_by_service() {
+        let widened = |text: &str| measured(text)[0].widened.clone();
+        assert_eq!(widened(r#"sum(rate(e{job="a"}[5m])) > 1"#).as_deref(), Some("sum by (job) (rate(e[5m]))"));
+        assert_eq!(
+            widened(r#"sum(rate(e{job="a",code="500"}[5m])) / sum(rate(e{job="a"}[5m])) > 0.1"#).as_deref(),
+            Some(r#"sum by (job) (rate(e{code="500"}[5m])) / sum by (job) (rate(e[5m]))"#)
+        );
+        assert_eq!(
+            widened(r#"histogram_quantile(0.9, sum by (le) (rate(b_bucket{app="a"}[5m]))) > 1"#).as_deref(),
+            Some("histogram_quantile(0.9, sum by (le, app) (rate(b_bucket[5m])))")
+        );
+        // The collector of a series is no service, and a sum that only one side could be split by says nothing.
+        assert_eq!(widened(r#"kube_pod_status_ready{job="kube-state-metrics"} == 0"#), None);
+        assert_eq!(widened(r#"sum(a{job="a"}) / sum(b) > 1"#), None);
+        assert_eq!(widened(r#"scalar(sum(a{job="a"})) > 1"#), None);
+    }
+
+    #[test]
+    fn spans_are_masked() {
+        assert_eq!(without_spans("rate(x5[5m30s])"), ("rate(x5[5m30s])".into(), 0));
+        assert_eq!(without_spans("rate(x5[5m])"), ("rate(x5[#])".into(), 300));
+        assert_eq!(without_spans("a:rate1h + 2"), ("a:rate# + 2".into(), 3_600));
+    }
+
+    #[test]
     fn an_expression_names_services() {
         let of = |text: &str| services(text).into_iter().collect::<Vec<_>>();
         assert_eq!(of(r#"sum(rate(e{service="a"}[5m])) / sum(rate(r{job=~"b|c"}[5m])) > 1"#), ["a", "b", "c"]);
@@ -256,19 +240,28 @@ mod tests {
         assert!(of("((").is_empty());
     }
 
-    #[test]
-    fn the_link_of_an_alert_carries_its_expression() {
-        let url = "http://p/graph?g0.expr=lat%7Bservice%3D%22a%22%7D+%3E%200&g0.tab=1";
-        assert_eq!(of_generator_url(url).as_deref(), Some(r#"lat{service="a"} > 0"#));
-        assert_eq!(of_generator_url("http://p/graph?g0.expr=%zz"), None);
-        assert_eq!(of_generator_url(""), None);
-    }
-
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,80}") {
-            let _ = (measured(&text), services(&text));
-            let _ = of_generator_url(&text);
+            let _ = (measured(&text), services(&text), without_spans(&text));
+        }
+
+        #[test]
+        fn what_is_measured_can_be_asked(
+            metric in "[a-z]{1,5}", job in "[a-z]{1,4}", span in 1_u32..90,
+            shape in prop::sample::select(vec!["sum(rate(M[Sm])) > 1", "avg_over_time(M[Sm]) > 1", "count(M > 3) > 2",
+                "absent_over_time(M[Sm])", "max by (pod) (M) / max by (pod) (M offset Sm) > 1",
+                "max_over_time((M > bool 3)[Sm:1m]) > 0", "predict_linear(M[Sm], 3600) < 0 and M < 5",
+                "-M > 2", "sum(M) or vector(0) > 1", "topk(3, M) > 1"]),
+        ) {
+            let text = shape.replace('M', &format!("{metric}_x{{job=\"{job}\"}}")).replace('S', &span.to_string());
+            prop_assert!(parser::parse(&text).is_ok(), "{}", text);
+            let parts = measured(&text);
+            prop_assert!(!parts.is_empty(), "{}", text);
+            for part in parts {
+                prop_assert!(parser::parse(&part.expr).is_ok_and(|expr| expr.value_type() == ValueType::Vector));
+                prop_assert!(part.widened.is_none_or(|wide| !wide.contains(&format!("\"{job}\""))));
+            }
         }
     }
 }

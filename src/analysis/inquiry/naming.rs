@@ -87,7 +87,7 @@ const GOLDEN: &[(&str, i32)] = &[
     ("usage", 6),
     ("network", 5),
     ("rate", 3),
-    ("ratio", 5),
+    ("_ratio", 5),
     ("percent", 4),
     ("evict", 6),
     ("drop", 6),
@@ -103,6 +103,9 @@ const GOLDEN: &[(&str, i32)] = &[
     ("seconds", 3),
     ("up", 2),
 ];
+
+/// What it is worth that the alerted services have the metric: as much as a word of the golden signals.
+const RELATED: i32 = 9;
 
 /// A question about one metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +131,8 @@ pub struct Catalogue {
     pub labels: BTreeSet<String>,
     /// Number of series by metric, where it is known.
     pub counts: BTreeMap<String, usize>,
+    /// Metrics that have series of the alerted services, where it is known.
+    pub related: BTreeSet<String>,
 }
 
 impl Catalogue {
@@ -143,7 +148,8 @@ impl Catalogue {
                     return None;
                 }
                 let family = self.family(name);
-                let score = if asked_for || wanted.contains(&family) { 1_000 } else { relevance(&family) };
+                let related = if self.related.contains(name) { RELATED } else { 0 };
+                let score = if asked_for || wanted.contains(&family) { 1_000 } else { relevance(&family) + related };
                 Some((score, family))
             })
             .collect();
@@ -153,16 +159,17 @@ impl Catalogue {
         ranked.into_iter().map(|(_, family)| family).collect()
     }
 
-    /// The family a series name belongs to: `x_bucket`, `x_sum` and `x_count` of a histogram or summary are `x`.
+    /// The family a series name belongs to: `x_bucket`, `x_sum` and `x_count` of a histogram or summary are `x`. A name
+    /// that the metadata calls a gauge is its own family, whatever it ends with.
     pub fn family(&self, name: &str) -> String {
+        if self.declared(name) == MetricKind::Gauge {
+            return name.to_owned();
+        }
         for suffix in ["_bucket", "_sum", "_count"] {
             if let Some(base) = name.strip_suffix(suffix)
                 && !base.is_empty()
             {
-                let typed = matches!(
-                    self.meta.get(base).map(|meta| meta.kind),
-                    Some(MetricKind::Histogram | MetricKind::Summary)
-                );
+                let typed = matches!(self.declared(base), MetricKind::Histogram | MetricKind::Summary);
                 let has = |suffix: &str| self.names.contains(&format!("{base}{suffix}"));
                 if typed || has("_bucket") || (has("_sum") && has("_count")) {
                     return base.to_owned();
@@ -172,22 +179,23 @@ impl Catalogue {
         name.to_owned()
     }
 
-    /// Type of a family: its metadata, corrected by what its names show.
+    /// The type that the metadata gives: of the name, or of the OpenMetrics family, which has no `_total`.
+    fn declared(&self, name: &str) -> MetricKind {
+        let of = |name: &str| self.meta.get(name).map(|meta| meta.kind).filter(|kind| *kind != MetricKind::Unknown);
+        of(name).or_else(|| name.strip_suffix("_total").and_then(of)).unwrap_or_default()
+    }
+
+    /// Type of a family: its metadata first, its names second.
     fn kind(&self, family: &str) -> MetricKind {
         let has = |suffix: &str| self.names.contains(&format!("{family}{suffix}"));
-        if has("_bucket") {
-            return MetricKind::Histogram;
-        }
-        if has("_sum") && has("_count") {
-            return MetricKind::Summary;
-        }
-        // Exporters that call a counter a gauge are common; the suffix is kept for counters.
-        if family.ends_with("_total") {
-            return MetricKind::Counter;
-        }
-        let meta = self.meta.get(family).map_or(MetricKind::Unknown, |meta| meta.kind);
-        match meta {
-            MetricKind::Unknown if family.ends_with("_count") || family.ends_with("_sum") => MetricKind::Counter,
+        match self.declared(family) {
+            // Exporters that call a counter a gauge are common; the suffix is kept for counters.
+            MetricKind::Gauge if family.ends_with("_total") => MetricKind::Counter,
+            MetricKind::Unknown if has("_bucket") => MetricKind::Histogram,
+            MetricKind::Unknown if has("_sum") && has("_count") => MetricKind::Summary,
+            MetricKind::Unknown if ["_total", "_count", "_sum"].iter().any(|suffix| family.ends_with(suffix)) => {
+                MetricKind::Counter
+            }
             MetricKind::Unknown => MetricKind::Gauge,
             known => known,
         }
@@ -212,76 +220,105 @@ impl Catalogue {
     }
 
     /// The questions about one family; `matchers` (`a="x"`, comma-separated) narrow it and may be empty.
+    ///
+    /// A counter is asked as its rate, a gauge as it is, a histogram (classic or native) as its 95th percentile and its
+    /// rate, a summary as its quantiles and its mean.
     pub fn questions(&self, family: &str, matchers: &str, span: &str) -> Vec<MetricQuestion> {
         let select = |suffix: &str| selector(&format!("{family}{suffix}"), matchers);
-        let golden = |shape| Purpose::Golden { metric: family.to_owned(), shape };
-        let by = self.grouping();
-        let question = |shape, expr: String, raw, series| MetricQuestion { purpose: golden(shape), expr, raw, series };
+        let has = |suffix: &str| self.names.contains(&format!("{family}{suffix}"));
         match self.kind(family) {
             MetricKind::Counter => {
                 let series = self.count(family);
                 let rate = format!("rate({}[{span}])", select(""));
-                let expr = if series > SUM_UP_ABOVE { format!("sum by ({by}) ({rate})") } else { rate };
-                vec![question(Shape::Rate, expr, false, series)]
+                let expr = if series > SUM_UP_ABOVE { format!("{} ({rate})", sum_by(&self.grouping())) } else { rate };
+                vec![evaluated(family, Shape::Rate, expr, series)]
             }
-            MetricKind::Histogram if self.names.contains(&format!("{family}_bucket")) => {
-                let services = self.service_grouping();
-                let mut all = vec![question(
-                    Shape::Quantile,
-                    format!(
-                        "histogram_quantile(0.95, sum by (le{}{services}) (rate({}[{span}])))",
-                        if services.is_empty() { "" } else { ", " },
-                        select("_bucket")
-                    ),
-                    false,
-                    100,
-                )];
-                if self.names.contains(&format!("{family}_count")) {
-                    all.push(question(
-                        Shape::Rate,
-                        format!("sum by ({by}) (rate({}[{span}]))", select("_count")),
-                        false,
-                        100,
-                    ));
-                }
+            MetricKind::Histogram if has("_bucket") || has("") => {
+                let mut all = vec![self.quantile(family, family, "0.95", matchers, span)];
+                all.extend(self.event_rate(family, matchers, span));
                 all
             }
-            // A native histogram: its quantile is read from the series itself.
-            MetricKind::Histogram => vec![question(
-                Shape::Quantile,
-                format!(
-                    "histogram_quantile(0.95, sum by ({}) (rate({}[{span}])))",
-                    self.service_grouping(),
-                    select("")
-                ),
-                false,
-                100,
-            )],
-            MetricKind::Summary => {
+            // Of a histogram whose buckets are not kept, what is left is that of a summary.
+            MetricKind::Summary | MetricKind::Histogram => {
                 let mut all = Vec::new();
-                if self.names.contains(family) {
-                    all.push(question(Shape::Quantile, select(""), true, self.count(family)));
+                if has("") {
+                    let series = self.count(family);
+                    let purpose = Purpose::Golden { metric: family.to_owned(), shape: Shape::Quantile };
+                    all.push(MetricQuestion { purpose, expr: select(""), raw: true, series });
                 }
-                let services = self.service_grouping();
-                if self.names.contains(&format!("{family}_sum")) {
-                    all.push(question(
-                        Shape::Mean,
-                        format!(
-                            "sum by ({services}) (rate({}[{span}])) / sum by ({services}) (rate({}[{span}]))",
-                            select("_sum"),
-                            select("_count")
-                        ),
-                        false,
-                        100,
-                    ));
-                }
+                all.extend(self.mean(family, family, matchers, span));
                 all
             }
             MetricKind::Gauge | MetricKind::Unknown => {
                 let shape = if is_ratio(family) { Shape::Ratio } else { Shape::Level };
-                vec![question(shape, select(""), true, self.count(family))]
+                let purpose = Purpose::Golden { metric: family.to_owned(), shape };
+                vec![MetricQuestion { purpose, expr: select(""), raw: true, series: self.count(family) }]
             }
         }
+    }
+
+    /// Further questions about one family, for when there is room: mean and 99th percentile of a histogram, rate of a
+    /// summary.
+    pub fn further_questions(&self, family: &str, matchers: &str, span: &str) -> Vec<MetricQuestion> {
+        let has = |suffix: &str| self.names.contains(&format!("{family}{suffix}"));
+        match self.kind(family) {
+            MetricKind::Histogram if has("_bucket") || has("") => {
+                let mut all: Vec<MetricQuestion> =
+                    self.mean(family, &format!("{family}_sum"), matchers, span).into_iter().collect();
+                all.push(self.quantile(family, &format!("{family}_bucket"), "0.99", matchers, span));
+                all
+            }
+            MetricKind::Summary | MetricKind::Histogram => {
+                self.event_rate(family, matchers, span).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the family is a native histogram: one series of its own name holds all buckets.
+    fn is_native(&self, family: &str) -> bool {
+        !self.names.contains(&format!("{family}_bucket")) && self.names.contains(family)
+    }
+
+    fn quantile(&self, family: &str, metric: &str, rank: &str, matchers: &str, span: &str) -> MetricQuestion {
+        let services = self.service_grouping();
+        let (name, by) = if self.is_native(family) {
+            (family.to_owned(), sum_by(&services))
+        } else {
+            let comma = if services.is_empty() { "" } else { ", " };
+            (format!("{family}_bucket"), sum_by(&format!("le{comma}{services}")))
+        };
+        let expr = format!("histogram_quantile({rank}, {by} (rate({}[{span}])))", selector(&name, matchers));
+        evaluated(metric, Shape::Quantile, expr, 100)
+    }
+
+    /// How many events a histogram or summary counts a second.
+    fn event_rate(&self, family: &str, matchers: &str, span: &str) -> Option<MetricQuestion> {
+        let count = format!("{family}_count");
+        let rate = if self.names.contains(&count) {
+            format!("rate({}[{span}])", selector(&count, matchers))
+        } else if self.kind(family) == MetricKind::Histogram && self.is_native(family) {
+            format!("histogram_count(rate({}[{span}]))", selector(family, matchers))
+        } else {
+            return None;
+        };
+        Some(evaluated(&count, Shape::Rate, format!("{} ({rate})", sum_by(&self.grouping())), 100))
+    }
+
+    /// The mean of the events of a histogram or summary.
+    fn mean(&self, family: &str, metric: &str, matchers: &str, span: &str) -> Option<MetricQuestion> {
+        let by = sum_by(&self.service_grouping());
+        let (sum, count) = (format!("{family}_sum"), format!("{family}_count"));
+        let expr = if self.names.contains(&sum) && self.names.contains(&count) {
+            let rate = |name: &str| format!("{by} (rate({}[{span}]))", selector(name, matchers));
+            format!("{} / {}", rate(&sum), rate(&count))
+        } else if self.kind(family) == MetricKind::Histogram && self.is_native(family) {
+            let rate = format!("rate({}[{span}])", selector(family, matchers));
+            format!("{by} (histogram_sum({rate})) / {by} (histogram_count({rate}))")
+        } else {
+            return None;
+        };
+        Some(evaluated(metric, Shape::Mean, expr, 100))
     }
 
     fn service_grouping(&self) -> String {
@@ -294,6 +331,15 @@ impl Catalogue {
             SERVICE_LABELS.iter().chain(TELLING_LABELS).copied().filter(|label| self.labels.contains(*label)).collect();
         present.join(", ")
     }
+}
+
+fn evaluated(metric: &str, shape: Shape, expr: String, series: usize) -> MetricQuestion {
+    MetricQuestion { purpose: Purpose::Golden { metric: metric.to_owned(), shape }, expr, raw: false, series }
+}
+
+/// `sum by (…)`; over everything when there is no label to tell series apart.
+fn sum_by(labels: &str) -> String {
+    if labels.is_empty() { "sum".to_owned() } else { format!("sum by ({labels})") }
 }
 
 /// `name{matchers}`, or the bare name. Names beyond the classic alphabet are written inside the braces.
@@ -347,7 +393,9 @@ pub fn is_restart(name: &str) -> bool {
 }
 
 fn is_ratio(name: &str) -> bool {
-    ["ratio", "percent", "utilization", "availability"].iter().any(|word| name.contains(word))
+    // A duration has the letters of a ratio.
+    name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ratio")
+        || ["percent", "utilization", "availability"].iter().any(|word| name.contains(word))
 }
 
 fn relevance(family: &str) -> i32 {
@@ -376,6 +424,48 @@ mod tests {
         let questions = store.questions("lat_seconds", "", "5m");
         assert_eq!(questions[0].expr, "histogram_quantile(0.95, sum by (le, service) (rate(lat_seconds_bucket[5m])))");
         assert_eq!(questions[1].expr, "sum by (service, code) (rate(lat_seconds_count[5m]))");
+    }
+
+    #[test]
+    fn metadata_decides_before_names_do() {
+        let mut store =
+            catalogue(&["lag_sum", "lag_count", "depth_bucket", "hits", "old_total", "lat", "lat_sum", "lat_count"]);
+        for (name, kind) in [
+            ("lag_sum", MetricKind::Gauge),
+            ("depth_bucket", MetricKind::Gauge),
+            ("hits", MetricKind::Counter),
+            ("old", MetricKind::Counter),
+            ("lat", MetricKind::Histogram),
+        ] {
+            store.meta.insert(name.into(), MetricMeta { kind, ..MetricMeta::default() });
+        }
+        let first = |family: &str| store.questions(family, "", "5m")[0].expr.clone();
+        assert_eq!(store.family("lag_sum"), "lag_sum");
+        assert_eq!([first("lag_sum"), first("depth_bucket")], ["lag_sum", "depth_bucket"]);
+        assert_eq!([first("hits"), first("old_total")], ["rate(hits[5m])", "rate(old_total[5m])"]);
+        // A native histogram, with the classic sum and count beside it.
+        assert_eq!(first("lat"), "histogram_quantile(0.95, sum by (service) (rate(lat[5m])))");
+    }
+
+    #[test]
+    fn a_native_histogram_is_asked_for_its_quantile_rate_and_mean() {
+        let mut store = catalogue(&["http.server.request.duration"]);
+        let meta = MetricMeta { kind: MetricKind::Histogram, ..MetricMeta::default() };
+        store.meta.insert("http.server.request.duration".into(), meta);
+        let name = r#"{__name__="http.server.request.duration"}"#;
+        let questions = store.questions("http.server.request.duration", "", "5m");
+        assert_eq!(questions[0].expr, format!("histogram_quantile(0.95, sum by (service) (rate({name}[5m])))"));
+        assert_eq!(questions[1].expr, format!("sum by (service, code) (histogram_count(rate({name}[5m])))"));
+        let further = store.further_questions("http.server.request.duration", "", "5m");
+        assert!(further[0].expr.contains("histogram_sum") && further[1].expr.starts_with("histogram_quantile(0.99"));
+    }
+
+    #[test]
+    fn metrics_of_the_alerted_services_come_before_their_equals() {
+        let mut store = catalogue(&["a_errors_total", "b_errors_total"]);
+        assert_eq!(store.families(&BTreeSet::new())[0], "a_errors_total");
+        store.related.insert("b_errors_total".into());
+        assert_eq!(store.families(&BTreeSet::new())[0], "b_errors_total");
     }
 
     #[test]
@@ -408,7 +498,8 @@ mod tests {
         store.meta.insert("native".into(), MetricMeta { kind: MetricKind::Histogram, ..MetricMeta::default() });
         for family in store.families(&BTreeSet::new()) {
             for matchers in ["", "service=~\"a|b\""] {
-                for question in store.questions(&family, matchers, "5m") {
+                let all = [store.questions(&family, matchers, "5m"), store.further_questions(&family, matchers, "5m")];
+                for question in all.concat() {
                     assert!(promql_parser::parser::parse(&question.expr).is_ok(), "{}", question.expr);
                 }
             }

@@ -43,6 +43,8 @@ pub fn candidates(names: &[String]) -> Vec<String> {
 /// What to select, and what that leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
+    /// The label that names services.
+    pub label: String,
     /// A LogQL stream selector.
     pub selector: String,
     /// Values of the label that are not selected.
@@ -70,15 +72,17 @@ pub fn select(
     let (_, name, mut matching) = best?;
     let all = values.get(name)?.len();
     if all <= ASK_ALL_BELOW || matching.is_empty() {
-        return Some(Selection { selector: format!("{{{name}=~{}}}", quote(".+")), left_out: 0 });
+        let selector = format!("{{{name}=~{}}}", quote(".+"));
+        return Some(Selection { label: name.clone(), selector, left_out: 0 });
     }
     matching.sort_unstable();
     matching.truncate(MOST_VALUES);
-    Some(Selection { left_out: all - matching.len(), selector: format!("{{{}}}", one_of(name, matching)) })
+    let left_out = all - matching.len();
+    Some(Selection { label: name.clone(), left_out, selector: format!("{{{}}}", one_of(name, matching)) })
 }
 
 /// Whether a label value names one of the services: equal, a pod of it, or `namespace/service`.
-fn names_one_of(value: &str, services: &BTreeSet<String>) -> bool {
+pub(super) fn names_one_of(value: &str, services: &BTreeSet<String>) -> bool {
     let tail = value.rsplit('/').next().unwrap_or(value);
     [value, tail, workload_of_pod(tail)].iter().any(|name| services.contains(*name))
 }

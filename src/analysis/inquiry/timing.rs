@@ -9,7 +9,7 @@ use crate::domain::{TimeRange, Timestamp};
 const ONE_STRETCH: Duration = Duration::from_hours(6);
 /// Where the baseline lies far away, so much before the window is fetched, too: what stood still since then is no
 /// news, and a short baseline alone says nothing about how much a series wanders.
-const PRECEDING: Duration = Duration::from_hours(1);
+pub const PRECEDING: Duration = Duration::from_hours(1);
 /// The usual scrape interval, to estimate how many raw samples a question moves.
 const USUAL_INTERVAL: u64 = 15;
 /// Raw samples are fetched up to so many per question; beyond, an evaluation at steps thins them out.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BundleError;
 use super::files::Files;
-use crate::domain::alert::{Alert, AlertState, Rule};
+use crate::domain::alert::{Alert, AlertState, Rule, expression_of_link};
 use crate::domain::change::{Change, null_as_default};
 use crate::domain::text::neutralise;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
@@ -177,34 +177,6 @@ impl From<&Alert> for ApiAlert {
             expression: alert.expression.clone().filter(|_| alert.expression != from_link),
         }
     }
-}
-
-/// The expression in a link to Prometheus' expression browser, whose query is `g0.expr=…`.
-pub(super) fn expression_of_link(link: &str) -> Option<String> {
-    let (_, query) = link.split_once('?')?;
-    let query = query.split('#').next().unwrap_or_default();
-    let raw = query.split('&').find_map(|pair| pair.strip_prefix("g0.expr="))?;
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        match (byte, tail) {
-            (b'+', _) => bytes.push(b' '),
-            (b'%', [high, low, tail @ ..]) => {
-                let digits = [*high, *low];
-                let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                if let Some(code) = code {
-                    bytes.push(code);
-                    rest = tail;
-                } else {
-                    bytes.push(b'%');
-                }
-            }
-            _ => bytes.push(*byte),
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-    (!text.is_empty()).then_some(text)
 }
 
 /// Reads `rules.json`: Prometheus' `/api/v1/rules` answer, whole or only its `data` or `groups`.

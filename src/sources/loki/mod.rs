@@ -196,8 +196,8 @@ impl Loki {
                 let _ = gathered.add(result.result);
                 Data::Series(gathered.finish(false, &mut notes))
             }
-            "scalar" => samples::scalar(&result.result).map(Data::Scalar).ok_or_else(|| self.foreign("scalar"))?,
-            other => return Err(self.foreign(other)),
+            "scalar" => samples::scalar(&result.result).map(Data::Scalar).ok_or_else(|| self.http.foreign("scalar"))?,
+            other => return Err(self.http.foreign(other)),
         };
         Ok(Answer { data, notes })
     }
@@ -264,11 +264,6 @@ impl Loki {
         }
         let series = gathered.finish(false, &mut notes);
         Ok(Answer { data: Data::Series(series), notes })
-    }
-
-    fn foreign(&self, result_type: &str) -> SourceError {
-        let what = format!("{} answers with a result of type `{result_type}`", self.http.shown());
-        self.http.fault(SourceErrorKind::NotUnderstood, &what, "")
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, SourceError> {

@@ -107,7 +107,7 @@ impl Prometheus {
             }
             _ => None,
         };
-        let data = data.ok_or_else(|| self.foreign(&result.result_type))?;
+        let data = data.ok_or_else(|| self.http.foreign(&result.result_type))?;
         Ok(Answer { data, notes })
     }
 
@@ -131,7 +131,7 @@ impl Prometheus {
             ];
             let (result, told) = self.query("query_range", &params).await?;
             if result.result_type != "matrix" {
-                return Err(self.foreign(&result.result_type));
+                return Err(self.http.foreign(&result.result_type));
             }
             notes.extend(told.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>());
             if let ControlFlow::Break(()) = gathered.add(result.result) {
@@ -145,11 +145,6 @@ impl Prometheus {
     /// The time the server gets, so that it does not go on when nobody waits any more.
     fn patience(&self) -> String {
         format!("{}ms", self.http.timeout().as_millis())
-    }
-
-    fn foreign(&self, result_type: &str) -> SourceError {
-        let what = format!("{} answers with a result of type `{result_type}`", self.http.shown());
-        self.http.fault(SourceErrorKind::NotUnderstood, &what, "")
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, SourceError> {
