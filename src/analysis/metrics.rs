@@ -110,7 +110,12 @@ fn compare_answer(
         .map(|series| {
             let metric = series.labels.metric().or(asked_metric).unwrap_or_default();
             let cumulative = alerted && series.labels.metric().is_some() && is_counter(metric);
-            let samples = if cumulative { increments(&series.samples) } else { series.samples };
+            // Other days are no part of what lies around the baseline.
+            let of_season =
+                |at: Timestamp| snapshot.seasons.iter().any(|season| season.contains(at) || season.end == at);
+            let mut samples = series.samples;
+            samples.retain(|sample| !of_season(sample.at));
+            let samples = if cumulative { increments(&samples) } else { samples };
             split(series.labels, samples, baseline, window)
         })
         .collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::{TimeRange, Timestamp};
 
 /// A full-screen terminal copilot for incident response. Without a command it opens the screens on the configured
@@ -33,9 +34,10 @@ pub struct Global {
     /// Read a recorded bundle instead of live sources.
     #[arg(long, global = true, value_name = "PATH")]
     pub replay: Option<PathBuf>,
-    /// Compare with this time instead of the one before the incident (two RFC 3339 times).
-    #[arg(long, global = true, value_name = "START/END", value_parser = time_range)]
-    pub baseline: Option<TimeRange>,
+    /// Compare with this time instead of the hour before the incident: two RFC 3339 times, two times before the
+    /// incident's window (-2h/-1h), or `preceding`, `yesterday`, `last-week`.
+    #[arg(long, global = true, value_name = "START/END", allow_hyphen_values = true)]
+    pub baseline: Option<BaselineChoice>,
     /// Print exactly one JSON document.
     #[arg(long, global = true)]
     pub json: bool,
@@ -321,7 +323,17 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_must_be_a_range() {
+    fn a_baseline_is_a_range_or_a_word() {
+        for text in ["-2h/-1h", "yesterday", "2026-01-31T13:00:00Z/2026-01-31T14:00:00Z"] {
+            let cli = Cli::try_parse_from(["stanch", "suspects", "--baseline", text]).unwrap();
+            assert_eq!(cli.global.baseline, Some(text.parse().unwrap()));
+        }
+        let error = Cli::try_parse_from(["stanch", "suspects", "--baseline", "tomorrow"]).unwrap_err().to_string();
+        assert!(error.contains("`tomorrow` is no baseline; expected `preceding`"), "{error}");
+    }
+
+    #[test]
+    fn a_window_must_be_a_range() {
         assert!(time_range("2026-01-31T13:00:00Z/2026-01-31T14:00:00Z").is_ok());
         assert!(time_range("2026-01-31T14:00:00Z/2026-01-31T13:00:00Z").is_err());
         assert!(time_range("yesterday").unwrap_err().contains("RFC 3339"));

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::analysis::inquiry::Circumstances;
+use crate::analysis::inquiry::history::window_of;
 use crate::analysis::{correlate, incident_id};
 use crate::config::{Config, Profile, SystemSecrets, state_dir};
 use crate::copilot::playbook::Playbooks;
 use crate::domain::alert::Alert;
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
@@ -26,9 +29,12 @@ use crate::sources::set::SourceSet;
 
 use super::clock::{self, Clock};
 use super::failure::Failure;
-use super::investigate::{Investigated, Progress, investigate};
+use super::investigate::{Case, Investigated, Progress, investigate};
 use super::runbooks;
 use super::standing::Standing;
+
+/// Alerts kept of an incident that is only looked at from aside.
+const OUTLINED_ALERTS: usize = 32;
 
 /// Where telemetry comes from.
 pub enum Origin {
@@ -62,10 +68,12 @@ pub struct Engine {
     pub standing: Standing,
     bundle: Option<Bundle>,
     demo: bool,
-    baseline: Option<TimeRange>,
+    baseline: Option<BaselineChoice>,
     ledger: OnceCell<Arc<SqliteLedger>>,
     /// Ids that incidents were shown under.
     shown: Mutex<BTreeSet<String>>,
+    /// The incidents of the last situation, with few of their alerts: what was going on beside the one in question.
+    beside: Mutex<Vec<Incident>>,
 }
 
 /// The incidents of a moment.
@@ -87,7 +95,7 @@ impl Engine {
         config: Config,
         profile: Option<(String, Profile)>,
         origin: Origin,
-        baseline: Option<TimeRange>,
+        baseline: Option<BaselineChoice>,
         recorder: Option<Arc<Recorder>>,
     ) -> Result<Self, Failure> {
         let wall_clock = clock::system();
@@ -128,6 +136,7 @@ impl Engine {
             baseline,
             ledger: OnceCell::new(),
             shown: Mutex::default(),
+            beside: Mutex::default(),
             config,
         })
     }
@@ -165,11 +174,7 @@ impl Engine {
             }
         }
         keep_names(&mut incidents, &mut self.shown.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(baseline) = self.baseline {
-            for incident in &mut incidents {
-                incident.baseline = baseline;
-            }
-        }
+        *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = incidents.iter().map(outline).collect();
         Ok(Situation { alerts, incidents, sources: self.sources.health(), notes: answer.notes })
     }
 
@@ -205,23 +210,49 @@ impl Engine {
         }
     }
 
-    /// Gathers and analyses everything about an incident. `None` when it was cancelled.
+    /// Gathers and analyses everything about an incident. `baseline` goes before what the command line and the profile
+    /// say. `None` when it was cancelled.
+    ///
+    /// # Errors
+    ///
+    /// When the baseline that was chosen is none for this incident.
     pub async fn investigate(
         &self,
-        incident: Incident,
+        mut incident: Incident,
+        baseline: Option<BaselineChoice>,
         cancel: &CancellationToken,
         progress: impl FnMut(Progress),
-    ) -> Option<Investigated> {
+    ) -> Result<Option<Investigated>, Failure> {
+        let chosen = baseline.or(self.baseline).or(self.profile.baseline.filter(|_| self.bundle.is_none()));
+        if let Some(choice) = chosen {
+            incident.baseline = choice.resolve(incident.window).map_err(Failure::usage)?;
+        }
+        let circumstances = Circumstances {
+            others: self.others(&incident),
+            baseline_is_chosen: self.bundle.is_some()
+                || chosen.is_some_and(|choice| choice != BaselineChoice::Preceding),
+        };
         let runbooks = self.runbooks(&incident);
-        investigate(&self.sources, &self.clock, incident, runbooks, cancel, progress).await
+        let case = Case { incident, circumstances, runbooks };
+        Ok(investigate(&self.sources, &self.clock, case, cancel, progress).await)
+    }
+
+    /// Windows of other incidents that are about the same things.
+    fn others(&self, incident: &Incident) -> Vec<TimeRange> {
+        let now = (self.clock)();
+        let recorded = self.bundle.iter().flat_map(|bundle| bundle.manifest().spoiled.iter().copied());
+        let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.chain(beside.iter().filter_map(|other| window_of(other, incident, now))).collect()
     }
 
     fn runbooks(&self, incident: &Incident) -> Vec<Runbook> {
-        match (&self.bundle, &self.profile.runbooks) {
+        match &self.bundle {
             // Runbooks that cannot be read are said in the bundle's own notes.
-            (Some(bundle), _) => bundle.runbooks().map(<[Runbook]>::to_vec).unwrap_or_default(),
-            (None, Some(folder)) => runbooks::of(incident, folder),
-            (None, None) => Vec::new(),
+            Some(bundle) => match bundle.runbooks() {
+                Ok(recorded) if !recorded.is_empty() => recorded.to_vec(),
+                _ => runbooks::of(incident, None),
+            },
+            None => runbooks::of(incident, self.profile.runbooks.as_deref()),
         }
     }
 
@@ -286,6 +317,21 @@ fn keep_names(incidents: &mut [Incident], shown: &mut BTreeSet<String>) {
         }
     }
     *shown = taken;
+}
+
+/// An incident with few of its alerts.
+fn outline(incident: &Incident) -> Incident {
+    Incident {
+        id: incident.id.clone(),
+        title: incident.title.clone(),
+        severity: incident.severity,
+        started_at: incident.started_at,
+        resolved_at: incident.resolved_at,
+        services: incident.services.clone(),
+        alerts: incident.alerts.iter().take(OUTLINED_ALERTS).cloned().collect(),
+        window: incident.window,
+        baseline: incident.baseline,
+    }
 }
 
 /// A bundle without alerts is examined as a whole.

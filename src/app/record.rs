@@ -31,7 +31,10 @@ pub(super) async fn parts(
     investigated: &Investigated,
     asked: Vec<(Query, Outcome)>,
 ) -> (BundleParts, Vec<Note>) {
+    // The baseline may have been moved to a quieter time than the one that was planned.
+    let incident = &Incident { baseline: investigated.snapshot.incident.baseline, ..incident.clone() };
     let mut parts = BundleParts::new(incident.title.as_str(), incident.window, incident.baseline);
+    parts.manifest.spoiled.clone_from(&investigated.snapshot.spoiled);
     let mut notes = Vec::new();
     let (series, said) = raw_samples(sources, incident, &asked).await;
     notes.extend(said);

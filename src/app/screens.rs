@@ -14,6 +14,7 @@ use crate::core::effect::Analyst;
 use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
 use crate::core::model::{FirstRun, Identity};
 use crate::domain::action::Action;
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
@@ -158,15 +159,19 @@ impl Backend for Screens {
         })
     }
 
-    fn investigate(&self, incident: Incident, reporter: Reporter) -> BoxFuture<'_, Result<Investigation, Text>> {
+    fn investigate(
+        &self,
+        incident: Incident,
+        baseline: Option<BaselineChoice>,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Investigation, Text>> {
         Box::pin(async move {
             let id = incident.id.clone();
             let mut health = self.engine.sources.health();
             let investigated = self
                 .engine
-                .investigate(incident, &CancellationToken::new(), |progress| {
-                    let what = format!("{}: {}", progress.asked.source, progress.asked.planned.query.expression());
-                    reporter.progress(progress.done, progress.planned, &what);
+                .investigate(incident, baseline, &CancellationToken::new(), |progress| {
+                    reporter.progress(progress.done, progress.planned, &progress.line());
                     let now = self.engine.sources.health();
                     if now.iter().zip(&health).any(|(new, old)| new.status != old.status) {
                         health.clone_from(&now);
@@ -174,6 +179,7 @@ impl Backend for Screens {
                     }
                 })
                 .await
+                .map_err(|failure| said(&failure))?
                 .ok_or_else(|| Text::from("the analysis was interrupted"))?;
             reporter.sources(self.engine.sources.health());
             let investigated = Arc::new(investigated);

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::settings::{EndpointSettings, SourceSettings, duration_text};
 
 pub use load::{ConfigError, load, parse};
@@ -60,6 +61,9 @@ pub struct Profile {
     pub exposition: Vec<SourceSettings>,
     /// JSON file, or folder of such files, with changes: deploys, commits, flags.
     pub changes: Option<PathBuf>,
+    /// What incidents are compared with: `preceding` (when left out), `yesterday`, `last-week`, or START/END as
+    /// `--baseline` takes it.
+    pub baseline: Option<BaselineChoice>,
     /// Folder with runbooks as Markdown; matched by the name in an alert's `runbook_url`, or by alert name.
     pub runbooks: Option<PathBuf>,
     /// The cluster that commands act on.

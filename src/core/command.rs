@@ -85,6 +85,8 @@ pub enum Command {
     Mark,
     /// Refresh.
     Refresh,
+    /// Another baseline, typed into the palette.
+    Baseline,
     /// Freeze.
     Freeze,
     /// Wrap lines.
@@ -476,6 +478,15 @@ pub static COMMANDS: &[Definition] = &[
         help: "ask again: alerts on the board, everything inside an incident",
         hint: "refresh",
         places: incident,
+        why_not: always,
+    },
+    Definition {
+        command: Command::Baseline,
+        name: "baseline",
+        keys: &[],
+        help: "compare with another time: `baseline yesterday`, last-week, preceding, -2h/-1h or START/END",
+        hint: "",
+        places: |place| matches!(place, Place::Pane(_)),
         why_not: always,
     },
     Definition {

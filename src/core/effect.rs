@@ -2,6 +2,7 @@
 
 use crate::domain::Text;
 use crate::domain::action::Action;
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 
@@ -33,6 +34,8 @@ pub enum Effect {
         generation: Generation,
         /// The incident.
         incident: Box<Incident>,
+        /// What the operator wants it compared with; none for the usual.
+        baseline: Option<BaselineChoice>,
     },
     /// Diagnose an investigated incident.
     Diagnose {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
@@ -70,6 +71,8 @@ pub struct Toast {
 pub struct Case {
     /// The incident.
     pub incident: Incident,
+    /// What the operator wants it compared with; none for the usual.
+    pub baseline: Option<BaselineChoice>,
     /// Suspects, evidence, logs, questions.
     pub investigation: Slot<Investigation>,
     /// The diagnosis.
@@ -91,6 +94,7 @@ impl Case {
     pub fn new(incident: Incident) -> Self {
         Self {
             incident,
+            baseline: None,
             investigation: Slot::default(),
             conclusion: Slot::default(),
             draft: None,

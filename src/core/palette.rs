@@ -3,7 +3,7 @@
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::command::{Definition, offered, place_below};
+use super::command::{Command, Definition, offered, place_below};
 use super::model::Model;
 
 /// An entry of the palette.
@@ -17,6 +17,10 @@ pub struct Entry {
 /// Entries for what was typed, best match first; with nothing typed the commands used last come first.
 pub fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     let place = place_below(model);
+    if argument(typed).is_some() {
+        let baseline = offered(place).filter(|definition| definition.command == Command::Baseline);
+        return baseline.map(|definition| Entry { definition, disabled: (definition.why_not)(model) }).collect();
+    }
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::parse(typed.trim(), CaseMatching::Smart, Normalization::Smart);
     let mut buffer = Vec::new();
@@ -35,6 +39,11 @@ pub fn entries(model: &Model, typed: &str) -> Vec<Entry> {
         .collect();
     found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
     found.into_iter().map(|(_, _, _, definition)| Entry { definition, disabled: (definition.why_not)(model) }).collect()
+}
+
+/// What was typed after `baseline`, once a space follows it.
+pub fn argument(typed: &str) -> Option<&str> {
+    typed.trim_start().strip_prefix("baseline ").map(str::trim)
 }
 
 /// The definitions that the help overlay lists for what was typed.

@@ -541,7 +541,7 @@ pub(crate) fn settle(model: &mut Model, mut effects: Vec<Effect>) {
     while let Some(effect) = effects.pop() {
         let (generation, report) = match effect {
             Effect::LoadBoard { generation } => (generation, Report::Board(board())),
-            Effect::Investigate { generation, incident } if incident.id == payments().id => {
+            Effect::Investigate { generation, incident, .. } if incident.id == payments().id => {
                 (generation, Report::Investigated(Ok(Box::new(investigation()))))
             }
             Effect::Investigate { generation, .. } => {

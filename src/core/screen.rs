@@ -178,3 +178,10 @@ pub struct Palette {
     /// Selected entry.
     pub cursor: usize,
 }
+
+impl Palette {
+    /// A palette in which something stands already.
+    pub fn typed(text: &str) -> Self {
+        Self { input: Input { text: text.to_owned() }, cursor: 0 }
+    }
+}

@@ -70,6 +70,11 @@ impl SourceSet {
         self.route(query).is_some()
     }
 
+    /// Name of the source that such a question goes to.
+    pub fn source_of(&self, query: &Query) -> Option<&str> {
+        self.route(query).map(|member| member.source.name())
+    }
+
     /// The present: that of a bundle when one is among the sources, else the clock's.
     pub fn present(&self) -> Timestamp {
         self.members.iter().find_map(|member| member.source.present()).unwrap_or_else(|| (self.clock)())

@@ -159,8 +159,9 @@ fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canv
     let severity = if resolved { Severity::Unknown } else { incident.severity };
     let tabs = pane.map(|pane| tabs(pane, usize::from(area.width), theme)).unwrap_or_default();
     let tabs_width: usize = tabs.iter().map(|(text, _)| text.width()).sum();
+    let compared = case.baseline.map_or_else(String::new, |choice| format!("  vs {choice}"));
     let tail = format!(
-        "  {} {}  {}",
+        "  {} {}  {}{compared}",
         severity_glyph(incident.severity, resolved),
         severity_word(incident.severity, resolved).trim_end(),
         pace::age(incident.started_at, model.now)

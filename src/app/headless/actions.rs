@@ -21,24 +21,24 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
     match command {
         Actions::List { incident } => list(engine, incident.as_deref(), output).await,
         Actions::Show { action, incident } => {
-            let (ready, _) = ready(engine, incident.as_deref(), action).await?;
+            let (ready, _) = ready(engine, incident.as_deref(), action, output).await?;
             output.answer(&view(&ready), || text(&ready))
         }
         Actions::Run { action, incident, digest, confirm } => {
-            let (ready, action) = ready(engine, incident.as_deref(), action).await?;
+            let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
             run(engine, &action, &ready, digest.as_deref(), confirm.as_deref(), output).await
         }
     }
 }
 
 /// The offline analyst's actions: the same on every call, so that an id and a digest mean the same thing twice.
-async fn concluded(engine: &Engine, incident: Option<&str>) -> Result<Concluded, Failure> {
-    let investigated = investigated(engine, incident).await?;
+async fn concluded(engine: &Engine, incident: Option<&str>, output: Output) -> Result<Concluded, Failure> {
+    let investigated = investigated(engine, incident, output).await?;
     Ok(diagnosing::offline(engine, &investigated).await)
 }
 
 async fn list(engine: &Engine, incident: Option<&str>, output: Output) -> Result<(), Failure> {
-    let concluded = concluded(engine, incident).await?;
+    let concluded = concluded(engine, incident, output).await?;
     let views: Vec<_> = concluded.actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();
     output.answer(&json!({"actions": views}), || {
         let line = |(action, judged): &(Action, crate::domain::action::Judged)| {
@@ -56,8 +56,8 @@ async fn list(engine: &Engine, incident: Option<&str>, output: Output) -> Result
     })
 }
 
-async fn ready(engine: &Engine, incident: Option<&str>, id: &str) -> Result<(Ready, Action), Failure> {
-    let concluded = concluded(engine, incident).await?;
+async fn ready(engine: &Engine, incident: Option<&str>, id: &str, output: Output) -> Result<(Ready, Action), Failure> {
+    let concluded = concluded(engine, incident, output).await?;
     let known = concluded.actions.iter().map(|(action, _)| action.id.as_str()).collect::<Vec<_>>().join(", ");
     let (action, _) = concluded
         .actions

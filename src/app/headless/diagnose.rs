@@ -32,7 +32,7 @@ pub(super) async fn diagnose(
         Wanted::Offline => Vec::new(),
         Wanted::Endpoint(name) => engine.endpoints(name)?,
     };
-    let investigated = investigated(engine, incident).await?;
+    let investigated = investigated(engine, incident, output).await?;
     let concluded = if endpoints.is_empty() {
         diagnosing::offline(engine, &investigated).await
     } else {

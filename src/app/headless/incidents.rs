@@ -12,6 +12,7 @@ use crate::domain::evidence::Detail;
 use crate::domain::health::SourceHealth;
 use crate::domain::time::human_duration;
 
+use super::progress::Meter;
 use super::views::{AlertsView, IncidentView, IncidentsView, SourceView, SuspectsView};
 
 /// Severity as a glyph and a word: never by colour alone.
@@ -81,17 +82,22 @@ fn sources_text(sources: &[SourceHealth]) -> String {
     sources.iter().map(line).collect()
 }
 
-/// Gathers and analyses the incident that was named, saying on standard error what is going on.
-pub(super) async fn investigated(engine: &Engine, incident: Option<&str>) -> Result<Investigated, Failure> {
+/// Gathers and analyses the incident that was named, saying on standard error how far it is.
+pub(super) async fn investigated(
+    engine: &Engine,
+    incident: Option<&str>,
+    output: Output,
+) -> Result<Investigated, Failure> {
     let incident = engine.incident(incident).await?;
+    let meter = Meter::new(output);
     engine
-        .investigate(incident, &CancellationToken::new(), |_| {})
-        .await
+        .investigate(incident, None, &CancellationToken::new(), |progress| meter.show(&progress))
+        .await?
         .ok_or_else(|| Failure::failed("the analysis was interrupted"))
 }
 
 pub(super) async fn suspects(engine: &Engine, incident: Option<&str>, output: Output) -> Result<(), Failure> {
-    let investigated = investigated(engine, incident).await?;
+    let investigated = investigated(engine, incident, output).await?;
     let analysis = &investigated.analysis;
     output.answer(&SuspectsView::from(analysis), || suspects_text(analysis))
 }
@@ -132,7 +138,7 @@ pub(super) async fn pack(
     budget: usize,
     output: Output,
 ) -> Result<(), Failure> {
-    let investigated = investigated(engine, incident).await?;
+    let investigated = investigated(engine, incident, output).await?;
     let pack = crate::context::pack(&investigated.analysis, budget);
     output.answer(&pack, || {
         let hidden: usize = pack.redactions.values().sum();

@@ -7,6 +7,7 @@ mod diagnose;
 mod doctor;
 mod import;
 mod incidents;
+mod progress;
 mod record;
 pub(super) mod templates;
 mod views;

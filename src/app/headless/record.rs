@@ -15,6 +15,7 @@ use crate::domain::query::{Note, NoteKind};
 use crate::sources::bundle;
 use crate::sources::recorder::Recorder;
 
+use super::progress::Meter;
 use super::views::SuspectsView;
 
 /// Budget of the pack whose hash is printed, so that a replay can be compared with what was recorded.
@@ -37,10 +38,12 @@ pub(super) async fn record(
     let incident = engine.incident(incident).await?;
     // What was asked to find the incident is not part of it.
     recorder.take();
+    let meter = Meter::new(output);
     let investigated = engine
-        .investigate(incident.clone(), &CancellationToken::new(), |_| {})
-        .await
+        .investigate(incident.clone(), None, &CancellationToken::new(), |progress| meter.show(&progress))
+        .await?
         .ok_or_else(|| Failure::failed("the recording was interrupted"))?;
+    drop(meter);
     let recording = recorder.take();
     let (parts, mut notes) =
         crate::app::record::parts(&engine.sources, &incident, &investigated, recording.answers).await;

@@ -9,6 +9,7 @@ use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{Answered, Board, Conclusion, Draft, Investigation, Prepared, Progress, Report, RunReport};
 use crate::domain::action::Action;
+use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
@@ -59,7 +60,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Asks the planned questions and analyses the answers. The engine keeps what it needs (the snapshot) under the
     /// incident's id for the calls below.
-    fn investigate(&self, incident: Incident, reporter: Reporter) -> BoxFuture<'_, Result<Investigation, Text>>;
+    /// `baseline` is what the operator wants to compare with, if anything.
+    fn investigate(
+        &self,
+        incident: Incident,
+        baseline: Option<BaselineChoice>,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Investigation, Text>>;
 
     /// Diagnoses an investigated incident, and judges the suggested actions.
     fn diagnose(

@@ -61,10 +61,15 @@ impl Tasks {
                     async move { Report::Board(backend.board(reporter).await) }.boxed()
                 });
             }
-            Effect::Investigate { generation, incident } => self.spawn(generation, |backend, reporter| {
-                async move { Report::Investigated(backend.investigate(*incident, reporter).await.map(Box::new)) }
+            Effect::Investigate { generation, incident, baseline } => {
+                self.spawn(generation, move |backend, reporter| {
+                    async move {
+                        let investigated = backend.investigate(*incident, baseline, reporter).await;
+                        Report::Investigated(investigated.map(Box::new))
+                    }
                     .boxed()
-            }),
+                });
+            }
             Effect::Diagnose { generation, incident, analyst } => self.spawn(generation, move |backend, reporter| {
                 async move { Report::Diagnosed(backend.diagnose(incident, analyst, reporter).await.map(Box::new)) }
                     .boxed()

@@ -55,7 +55,12 @@ impl Backend for Fake {
         .boxed()
     }
 
-    fn investigate(&self, incident: Incident, reporter: Reporter) -> BoxFuture<'_, Result<Investigation, Text>> {
+    fn investigate(
+        &self,
+        incident: Incident,
+        _baseline: Option<crate::domain::baseline::BaselineChoice>,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Investigation, Text>> {
         async move {
             reporter.progress(1, 2, "asking");
             if incident.id == sample::payments().id { Ok(sample::investigation()) } else { Err(Text::new("no route")) }

@@ -47,6 +47,7 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Edit => return copy::selected(model).map(Effect::Edit).into_iter().collect(),
         Command::Mark => mark(model),
         Command::Refresh => return refresh(model),
+        Command::Baseline => model.screens.push(Screen::Palette(Palette::typed("baseline "))),
         Command::Freeze => return freeze(model),
         Command::Wrap => {
             if let Some(screen) = model.incident_screen_mut() {

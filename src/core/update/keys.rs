@@ -110,6 +110,9 @@ fn in_palette(model: &mut Model, key: Key) -> Vec<Effect> {
                 return Vec::new();
             }
             let definition = entry.definition;
+            if let Some(argument) = palette::argument(&state.input.text) {
+                return super::baseline(model, argument);
+            }
             model.screens.pop();
             model.history.retain(|name| name != definition.name);
             model.history.push(definition.name.to_owned());

@@ -7,6 +7,7 @@ mod reports;
 mod tests;
 
 use crate::domain::Text;
+use crate::domain::baseline::BaselineChoice;
 
 use super::confirm::Dialog;
 use super::effect::Effect;
@@ -82,11 +83,35 @@ fn investigate(model: &mut Model, id: &str) -> Vec<Effect> {
     let stale = case.investigation.abandon();
     case.investigation.begin(generation);
     let incident = Box::new(case.incident.clone());
+    let baseline = case.baseline;
     stale
         .map(|generation| Effect::Cancel { generation })
         .into_iter()
-        .chain([Effect::Investigate { generation, incident }])
+        .chain([Effect::Investigate { generation, incident, baseline }])
         .collect()
+}
+
+/// Analyses the open incident anew, compared with another time. The palette stays open when it is none.
+fn baseline(model: &mut Model, argument: &str) -> Vec<Effect> {
+    let choice = match argument.parse::<BaselineChoice>() {
+        Ok(choice) => choice,
+        Err(why) => {
+            model.toast = Some(Toast { text: Text::new(&why), failed: true });
+            return Vec::new();
+        }
+    };
+    let Some(case) = model.current() else { return Vec::new() };
+    if let Err(why) = choice.resolve(case.incident.window) {
+        model.toast = Some(Toast { text: Text::new(&why), failed: true });
+        return Vec::new();
+    }
+    let id = case.incident.id.clone();
+    if let Some(case) = model.cases.get_mut(&id) {
+        case.baseline = Some(choice);
+    }
+    model.screens.pop();
+    say(model, &format!("comparing with {choice}"));
+    investigate(model, &id)
 }
 
 /// Begins the investigation that is due next, if none is under way: that of the incident in front, else the worst.

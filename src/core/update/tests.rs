@@ -10,6 +10,7 @@ use crate::core::screen::{Pane, Subject};
 use crate::core::{Effect, Identity, Key, Model, Msg, Report, Screen, pace};
 use crate::domain::Text;
 use crate::domain::action::{Decision, Effect as Impact, RunState};
+use crate::domain::baseline::BaselineChoice;
 
 use super::{start, update};
 
@@ -59,7 +60,7 @@ fn a_new_incident_is_investigated_and_diagnosed_by_itself() {
     let mut model = blank();
     start(&mut model);
     let effects = update(&mut model, Msg::Report(1, Report::Board(sample::board())));
-    let [Effect::Investigate { generation, incident }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Investigate { generation, incident, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(incident.id, "I-3f9a2c");
     let done = Report::Investigated(Ok(Box::new(sample::investigation())));
     let effects = update(&mut model, Msg::Report(*generation, done));
@@ -264,6 +265,20 @@ fn searching_a_text_goes_from_match_to_match() {
     assert!(first > 0);
     press(&mut model, "n");
     assert_eq!(toast(&model), "no further match");
+}
+
+#[test]
+fn another_baseline_is_typed_into_the_palette() {
+    let mut model = loaded();
+    press(&mut model, "⏎:baseline yesterday");
+    let effects = key(&mut model, Key::Enter);
+    let [.., Effect::Investigate { baseline, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(*baseline, Some(BaselineChoice::Yesterday));
+    assert_eq!(toast(&model), "comparing with yesterday");
+    press(&mut model, ":baseline tomorrow");
+    assert_eq!(key(&mut model, Key::Enter), []);
+    assert!(matches!(model.top(), Screen::Palette(_)) && toast(&model).contains("is no baseline"));
+    assert_eq!(model.current().unwrap().baseline, Some(BaselineChoice::Yesterday));
 }
 
 #[test]

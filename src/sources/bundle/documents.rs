@@ -6,6 +6,7 @@ use super::BundleError;
 use super::files::Files;
 use crate::domain::alert::{Alert, AlertState, Rule, expression_of_link};
 use crate::domain::change::{Change, null_as_default};
+use crate::domain::snapshot::Runbook;
 use crate::domain::text::neutralise;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
 use crate::sources::fingerprint::fingerprint;
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub window: TimeRange,
     /// The time it is compared with.
     pub baseline: TimeRange,
+    /// Stretches in which other incidents were open: what was measured then says nothing about normal.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub spoiled: Vec<TimeRange>,
     /// Whatever a reader should know.
     #[serde(default, deserialize_with = "null_as_default")]
     pub note: Text,
@@ -72,6 +76,17 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(files: &Files, file: &str, byt
         .map_err(|error| fail(error.inner(), &error.path().to_string()))?;
     deserializer.end().map_err(|error| fail(&error, ""))?;
     Ok(value)
+}
+
+/// Bytes of one runbook that are kept.
+const MAX_RUNBOOK: usize = 64 << 10;
+
+/// Reads `runbooks/TITLE.md`.
+pub(super) fn markdown(files: &Files, name: &str) -> Result<Option<Runbook>, BundleError> {
+    let Some(bytes) = files.document(name)? else { return Ok(None) };
+    let title = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".md");
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RUNBOOK)]);
+    Ok(Some(Runbook { title: Text::new(title), text: Text::new(&text) }))
 }
 
 /// An alert in the form of Alertmanager's `GET /api/v2/alerts`, read leniently: other programs write bundles too.

@@ -83,6 +83,30 @@ impl Files {
         }
     }
 
+    /// Names of the files in one folder of the bundle that end like this, sorted, at most so many.
+    pub(super) fn list(&self, folder: &str, end: &str, most: usize) -> Vec<String> {
+        let mut names: Vec<String> = match &self.members {
+            Some(members) => {
+                let of_folder = |name: &&String| {
+                    let rest = name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+                    rest.is_some_and(|rest| !rest.contains('/') && rest.ends_with(end))
+                };
+                members.keys().filter(of_folder).cloned().collect()
+            }
+            None => std::fs::read_dir(self.path.join(folder)).map_or_else(
+                |_| Vec::new(),
+                |entries| {
+                    let name = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+                    let named = entries.filter_map(name).filter(|name| name.ends_with(end));
+                    named.take(self.limits.members).map(|name| format!("{folder}/{name}")).collect()
+                },
+            ),
+        };
+        names.sort();
+        names.truncate(most);
+        names
+    }
+
     /// Opens a file, decompressing it if it is gzipped. `None` when it is not there.
     pub(super) fn open_file(&self, name: &str) -> Result<Option<OpenFile>, BundleError> {
         for stored in [name.to_owned(), format!("{name}.gz")] {

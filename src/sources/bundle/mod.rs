@@ -3,7 +3,7 @@
 //! A bundle is a directory, or the same directory in one `.tar.zst` (or `.tar.gz`) file, in which any text file may
 //! be gzipped: `manifest.json`, `alerts.json` (Alertmanager's `GET /api/v2/alerts`), `metrics.om` (OpenMetrics with
 //! timestamps), `logs.ndjson`, `changes.json`, and optionally `rules.json` (Prometheus' `/api/v1/rules`),
-//! `queries.ndjson` (recorded answers) and `runbooks.json`.
+//! `queries.ndjson` (recorded answers), `runbooks.json` and a folder `runbooks` with Markdown files.
 //!
 //! Opening reads the manifest only; metrics and logs are parsed when first asked for, once.
 
@@ -38,6 +38,9 @@ use crate::domain::metric::{MetricMeta, Series};
 use crate::domain::query::{Answer, Note, NoteKind, Query};
 use crate::domain::snapshot::Runbook;
 use crate::domain::{Text, TimeRange, Timestamp};
+
+/// Runbooks read from a bundle's folder, at most.
+const MAX_RUNBOOKS: usize = 64;
 
 /// The files of a bundle.
 pub(super) const FILES: [&str; 9] = [
@@ -133,7 +136,14 @@ impl BundleParts {
     /// Parts with nothing but a manifest.
     pub fn new(name: &str, window: TimeRange, baseline: TimeRange) -> Self {
         Self {
-            manifest: Manifest { format: FORMAT.into(), name: name.into(), window, baseline, note: Text::default() },
+            manifest: Manifest {
+                format: FORMAT.into(),
+                name: name.into(),
+                window,
+                baseline,
+                spoiled: Vec::new(),
+                note: Text::default(),
+            },
             alerts: Vec::new(),
             metrics: Vec::new(),
             metadata: BTreeMap::new(),
@@ -251,7 +261,7 @@ impl Bundle {
         Ok(store.sample_interval().and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis))
     }
 
-    /// Runbooks (`runbooks.json`: `[{"title","text"}]`).
+    /// Runbooks (`runbooks.json`: `[{"title","text"}]`, and each `runbooks/TITLE.md`).
     pub fn runbooks(&self) -> Result<&[Runbook], BundleError> {
         self.inner.runbooks().map(|(runbooks, _)| runbooks.as_slice())
     }
@@ -330,7 +340,18 @@ impl Inner {
     }
 
     fn runbooks(&self) -> Part<'_, Vec<Runbook>> {
-        self.load(&self.runbooks, |files| each(files, "runbooks.json"))
+        self.load(&self.runbooks, |files| {
+            let (mut runbooks, mut notes): (Vec<Runbook>, _) = each(files, "runbooks.json")?;
+            for name in files.list("runbooks", ".md", MAX_RUNBOOKS) {
+                match documents::markdown(files, &name) {
+                    Ok(runbook) => runbooks.extend(runbook),
+                    Err(error) => {
+                        notes.push(Note { kind: NoteKind::Warning, text: Text::new(&error.to_string()) });
+                    }
+                }
+            }
+            Ok((runbooks, notes))
+        })
     }
 
     fn rules(&self) -> Part<'_, Vec<Rule>> {

@@ -98,7 +98,7 @@ fn bare_call(call: &Call, depth: usize) -> Expr {
     let mut call = call.clone();
     for arg in &mut call.args.args {
         if arg.value_type() == ValueType::Vector {
-            *arg = Box::new(bare(arg, depth + 1));
+            **arg = bare(arg, depth + 1);
         }
     }
     Expr::Call(call)
@@ -157,6 +157,8 @@ struct Freed {
     replicas: BTreeSet<String>,
     /// Whether series were summed up below.
     summed: bool,
+    /// Labels that series are summed up by, and so have.
+    groups: BTreeSet<String>,
 }
 
 impl Freed {
@@ -169,6 +171,7 @@ impl Freed {
         self.services.extend(other.services);
         self.replicas.extend(other.replicas);
         self.summed |= other.summed;
+        self.groups.extend(other.groups);
     }
 }
 
@@ -199,7 +202,11 @@ fn free(expr: &mut Expr, depth: usize) -> Option<Freed> {
                     Some(LabelModifier::Exclude(labels)) => LabelModifier::Exclude(without(labels, &shown)),
                 });
             }
-            Some(Freed { services: shown, replicas: BTreeSet::new(), summed: true })
+            let groups = match &aggregate.modifier {
+                Some(LabelModifier::Include(labels)) => labels.labels.iter().cloned().collect(),
+                _ => BTreeSet::new(),
+            };
+            Some(Freed { services: shown, replicas: BTreeSet::new(), summed: true, groups })
         }
         Expr::Binary(binary) => free_binary(binary, depth),
         Expr::Call(call) => {
@@ -230,6 +237,8 @@ fn free_binary(binary: &mut BinaryExpr, depth: usize) -> Option<Freed> {
             // A join on other labels, or plain series that bring all of theirs.
             Some(LabelModifier::Include(_)) if a.is_empty() || b.is_empty() => {}
             None if a == b || !(left.summed || right.summed) => {}
+            // The other side is apart by these labels already.
+            None if a.is_subset(&right.groups) && b.is_subset(&left.groups) => {}
             _ => return None,
         }
     }

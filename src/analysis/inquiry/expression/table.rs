@@ -1,5 +1,5 @@
 //! Rules as they stand in the field (kube-prometheus, the node and PostgreSQL mixins, Sloth, Pyrra, blackbox, Kafka,
-//! RabbitMQ, ...), each with what it measures.
+//! `RabbitMQ` and others), each with what it measures.
 
 use super::measured;
 
@@ -57,7 +57,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        r#"increase(kube_pod_container_status_restarts_total[1h]) > 3"#,
+        "increase(kube_pod_container_status_restarts_total[1h]) > 3",
         &["increase(kube_pod_container_status_restarts_total[1h])"],
     ),
     (
@@ -200,7 +200,7 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     ("count_over_time((job:latency:p99 > 2)[30m:1m]) > 10", &["job:latency:p99"]),
     (
-        r#"(sum(rate(errors_total[5m])) or vector(0)) / sum(rate(requests_total[5m])) > 0.1"#,
+        "(sum(rate(errors_total[5m])) or vector(0)) / sum(rate(requests_total[5m])) > 0.1",
         &["(sum(rate(errors_total[5m])) or vector(0)) / sum(rate(requests_total[5m]))"],
     ),
     (
