@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::changes::{self, ChangeFinding};
+use super::changes::{self, Judgement};
 use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::inquiry::history::may_find_nothing;
 use super::metrics::{self, MetricFinding};
 use super::scope::Scope;
 use super::sequences::{SequenceFinding, broken_habits, traced};
-use super::suspects::{self, Findings, Standing};
+use super::suspects::{self, Findings};
 use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
-use crate::domain::alert::{Alert, AlertState};
-use crate::domain::analysis::{Analysis, Finding, RankedChange, Signal, Suspect};
+use crate::domain::alert::AlertState;
+use crate::domain::analysis::{Analysis, Finding, RankedChange, RuledOut, Signal, Suspect};
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail, Turn};
+use crate::domain::incident::Incident;
 use crate::domain::query::{Note, NoteKind};
 use crate::domain::snapshot::{Provenance, Snapshot};
 use crate::domain::{Text, Timestamp};
@@ -60,10 +61,28 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     let standings = if scope.over { Vec::new() } else { suspects::rank(findings) };
     let scores: BTreeMap<String, f64> =
         standings.iter().map(|standing| (standing.service.clone(), standing.score)).collect();
-    let onset = onset_of(snapshot, &metrics, &logs, &standings);
-    let ranked = changes::rank_changes(&snapshot.changes, onset, &scores, &graph, &symptoms(snapshot, &logs));
+    let suspected = suspected(&scores, &scope, incident, &metrics, &logs);
+    let concerned = changes::concerned(&suspected, &incident.services);
+    let observed = incident.baseline.union(incident.window);
+    let marks = changes::marks(&metrics, &logs, &concerned, observed);
+    let suffering = suffering(&suspected, incident);
+    let case = changes::Case {
+        observed,
+        suspects: &suspected,
+        graph: &graph,
+        marks: &marks,
+        alerted: incident.started_at,
+        symptoms: &changes::Symptoms::of(incident, &metrics, &logs),
+        load: changes::rose_first(&metrics, &marks, &suffering),
+    };
+    let judgement = changes::judge(&snapshot.changes, case);
+    let without_change = changes::without_change(&snapshot.changes, &judgement, case);
 
-    let mut notes: Vec<Note> = snapshot.notes.clone();
+    let mut notes: Vec<Note> = Vec::new();
+    if let Some(text) = without_change.as_ref().filter(|_| !snapshot.changes.is_empty()) {
+        notes.push(Note { kind: NoteKind::Info, text: Text::new(text) });
+    }
+    notes.extend(snapshot.notes.iter().cloned());
     notes.extend(scope_notes(&scope, &reporting));
     for asked in &snapshot.asked {
         notes.extend(asked.notes.iter().cloned());
@@ -144,7 +163,7 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         });
     }
 
-    let changes = change_evidence(snapshot, &ranked, &mut evidence);
+    let (changes, ruled_out) = change_evidence(snapshot, &judgement, &mut evidence);
     for (number, runbook) in snapshot.runbooks.iter().enumerate() {
         evidence.push(Evidence {
             id: EvidenceId { kind: EvidenceKind::Runbook, number: number as u32 + 1 },
@@ -187,6 +206,8 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         verdict: if suspects.is_empty() { Finding::NothingFound } else { Finding::Suspects },
         suspects,
         changes,
+        ruled_out,
+        without_change,
         evidence,
         graph,
         notes,
@@ -251,38 +272,6 @@ fn ordered(mut said: Vec<Said>) -> Vec<Said> {
         b.strength.total_cmp(&a.strength).then_with(|| a.service.cmp(&b.service)).then_with(|| a.text.cmp(&b.text))
     });
     said
-}
-
-/// The words of the alerts and of the strongest alarming log lines.
-fn symptoms(snapshot: &Snapshot, logs: &[LogFinding]) -> BTreeSet<String> {
-    let alerts = snapshot.incident.alerts.iter().take(10).map(Alert::summary);
-    let lines = logs
-        .iter()
-        .filter(|finding| {
-            matches!(finding.detail.change, Some(LogChange::New | LogChange::More))
-                && matches!(finding.detail.level.as_str(), "error" | "warn" | "fatal")
-        })
-        .take(20)
-        .map(|finding| finding.detail.template.as_str());
-    alerts.chain(lines).flat_map(changes::telling_words).collect()
-}
-
-/// When it began: the earliest onset among the strong signals of the first suspects, else the first alert.
-fn onset_of(snapshot: &Snapshot, metrics: &[MetricFinding], logs: &[LogFinding], standings: &[Standing]) -> Timestamp {
-    let first: Vec<&str> = standings.iter().take(3).map(|standing| standing.service.as_str()).collect();
-    let of_metrics = metrics
-        .iter()
-        .filter(|finding| finding.strength > 0.4 && finding.service.as_deref().is_some_and(|s| first.contains(&s)))
-        .filter_map(|finding| finding.onset);
-    let of_logs = logs
-        .iter()
-        .filter(|finding| {
-            finding.score > 0.4
-                && first.contains(&finding.service.as_str())
-                && finding.detail.change == Some(LogChange::New)
-        })
-        .filter_map(|finding| finding.detail.first);
-    of_metrics.chain(of_logs).min().unwrap_or(snapshot.incident.started_at).min(snapshot.incident.started_at)
 }
 
 fn push_signal(
@@ -391,30 +380,55 @@ fn alert_evidence(snapshot: &Snapshot, notes: &mut Vec<Note>) -> Vec<Evidence> {
         .collect()
 }
 
-/// Evidence for the ranked changes, and for the latest others, so that what was ruled out can be seen.
-fn change_evidence(snapshot: &Snapshot, ranked: &[ChangeFinding], evidence: &mut Vec<Evidence>) -> Vec<RankedChange> {
-    let mut order: Vec<(usize, f64)> = ranked.iter().map(|finding| (finding.index, finding.score)).collect();
-    let mut rest: Vec<usize> = (0..snapshot.changes.len())
-        .filter(|index| {
-            snapshot.changes[*index].at <= snapshot.incident.window.end && order.iter().all(|(known, _)| known != index)
-        })
-        .collect();
-    rest.sort_by_key(|&index| (std::cmp::Reverse(snapshot.changes[index].at), index));
-    order.extend(rest.into_iter().map(|index| (index, 0.0)));
-    let mut out = Vec::new();
-    for (number, (index, strength)) in order.into_iter().take(MOST_CHANGES).enumerate() {
-        let change = &snapshot.changes[index];
-        let id = EvidenceId { kind: EvidenceKind::Change, number: number as u32 + 1 };
-        if let Some(finding) = ranked.get(number) {
-            out.push(RankedChange { rank: number + 1, evidence: id, score: finding.score, why: finding.why.clone() });
+/// Services that a change may explain the trouble of: the suspects. Where nothing deviates from a baseline that the
+/// trouble is part of (a slow burn), those that the alerts name and that left their level for good.
+fn suspected(
+    scores: &BTreeMap<String, f64>,
+    scope: &Scope,
+    incident: &Incident,
+    metrics: &[MetricFinding],
+    logs: &[LogFinding],
+) -> BTreeMap<String, f64> {
+    if !scores.is_empty() || scope.over {
+        return scores.clone();
+    }
+    let named: BTreeSet<String> = incident.services.iter().cloned().collect();
+    let mut found = BTreeMap::new();
+    for mark in changes::marks(metrics, logs, &named, incident.baseline.union(incident.window)) {
+        let slot: &mut f64 = found.entry(mark.service).or_default();
+        *slot = slot.max(mark.strength);
+    }
+    found
+}
+
+/// The first suspect and what the alerts name.
+fn suffering(suspected: &BTreeMap<String, f64>, incident: &Incident) -> BTreeSet<String> {
+    let first = suspected.iter().max_by(|a, b| a.1.total_cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| name);
+    first.into_iter().chain(&incident.services).cloned().collect()
+}
+
+/// Evidence for the changes: those blamed, then the others, so that what was ruled out can be seen.
+fn change_evidence(
+    snapshot: &Snapshot,
+    judgement: &Judgement,
+    evidence: &mut Vec<Evidence>,
+) -> (Vec<RankedChange>, Vec<RuledOut>) {
+    let (mut ranked, mut ruled_out) = (Vec::new(), Vec::new());
+    let blamed = judgement.blamed.len();
+    for (place, finding) in judgement.blamed.iter().chain(&judgement.ruled_out).take(MOST_CHANGES).enumerate() {
+        let change = &snapshot.changes[finding.index];
+        let id = EvidenceId { kind: EvidenceKind::Change, number: place as u32 + 1 };
+        if place < blamed {
+            let why = finding.why.clone();
+            ranked.push(RankedChange { rank: place + 1, evidence: id, score: finding.score, why });
+        } else {
+            ruled_out.push(RuledOut { evidence: id, why: finding.why.clone() });
         }
-        let title = format!("{} {} {}", change.kind, change.service, change.summary);
         evidence.push(Evidence {
             id,
             service: Some(change.service.clone()).filter(|service| !service.is_empty()),
-            title: Text::new(&Text::new(&title.split_whitespace().collect::<Vec<_>>().join(" ")).one_line())
-                .truncated(200),
-            strength,
+            title: changes::title(change),
+            strength: if place < blamed { finding.score } else { 0.0 },
             onset: Some(change.at),
             detail: Detail::Change(Box::new(change.clone())),
             provenance: Provenance {
@@ -426,7 +440,7 @@ fn change_evidence(snapshot: &Snapshot, ranked: &[ChangeFinding], evidence: &mut
             },
         });
     }
-    out
+    (ranked, ruled_out)
 }
 
 fn log_provenance(snapshot: &Snapshot) -> Provenance {

@@ -165,6 +165,8 @@ fn analysis(services: usize, each: usize, secret: &str) -> Analysis {
         },
         verdict: Finding::Suspects,
         suspects,
+        ruled_out: Vec::new(),
+        without_change: None,
         changes: vec![RankedChange {
             rank: 1,
             evidence: EvidenceId { kind: EvidenceKind::Change, number: 1 },

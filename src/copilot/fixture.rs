@@ -204,6 +204,8 @@ pub(super) fn shop(mut items: Vec<Evidence>) -> Analysis {
         verdict: Finding::Suspects,
         suspects,
         changes,
+        ruled_out: Vec::new(),
+        without_change: None,
         evidence: items,
         graph: vec![GraphEdge { client: "checkout".into(), server: "payments".into() }],
         notes: Vec::new(),

@@ -64,6 +64,11 @@ impl Proof {
                 item.say(&ranked.why);
             }
         }
+        for ruled_out in &analysis.ruled_out {
+            if let Some(item) = items.get_mut(&ruled_out.evidence) {
+                item.say(&ruled_out.why);
+            }
+        }
         for suspect in &analysis.suspects {
             for signal in &suspect.signals {
                 for id in &signal.evidence {

@@ -278,6 +278,8 @@ pub(crate) fn investigation() -> Investigation {
             suspect(2, "checkout", 0.38, vec![signal(EvidenceKind::Metric, "latency follows payments", &["M4"], 0.4)]),
             suspect(3, "web", 0.12, vec![]),
         ],
+        ruled_out: Vec::new(),
+        without_change: None,
         changes: vec![RankedChange {
             rank: 1,
             evidence: id("C1"),

@@ -50,6 +50,15 @@ pub struct RankedChange {
     pub why: String,
 }
 
+/// A change that is not blamed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuledOut {
+    /// Its evidence item.
+    pub evidence: EvidenceId,
+    /// Why not, in words.
+    pub why: String,
+}
+
 /// Whether anything abnormal was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,6 +89,12 @@ pub struct Analysis {
     pub suspects: Vec<Suspect>,
     /// Ranked changes; empty when none explains it.
     pub changes: Vec<RankedChange>,
+    /// Changes looked at and not blamed, the likeliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ruled_out: Vec<RuledOut>,
+    /// That no change explains it, and why, in words; `None` where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_change: Option<String>,
     /// All evidence, by kind, then by number. Numbers follow the strength within a kind.
     pub evidence: Vec<Evidence>,
     /// The service graph, sorted.

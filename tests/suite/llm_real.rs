@@ -161,6 +161,8 @@ fn analysis() -> Analysis {
             signals: vec![signal],
             normal: Vec::new(),
         }],
+        ruled_out: Vec::new(),
+        without_change: None,
         changes: Vec::new(),
         evidence: vec![metric],
         graph: Vec::new(),

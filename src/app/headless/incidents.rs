@@ -102,6 +102,9 @@ pub(super) async fn suspects(engine: &Engine, incident: Option<&str>, output: Ou
     output.answer(&SuspectsView::from(analysis), || suspects_text(analysis))
 }
 
+/// Changes shown with why they are not blamed.
+const RULED_OUT: usize = 6;
+
 fn suspects_text(analysis: &Analysis) -> String {
     let mut text = format!("{}  {}\n", analysis.incident.id, analysis.incident.title.one_line());
     if analysis.verdict == Finding::NothingFound {
@@ -120,10 +123,18 @@ fn suspects_text(analysis: &Analysis) -> String {
     if analysis.changes.is_empty() {
         text += "no change explains this\n";
     }
+    let change_line = |id, why: &str| {
+        let item = analysis.evidence(id)?;
+        matches!(item.detail, Detail::Change(_)).then(|| format!("{} [{id}]: {why}\n", item.title.one_line()))
+    };
     for ranked in &analysis.changes {
-        if let Some(Detail::Change(change)) = analysis.evidence(ranked.evidence).map(|item| &item.detail) {
-            let (kind, service, what) = (&change.kind, &change.service, change.summary.one_line());
-            text += &format!("change {} {kind} {service} {} {what}: {}\n", ranked.rank, change.reference, ranked.why);
+        if let Some(line) = change_line(ranked.evidence, &ranked.why) {
+            text += &format!("change {} {:.2} {line}", ranked.rank, ranked.score);
+        }
+    }
+    for ruled_out in analysis.ruled_out.iter().take(RULED_OUT) {
+        if let Some(line) = change_line(ruled_out.evidence, &ruled_out.why) {
+            text += &format!("  not {line}");
         }
     }
     for note in &analysis.notes {
