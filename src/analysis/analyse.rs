@@ -7,12 +7,14 @@ use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::inquiry::history::may_find_nothing;
 use super::metrics::{self, MetricFinding};
+use super::restarts;
 use super::scope::Scope;
 use super::sequences::{SequenceFinding, broken_habits, traced};
 use super::suspects::{self, Findings};
 use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
 use crate::domain::alert::AlertState;
 use crate::domain::analysis::{Analysis, Finding, RankedChange, RuledOut, Signal, Suspect};
+use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail, Turn};
 use crate::domain::incident::Incident;
 use crate::domain::query::{Note, NoteKind};
@@ -75,11 +77,12 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         symptoms: &changes::Symptoms::of(incident, &metrics, &logs),
         load: changes::rose_first(&metrics, &marks, &suffering),
     };
-    let judgement = changes::judge(&snapshot.changes, case);
-    let without_change = changes::without_change(&snapshot.changes, &judgement, case);
+    let (known, origins) = known_changes(snapshot);
+    let judgement = changes::judge(&known, case);
+    let without_change = changes::without_change(&known, &judgement, case);
 
     let mut notes: Vec<Note> = Vec::new();
-    if let Some(text) = without_change.as_ref().filter(|_| !snapshot.changes.is_empty()) {
+    if let Some(text) = without_change.as_ref().filter(|_| !known.is_empty()) {
         notes.push(Note { kind: NoteKind::Info, text: Text::new(text) });
     }
     notes.extend(snapshot.notes.iter().cloned());
@@ -163,7 +166,7 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         });
     }
 
-    let (changes, ruled_out) = change_evidence(snapshot, &judgement, &mut evidence);
+    let (changes, ruled_out) = change_evidence(&known, &origins, &judgement, &mut evidence);
     for (number, runbook) in snapshot.runbooks.iter().enumerate() {
         evidence.push(Evidence {
             id: EvidenceId { kind: EvidenceKind::Runbook, number: number as u32 + 1 },
@@ -409,14 +412,15 @@ fn suffering(suspected: &BTreeMap<String, f64>, incident: &Incident) -> BTreeSet
 
 /// Evidence for the changes: those blamed, then the others, so that what was ruled out can be seen.
 fn change_evidence(
-    snapshot: &Snapshot,
+    known: &[Change],
+    origins: &[Provenance],
     judgement: &Judgement,
     evidence: &mut Vec<Evidence>,
 ) -> (Vec<RankedChange>, Vec<RuledOut>) {
     let (mut ranked, mut ruled_out) = (Vec::new(), Vec::new());
     let blamed = judgement.blamed.len();
     for (place, finding) in judgement.blamed.iter().chain(&judgement.ruled_out).take(MOST_CHANGES).enumerate() {
-        let change = &snapshot.changes[finding.index];
+        let (change, origin) = (&known[finding.index], &origins[finding.index]);
         let id = EvidenceId { kind: EvidenceKind::Change, number: place as u32 + 1 };
         if place < blamed {
             let why = finding.why.clone();
@@ -431,16 +435,24 @@ fn change_evidence(
             strength: if place < blamed { finding.score } else { 0.0 },
             onset: Some(change.at),
             detail: Detail::Change(Box::new(change.clone())),
-            provenance: Provenance {
-                source: "changes".into(),
-                lang: None,
-                expr: "changes".into(),
-                range: snapshot.incident.window,
-                notes: Vec::new(),
-            },
+            provenance: origin.clone(),
         });
     }
     (ranked, ruled_out)
+}
+
+/// The changes that were written down and those that only metrics show, with where each comes from.
+fn known_changes(snapshot: &Snapshot) -> (Vec<Change>, Vec<Provenance>) {
+    let listed = Provenance {
+        source: "changes".into(),
+        lang: None,
+        expr: "changes".into(),
+        range: snapshot.incident.window,
+        notes: Vec::new(),
+    };
+    let written = snapshot.changes.iter().map(|change| (change.clone(), listed.clone()));
+    let seen = restarts::seen(snapshot).into_iter().map(|one| (one.change, one.provenance));
+    written.chain(seen).unzip()
 }
 
 fn log_provenance(snapshot: &Snapshot) -> Provenance {

@@ -45,7 +45,7 @@ const SLACK: Duration = Duration::from_secs(45);
 /// *Site Reliability Engineering*, 2016, chapter 8: about 70 %).
 const ODDS: f64 = 1.5;
 /// The same where the load of what suffers rose first.
-const ODDS_UNDER_LOAD: f64 = 0.3;
+const ODDS_UNDER_LOAD: f64 = 0.2;
 /// Most faults show within minutes of what made them; some wait for a cache to expire, a request to come by.
 const AT_ONCE: (f64, f64) = (0.7, 3.0);
 const LATER: (f64, f64) = (0.3, 15.0);

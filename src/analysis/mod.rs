@@ -7,7 +7,8 @@
 //! | [`robust`] | medians, floored scales, tail ranks |
 //! | [`metrics`] | series against their baseline |
 //! | [`edges`] | calls between services against their baseline |
-//! | [`changes`] | which change explains the onset |
+//! | [`changes`] | which change explains the onset, or that none does |
+//! | [`restarts`] | restarts, rollouts and versions that only metrics show |
 //! | [`templates`] | log templates and how their rates changed |
 //! | [`sequences`] | what used to follow in a request and no longer does |
 //! | [`scope`] | which services an incident can be about |
@@ -23,6 +24,7 @@ pub mod entity;
 mod fixture;
 pub mod inquiry;
 pub mod metrics;
+pub mod restarts;
 pub mod robust;
 pub mod scope;
 pub mod sequences;

@@ -381,16 +381,23 @@ pub fn is_graph(name: &str) -> bool {
     name.starts_with("traces_service_graph_") || name.starts_with("istio_request")
 }
 
-/// Whether the metric tells when a process started or how often it was restarted.
+/// Whether the metric tells when a process started, how often it was restarted, or which version of it runs.
 pub fn is_restart(name: &str) -> bool {
     matches!(
         name,
         "process_start_time_seconds"
             | "container_start_time_seconds"
+            | "kube_pod_start_time"
+            | "kube_pod_container_info"
             | "kube_pod_container_status_restarts_total"
+            | "kube_pod_container_status_last_terminated_reason"
             | "kube_deployment_status_observed_generation"
-    )
+    ) || (name.ends_with("_build_info") && !OWN_BUILDS.iter().any(|prefix| name.starts_with(prefix)))
 }
+
+/// Builds of what observes, and of language runtimes: they tell nothing of the services.
+const OWN_BUILDS: &[&str] =
+    &["prometheus_", "alertmanager_", "go_", "loki_", "node_exporter_", "kube_state_", "promhttp_", "grafana_"];
 
 fn is_ratio(name: &str) -> bool {
     // A duration has the letters of a ratio.

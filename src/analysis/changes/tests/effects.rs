@@ -43,7 +43,7 @@ pub(super) const CHANGING_DIFFS: &[(&str, &str)] = &[
         "@@ c.go @@\n-\tctx, cancel := context.WithTimeout(ctx, 5*time.Second)\n+\tcallCtx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)",
         "WithTimeout 5 Second → 300 Millisecond",
     ),
-    ("@@ values.yaml @@\n-  level: info\n+  level: debug", "level: info → debug"),
+    ("@@ values.yaml @@\n-  level: info\n+  level: debug", "level info → debug"),
     ("@@ main.tf @@\n-  multi_az = true\n+  multi_az = false", "flips multi_az"),
     (
         "@@ q.go @@\n-\treturn `SELECT id FROM events\n-\t        WHERE tenant = $1\n-\t        LIMIT 50`\n+\treturn `SELECT id FROM events\n+\t        WHERE tenant = $1`",
