@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use self::aspect::{bad_turn, is_counter, unit_of};
+use self::aspect::{bad_turn, counts_events, follows_load, is_counter, unit_of};
 use self::chart::thinned;
 use self::compare::compare;
 use self::norm::Norm;
@@ -31,6 +31,7 @@ mod onset;
 mod split;
 
 pub use self::aspect::Aspect;
+pub(super) use self::compare::NOISE;
 
 /// Strength of an alert's own series that reached its threshold along a straight line.
 const STEADY_STRENGTH: f64 = 0.35;
@@ -52,6 +53,8 @@ pub struct MetricFinding {
     pub detail: MetricDetail,
     /// 0 to 1.
     pub strength: f64,
+    /// How unlikely a fault-free stretch is to come this far, as a power of ten; grows on past the farthest of them.
+    pub surprise: f64,
     /// Share of baseline stretches that reached as far; 1 when unknown.
     pub tail: f64,
     /// When it began to deviate.
@@ -125,6 +128,9 @@ fn compare_answer(
         norms.entry(named(split)).or_default().spreads.push(spread(&sorted(split.reference().iter().copied())));
     }
     for (metric, norm) in &mut norms {
+        if counts_events(metric, shape) {
+            norm.count_events(window);
+        }
         norm.settle(metric, splits.iter().filter(|split| named(split) == *metric));
     }
     splits
@@ -139,7 +145,7 @@ fn compare_answer(
                     let alert_service = service_of(&alert.labels);
                     alert_service.is_none() || alert_service == service
                 });
-            let mut compared = compare(&split, norms.get(&metric)?, bad_turn(&metric))?;
+            let mut compared = compare(&split, norms.get(&metric)?, bad_turn(&metric), follows_load(&metric))?;
             let slope = if of_alert { steady_slope(&split, baseline) } else { None };
             if let Some(slope) = slope.filter(|_| !snapshot.incident.is_resolved()) {
                 // It reached the alert's threshold by its own course: the alert speaks of it, and of nothing else.
@@ -156,6 +162,7 @@ fn compare_answer(
                 steady: slope.is_some(),
                 strength: compared.strength,
                 tail: compared.tail,
+                surprise: compared.surprise,
                 onset: compared.onset,
                 detail: MetricDetail {
                     unit: unit_of(&metric, shape).to_owned(),

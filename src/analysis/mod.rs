@@ -28,6 +28,8 @@ pub mod restarts;
 pub mod robust;
 pub mod scope;
 pub mod sequences;
+#[cfg(test)]
+mod simulation;
 pub mod suspects;
 pub mod templates;
 

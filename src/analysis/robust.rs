@@ -43,16 +43,35 @@ pub fn spread(sorted: &[f64]) -> f64 {
     let mad = median_of(sorted.iter().map(|value| (value - middle).abs())).unwrap_or(0.0) * MAD_TO_SIGMA;
     let (low, high) = (quantile(sorted, 0.1).unwrap_or(middle), quantile(sorted, 0.9).unwrap_or(middle));
     // 2 * 1.2816 standard deviations lie between these percentiles.
-    mad.max((high - low) / 2.563)
+    let usual = mad.max((high - low) / 2.563);
+    if usual > 0.0 {
+        return usual;
+    }
+    // It rests nearly always: its excursions are all the spread there is. The mean absolute deviation of normal data is
+    // that of the standard deviation by sqrt(2 / pi).
+    let n = sorted.len() as f64;
+    sorted.iter().map(|value| (value - middle).abs() / n).sum::<f64>() * 1.2533
 }
 
-/// Mean of the larger (or smaller) half of the values, at least one of them: a short burst inside the window shows,
-/// one wild sample of many does not decide. `None` when there are none.
+/// Mean of the larger (or smaller) half of the values, at least one of them, without its outermost eighth: a short burst
+/// inside the window shows, one wild sample of many does not decide. `None` when there are none.
 pub fn half_mean(values: &[f64], upper: bool) -> Option<f64> {
     let all = sorted(values.iter().copied());
     let take = all.len().div_ceil(2);
-    let part = if upper { all.get(all.len() - take..)? } else { all.get(..take)? };
+    let wild = take / 8;
+    let part = if upper { all.get(all.len() - take..all.len() - wild)? } else { all.get(wild..take)? };
     if part.is_empty() { None } else { Some(part.iter().sum::<f64>() / part.len() as f64) }
+}
+
+/// How far the level of a series wanders by itself from one stretch of `length` values to the next: the 95th percentile
+/// of the differences of their medians, stretches counted from the end. 0 when there are less than three stretches.
+pub fn wander(values: &[f64], length: usize) -> f64 {
+    let levels: Vec<f64> =
+        values.rchunks_exact(length.max(1)).filter_map(|stretch| median_of(stretch.iter().copied())).collect();
+    if levels.len() < 3 {
+        return 0.0;
+    }
+    quantile(&sorted(levels.windows(2).map(|pair| (pair[1] - pair[0]).abs())), 0.95).unwrap_or(0.0)
 }
 
 /// How rarely stretches of the baseline, as long as the window, reach what the window reached: the share of them

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::edges::{EdgeFinding, EdgeTrouble};
-use super::metrics::{Aspect, MetricFinding};
+use super::metrics::{Aspect, MetricFinding, NOISE};
 use super::scope::is_calm;
 use super::sequences::SequenceFinding;
 use super::templates::{CONTEXT_SCORE, LogFinding};
 use crate::domain::analysis::GraphEdge;
+use crate::domain::evidence::Turn;
 use crate::domain::incident::Incident;
 
 /// What is known of one service.
@@ -46,6 +47,8 @@ pub struct Findings<'f> {
 /// deviates.
 const OTHER_METRIC: f64 = 0.35;
 const OTHER_STATISTIC: f64 = 0.6;
+/// How often some series of a fault-free world may come as far as one that is blamed by itself.
+const FALSE_ALARMS: f64 = 0.1;
 /// A service below this is no suspect.
 const LEAST_SCORE: f64 = 0.12;
 /// The same when the alert's own expression shows nothing abnormal.
@@ -79,13 +82,45 @@ pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
         .collect();
     let moved = along_the_graph(&fused, &in_like_trouble(findings.metrics, &own, &fused), findings.graph);
     let least = if is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
+    let beyond = beyond_chance(findings.metrics);
     let mut all: Vec<Standing> = moved
         .into_iter()
         .map(|(service, score)| Standing { kinds: own.get(&service).copied().unwrap_or_default(), score, service })
         .filter(|standing| standing.score >= least)
+        .filter(|standing| standing.kinds[1].max(standing.kinds[2]) >= least || beyond.contains(&standing.service))
         .collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     all
+}
+
+/// Services whose metrics deviate farther than the farthest of as many fault-free series would by chance. Of many series
+/// that are looked at, some come far; few measure what the alert does, so those need less. The aspects of one service
+/// bear each other out.
+fn beyond_chance(metrics: &[MetricFinding]) -> BTreeSet<String> {
+    let looked = |alerted: bool| metrics.iter().filter(|finding| finding.alerted == alerted).count() as f64;
+    // What measures the same as the alert can only go the alert's way; all else can go two ways.
+    let needed = [looked(true).max(1.0).log10(), (2.0 * looked(false) / FALSE_ALARMS).max(1.0).log10()];
+    let mut surprises: BTreeMap<&str, [BTreeMap<Aspect, f64>; 2]> = BTreeMap::new();
+    for finding in metrics.iter().filter(|finding| finding.strength > 0.0) {
+        let Some(service) = &finding.service else { continue };
+        let aspects = &mut surprises.entry(service).or_default()[usize::from(!finding.alerted)];
+        // A wave of load moves them together: they are one witness.
+        let load = matches!(finding.aspect, Aspect::Traffic | Aspect::Network | Aspect::Cpu);
+        let slot = aspects.entry(if load { Aspect::Traffic } else { finding.aspect }).or_default();
+        let ceased = finding.detail.turn == Turn::Absent || finding.steady;
+        *slot = slot.max(if ceased { f64::INFINITY } else { finding.surprise });
+    }
+    let reached = |aspects: &BTreeMap<Aspect, f64>, needed: f64| {
+        let mut all: Vec<f64> = aspects.values().copied().collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        let others: f64 = all.iter().skip(1).map(|one| (one - NOISE).max(0.0)).sum();
+        all.first().is_some_and(|first| first + others >= needed)
+    };
+    surprises
+        .into_iter()
+        .filter(|(_, both)| both.iter().zip(needed).any(|(aspects, needed)| reached(aspects, needed)))
+        .map(|(service, _)| service.to_owned())
+        .collect()
 }
 
 fn metric_strengths(metrics: &[MetricFinding], own: &mut BTreeMap<String, [f64; 3]>) {

@@ -94,6 +94,19 @@ impl Aspect {
     }
 }
 
+/// Whether a metric follows the load of its service, which comes and goes in waves.
+pub(super) fn follows_load(metric: &str) -> bool {
+    matches!(Aspect::of(metric), Aspect::Traffic | Aspect::Network | Aspect::Cpu | Aspect::Other)
+}
+
+/// Whether a rate is that of single events, which come by chance even where nothing changes.
+pub(super) fn counts_events(metric: &str, shape: Shape) -> bool {
+    let name = metric.to_ascii_lowercase();
+    shape == Shape::Rate
+        && matches!(Aspect::of(metric), Aspect::Errors | Aspect::Traffic)
+        && !["seconds", "bytes", "joules", "_ms", "millis"].iter().any(|word| name.contains(word))
+}
+
 /// Which direction of a metric is trouble: up, down, or either.
 pub(super) fn bad_turn(metric: &str) -> Option<Turn> {
     let name = metric.to_ascii_lowercase();

@@ -3,12 +3,12 @@
 use super::norm::{LEAST_DISTANCE, Norm};
 use super::onset::onset;
 use super::split::{FEW, Split};
-use crate::analysis::robust::{half_mean, median, quantile, sorted, strength, tail_rank};
+use crate::analysis::robust::{half_mean, median, median_of, quantile, sorted, strength, tail_rank, wander};
 use crate::domain::Timestamp;
 use crate::domain::evidence::{Band, Turn};
 
 /// Surprise, as a power of ten, below which a deviation is chance: there are many series and few samples in a window.
-pub(super) const NOISE: f64 = 1.3;
+pub(in crate::analysis) const NOISE: f64 = 1.3;
 /// Surprise beyond the noise at which the strength is one half.
 pub(super) const HALF: f64 = 1.5;
 /// So many stretches of its own let a series speak for itself.
@@ -28,10 +28,11 @@ pub(super) struct Compared {
     pub(super) score: f64,
     pub(super) strength: f64,
     pub(super) tail: f64,
+    pub(super) surprise: f64,
     pub(super) onset: Option<Timestamp>,
 }
 
-pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<Compared> {
+pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_load: bool) -> Option<Compared> {
     let long = split.baseline.len() >= FEW;
     let reference = split.reference();
     let ordered = sorted(reference.iter().copied());
@@ -54,6 +55,7 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<C
             score: 0.0,
             strength: if gone { 0.3 } else { 0.0 },
             tail: 1.0,
+            surprise: 0.0,
             onset: None,
             band,
         });
@@ -80,8 +82,22 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<C
         }
     };
     let lead = split.lead.unwrap_or(middle);
-    let up = distance(up_reach - high, up_reach - lead);
-    let down = distance(low - down_reach, lead - down_reach);
+    let (mut up_gap, mut down_gap) = (up_reach - high, low - down_reach);
+    if follows_load && split.lead.is_none() && long {
+        // Load comes in waves: what moves no farther from where it was than it did from one stretch to the next all
+        // along goes on as before.
+        let length = split.window.len();
+        let wandered = wander(reference, length);
+        let before = median_of(reference[reference.len() - reference.len().min(length.div_ceil(2))..].iter().copied());
+        if wandered > 0.0
+            && let Some(before) = before
+        {
+            up_gap = up_gap.min(up_reach - before - wandered);
+            down_gap = down_gap.min(before - down_reach - wandered);
+        }
+    }
+    let up = distance(up_gap, up_reach - lead);
+    let down = distance(down_gap, lead - down_reach);
     // A change may be certain and yet too small to matter.
     let matters = |reach: f64| {
         let share = (reach - middle).abs() / middle.abs().max(f64::MIN_POSITIVE);
@@ -101,11 +117,13 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<C
         }
         let worth = worth(if upper { Turn::Up } else { Turn::Down });
         let matters = matters(if upper { up_reach } else { down_reach });
-        (if size < LEAST_DISTANCE { 0.0 } else { strength(surprise, NOISE, HALF) * worth * matters }, tail)
+        let strength = if size < LEAST_DISTANCE { 0.0 } else { strength(surprise, NOISE, HALF) * worth * matters };
+        (strength, tail, surprise)
     };
     let (rise, fall) = (judge(up, true), judge(down, false));
     let upwards = (rise.0, up) >= (fall.0, down);
-    let (size, (strength, tail), turn) = if upwards { (up, rise, Turn::Up) } else { (down, fall, Turn::Down) };
+    let (size, (strength, tail, surprise), turn) =
+        if upwards { (up, rise, Turn::Up) } else { (down, fall, Turn::Down) };
     Some(Compared {
         peak: if upwards { most } else { least },
         last: *split.window.last()?,
@@ -113,6 +131,7 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>) -> Option<C
         score: if upwards { size } else { -size },
         strength,
         tail,
+        surprise,
         onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
         band,
     })

@@ -3,6 +3,10 @@
 use super::aspect::is_ratio;
 use super::split::Split;
 use crate::analysis::robust::{half_mean, median, sorted, spread};
+use crate::domain::TimeRange;
+
+/// A rate over less than this many seconds is not asked for.
+const LEAST_SPAN: f64 = 120.0;
 
 /// Distances below this many standard deviations are never called a deviation.
 pub(super) const LEAST_DISTANCE: f64 = 2.0;
@@ -17,11 +21,19 @@ pub(super) struct Norm {
     pub(super) usual: f64,
     /// A spread below this is not one, in the unit of the metric.
     pub(super) floor: f64,
+    /// Seconds over which the strong half of a window counts, where its values are rates of single events.
+    pub(super) counted_over: Option<f64>,
     /// Distances that fault-free stretches of all its series reach, upwards and downwards, sorted.
     pub(super) calm: [Vec<f64>; 2],
 }
 
 impl Norm {
+    /// Takes the values as rates of single events over the window. Their scale is that of a Poisson count; an event has
+    /// no unit that could change.
+    pub(super) fn count_events(&mut self, window: TimeRange) {
+        self.counted_over = Some((window.duration().as_secs_f64() / 2.0).max(LEAST_SPAN));
+    }
+
     pub(super) fn settle<'s>(&mut self, metric: &str, splits: impl Iterator<Item = &'s Split> + Clone) {
         self.usual = median(&sorted(self.spreads.iter().copied().filter(|spread| *spread > 0.0))).unwrap_or(0.0);
         if is_ratio(metric) {
@@ -55,7 +67,11 @@ impl Norm {
     pub(super) fn scale(&self, reference: &[f64], middle: f64) -> f64 {
         // The unit of a ratio is known; elsewhere the series and its siblings tell what is much.
         let least = if self.floor > 0.0 { self.floor } else { (0.1 * self.usual).max(0.02 * middle.abs()) };
-        spread(&sorted(reference.iter().copied())).max(least)
+        let by_chance = self.counted_over.map_or(0.0, |seconds| {
+            let mean = reference.iter().sum::<f64>() / reference.len().max(1) as f64;
+            (mean.max(0.0) * seconds + 1.0).sqrt() / seconds
+        });
+        spread(&sorted(reference.iter().copied())).max(least).max(by_chance)
     }
 
     /// How many times farther, in powers of two, a distance is than any calm stretch of the series itself.
