@@ -16,22 +16,35 @@ pub(super) enum Depth {
     Brief,
     /// The line in full, with one exemplar or the heart of a diff.
     Full,
-    /// Everything, within bounds.
+    /// Everything worth reading, within bounds.
     Deep,
+    /// What a large budget has room for: more exemplars, whole diffs and runbooks, samples at a coarse step.
+    Whole,
 }
 
 impl Depth {
-    const fn of<T: Copy>(self, brief: T, full: T, deep: T) -> T {
+    const fn of<T: Copy>(self, brief: T, full: T, deep: T, whole: T) -> T {
         match self {
             Self::Brief => brief,
             Self::Full => full,
             Self::Deep => deep,
+            Self::Whole => whole,
         }
     }
 }
 
 /// Outside text longer than this is cut before it is redacted; far more than any depth shows.
 const MAX_OUTSIDE: usize = 6_000;
+/// The same for diffs and runbooks, which a large budget shows whole.
+const MAX_WHOLE: usize = 48_000;
+
+/// The lines of one item, each ended by a line feed.
+pub(super) struct Lines {
+    /// With the service named in it.
+    pub alone: String,
+    /// Under a heading that names the service; the same as `alone` where there is none.
+    pub row: String,
+}
 
 /// Renders items; every outside text goes through the redactor before it is cut.
 pub(super) struct Renderer {
@@ -43,32 +56,52 @@ impl Renderer {
         Self { redactor: Redactor::new() }
     }
 
-    /// The lines of one item, each ended by a line feed. `folded` counts alerts of the same name left out for it.
-    pub(super) fn item(&mut self, item: &Evidence, depth: Depth, folded: usize) -> String {
-        let mut out = format!("[{}] ", item.id);
+    /// The lines of one item. `folded` counts alerts of the same name left out for it.
+    pub(super) fn item(&mut self, item: &Evidence, depth: Depth, folded: usize) -> Lines {
+        let mut out = String::new();
         let service = item.service.as_deref();
+        let mut subject = None;
         match &item.detail {
             Detail::Alert(alert) => self.alert(&mut out, alert, folded, depth),
-            Detail::Metric(metric) => self.metric(&mut out, metric, service, item.onset, depth),
-            Detail::Log(log) => self.log(&mut out, log, service, depth),
+            Detail::Metric(metric) => {
+                subject = service;
+                self.metric(&mut out, metric, service, item.onset, depth);
+            }
+            Detail::Log(log) => {
+                subject = service;
+                self.log(&mut out, log, depth);
+            }
             Detail::Edge(edge) => edge_line(&mut out, edge, item.onset),
             Detail::Change(change) => self.change(&mut out, change, depth),
             Detail::Runbook { text } => {
                 let title = self.clean(&item.title, 120);
                 out.push_str(&title);
-                self.lines(&mut out, text, depth.of(4, 20, 120), depth.of(300, 2_000, MAX_OUTSIDE));
+                self.lines(&mut out, text, depth.of(4, 20, 120, 1_000), depth.of(300, 2_000, MAX_OUTSIDE, MAX_WHOLE));
             }
             Detail::Query { text } => {
                 let title = self.clean(&item.title, 200);
                 out.push_str(&title);
-                self.lines(&mut out, text, depth.of(2, 12, 60), depth.of(200, 1_200, MAX_OUTSIDE));
+                self.lines(&mut out, text, depth.of(2, 12, 60, 200), depth.of(200, 1_200, MAX_OUTSIDE, MAX_OUTSIDE));
             }
         }
         if !out.ends_with('\n') {
             out.push('\n');
         }
         // Pieces that are harmless alone may not be so side by side.
-        self.redactor.redact(&out)
+        let row = self.redactor.redact(&format!("[{}] {out}", item.id));
+        let alone = match subject {
+            Some(service) => {
+                let service = self.heading(service);
+                self.redactor.redact(&format!("[{}] {service} {out}", item.id))
+            }
+            None => row.clone(),
+        };
+        Lines { alone, row }
+    }
+
+    /// A service's name as it stands above its rows.
+    pub(super) fn heading(&mut self, service: &str) -> String {
+        self.clean(service, 80)
     }
 
     /// Outside text on one line, redacted, then cut to `max` characters.
@@ -78,7 +111,7 @@ impl Renderer {
 
     /// Outside text as indented lines.
     fn lines(&mut self, out: &mut String, text: &str, lines: usize, max: usize) {
-        let clean = self.redactor.redact(head(text, MAX_OUTSIDE));
+        let clean = self.redactor.redact(head(text, MAX_OUTSIDE.max(max)));
         let clean = cut(&clean, max);
         let mut all = clean.lines().map(str::trim_end).filter(|line| !line.is_empty());
         for line in all.by_ref().take(lines) {
@@ -103,17 +136,17 @@ impl Renderer {
         }
         let summary = alert.summary();
         if summary != alert.name() {
-            let summary = self.clean(summary, depth.of(120, 300, 600));
+            let summary = self.clean(summary, depth.of(120, 300, 600, 2_000));
             let _ = write!(out, ": {summary}");
         }
-        let labels = self.labels(&alert.labels, &["alertname", "severity"], depth.of(100, 240, 600));
+        let labels = self.labels(&alert.labels, &["alertname", "severity"], depth.of(100, 240, 600, 1_200));
         if !labels.is_empty() {
             let _ = write!(out, " {{{labels}}}");
         }
         if depth > Depth::Brief
             && let Some(expression) = &alert.expression
         {
-            let expression = self.clean(expression, depth.of(0, 200, 600));
+            let expression = self.clean(expression, depth.of(0, 200, 600, 1_200));
             let _ = write!(out, " when {expression}");
         }
     }
@@ -126,10 +159,7 @@ impl Renderer {
         onset: Option<Timestamp>,
         depth: Depth,
     ) {
-        if let Some(service) = service {
-            let _ = write!(out, "{} ", self.clean(service, 80));
-        }
-        let name = self.clean(&metric.metric, depth.of(100, 200, 400));
+        let name = self.clean(&metric.metric, depth.of(100, 200, 400, 800));
         out.push_str(&name);
         let mut labels = metric.labels.clone();
         for label in ["__name__", "service", "service_name", "job", "instance"] {
@@ -147,7 +177,7 @@ impl Renderer {
                 None => Some((name.to_owned(), value.to_owned())),
             })
             .collect();
-        let labels = self.labels(&labels, &[], depth.of(60, 160, 400));
+        let labels = self.labels(&labels, &[], depth.of(60, 160, 400, 800));
         if !labels.is_empty() {
             let _ = write!(out, "{{{labels}}}");
         }
@@ -159,45 +189,75 @@ impl Renderer {
             Turn::Absent => "absent",
             Turn::Flat => "flat",
         };
+        let (peak, last) = (quantity(metric.peak, unit), quantity(metric.last, unit));
+        // Neighbours share a unit that does not change with size; it is written once.
+        let side = |value: f64| {
+            let text = quantity(value, unit);
+            let bare = text.strip_suffix(unit).filter(|_| !matches!(unit, "" | "s" | "seconds" | "B" | "bytes"));
+            bare.filter(|_| peak.ends_with(unit)).unwrap_or(&text).to_owned()
+        };
         let base = if band.count == 0 {
             "none".to_owned()
         } else if band.low.total_cmp(&band.high).is_eq() {
-            quantity(band.median, unit)
+            side(band.median)
         } else {
-            format!("{}..{}", quantity(band.low, unit), quantity(band.high, unit))
+            format!("{}..{}", side(band.low), side(band.high))
         };
-        let _ =
-            write!(out, " {turn} base {base} peak {} now {}", quantity(metric.peak, unit), quantity(metric.last, unit));
+        let _ = write!(out, " {turn} {base}→{peak}");
+        if last != peak {
+            let _ = write!(out, " now {}", side(metric.last));
+        }
         if depth > Depth::Brief {
             let _ = write!(out, " median {} score {}", quantity(band.median, unit), three(metric.score));
         }
         if let Some(onset) = onset {
             let _ = write!(out, " since {}", clock(onset));
         }
+        if depth == Depth::Whole {
+            samples(out, metric);
+        }
     }
 
-    fn log(&mut self, out: &mut String, log: &LogDetail, service: Option<&str>, depth: Depth) {
-        let _ = write!(out, "{} ", change_word(log.change));
-        if let Some(service) = service {
-            let _ = write!(out, "{} ", self.clean(service, 80));
-        }
+    fn log(&mut self, out: &mut String, log: &LogDetail, depth: Depth) {
+        let _ = write!(out, "{}", change_word(log.change));
         if !log.level.is_empty() && log.level != "info" {
-            let _ = write!(out, "{} ", log.level);
+            let _ = write!(out, " {}", log.level);
         }
-        let _ = write!(out, "{}→{}/min", three(log.baseline_per_minute), three(log.window_per_minute));
-        if depth > Depth::Brief {
-            let _ = write!(out, " ({}→{})", log.baseline_count, log.window_count);
-            if let (Some(first), Some(LogChange::New)) = (log.first, log.change) {
-                let _ = write!(out, " first {}", clock(first));
+        let (before, now) = (three(log.baseline_per_minute), three(log.window_per_minute));
+        if !is_habit(log) {
+            let _ = match log.change {
+                Some(LogChange::New) => write!(out, " {now}/min"),
+                Some(LogChange::Vanished) => write!(out, " was {before}/min"),
+                _ => write!(out, " {before}→{now}/min"),
+            };
+            if depth > Depth::Brief {
+                let _ = write!(out, " ({}→{})", log.baseline_count, log.window_count);
             }
         }
+        if depth > Depth::Brief
+            && !is_habit(log)
+            && let Some(since) = log.onset.or_else(|| log.first.filter(|_| log.change == Some(LogChange::New)))
+        {
+            let _ = write!(out, " since {}", clock(since));
+        }
         let template = self.clean(&log.template, MAX_OUTSIDE);
-        let _ = write!(out, ": {}", cut(&condensed(&template), depth.of(110, 280, 600)));
+        let template = if is_habit(log) {
+            quoted_short(&template, depth.of(48, 120, 300, 600), depth.of(80, 240, 600, 1_200))
+        } else {
+            cut(&condensed(&template), depth.of(88, 240, 600, 2_000))
+        };
+        let _ = write!(out, ": {template}");
+        for value in log.telling.iter().take(depth.of(2, 4, 8, 20)) {
+            let field = self.clean(&value.field, 40);
+            let which = self.clean(&value.value, depth.of(40, 80, 160, 400));
+            let among = self.clean(&value.among, 20);
+            let _ = write!(out, " | {field}={which} in {} of {among}", before_after(value.share, 100.0, "%"));
+        }
         if let Some(branch) = &log.branch {
             let way = |renderer: &mut Self, text: Option<&crate::domain::Text>| {
                 text.map_or_else(
                     || "nothing".to_owned(),
-                    |text| cut(&condensed(&renderer.clean(text, MAX_OUTSIDE)), depth.of(70, 140, 300)),
+                    |text| cut(&condensed(&renderer.clean(text, MAX_OUTSIDE)), depth.of(60, 140, 300, 600)),
                 )
             };
             let before = way(self, branch.before.as_ref());
@@ -211,16 +271,28 @@ impl Renderer {
             }
         }
         if depth > Depth::Brief {
-            let count = depth.of(0, 1, 3);
-            // The longest says most.
-            let mut exemplars: Vec<_> = log.exemplars.iter().collect();
-            exemplars.sort_by(|a, b| {
-                b.line.len().cmp(&a.line.len()).then_with(|| a.at.cmp(&b.at)).then_with(|| a.line.cmp(&b.line))
-            });
-            for entry in exemplars.into_iter().take(count) {
-                let line = self.clean(&entry.line, depth.of(0, 320, 1_500));
-                let _ = write!(out, "\n  {} {line}", clock(entry.at));
-            }
+            self.exemplars(out, log, depth);
+        }
+    }
+
+    /// Lines that show a template; what it says already, time and level in front, is not repeated.
+    fn exemplars(&mut self, out: &mut String, log: &LogDetail, depth: Depth) {
+        let mut exemplars: Vec<_> = log.exemplars.iter().collect();
+        // The longest says most.
+        exemplars.sort_by(|a, b| {
+            b.line.len().cmp(&a.line.len()).then_with(|| a.at.cmp(&b.at)).then_with(|| a.line.cmp(&b.line))
+        });
+        let first = condensed(&log.template);
+        let first = first.split(' ').next().filter(|word| !word.contains("<*>") && word.len() > 3 && !is_habit(log));
+        for entry in exemplars.into_iter().take(depth.of(0, 1, 3, 12)) {
+            let line = self.redactor.redact(&head(&entry.line, MAX_OUTSIDE).replace('\n', "⏎"));
+            let from =
+                first.and_then(|word| line.find(word)).filter(|&at| at <= 80 && depth < Depth::Whole).unwrap_or(0);
+            // A placeholder is not cut in two.
+            let from =
+                if line[..from].matches('‹').count() == line[..from].matches('›').count() { from } else { 0 };
+            let line = cut(&line[from..], depth.of(0, 220, 1_200, MAX_OUTSIDE));
+            let _ = write!(out, "\n  {} {line}", clock(entry.at));
         }
     }
 
@@ -230,17 +302,19 @@ impl Renderer {
             let _ = write!(out, " {}", self.clean(&change.service, 80));
         }
         if !change.reference.is_empty() {
-            let _ = write!(out, " {}", self.clean(&change.reference, depth.of(60, 80, 120)));
+            let _ = write!(out, " {}", self.clean(&change.reference, depth.of(60, 80, 120, 200)));
         }
         if depth > Depth::Brief && !change.author.is_empty() {
             let _ = write!(out, " by {}", self.clean(&change.author, 60));
         }
         if !change.summary.is_empty() {
-            let _ = write!(out, ": {}", self.clean(&change.summary, depth.of(120, 240, 600)));
+            let _ = write!(out, ": {}", self.clean(&change.summary, depth.of(120, 240, 600, 2_000)));
         }
         if let Some(diff) = change.diff.as_ref().filter(|_| depth > Depth::Brief) {
-            let essence = self.redactor.redact(&essence(head(diff, 4 * MAX_OUTSIDE), depth.of(0, 14, 120)));
-            for line in cut(&essence, depth.of(0, 900, MAX_OUTSIDE)).lines() {
+            // Redacted before lines are left out: a key over several lines is one only as long as they stand together.
+            let diff = self.redactor.redact(head(diff, MAX_WHOLE));
+            let told = if depth == Depth::Whole { diff } else { essence(&diff, depth.of(0, 14, 120, 0)) };
+            for line in cut(&told, depth.of(0, 900, MAX_OUTSIDE, MAX_WHOLE)).lines() {
                 let _ = write!(out, "\n  {line}");
             }
         }
@@ -253,6 +327,43 @@ impl Renderer {
         }
         self.clean(&text, max)
     }
+}
+
+/// Whether a log item tells of a broken habit (what used to follow and does no more), not of one template.
+pub(super) fn is_habit(log: &LogDetail) -> bool {
+    log.baseline_per_minute == 0.0 && log.window_per_minute == 0.0 && log.template.contains('`')
+}
+
+/// What is quoted last in the text of a broken habit: the line that no longer comes, or comes instead.
+pub(super) fn outcome(text: &str) -> &str {
+    text.split('`').skip(1).step_by(2).last().unwrap_or(text)
+}
+
+/// The text of a broken habit with each quoted template condensed: the last to `last` characters, others to `others`.
+fn quoted_short(text: &str, others: usize, last: usize) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut out = String::new();
+    for (place, part) in parts.iter().enumerate() {
+        if place % 2 == 1 {
+            let max = if place + 2 >= parts.len() { last } else { others };
+            out.push_str(&cut(&condensed(part), max));
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+/// Points shown of a series where there is room.
+const POINTS: usize = 24;
+
+/// The samples at a coarse step: what a chart would show.
+fn samples(out: &mut String, metric: &MetricDetail) {
+    let (Some(first), Some(last)) = (metric.samples.first(), metric.samples.last()) else { return };
+    let step = metric.samples.len().div_ceil(POINTS).max(1);
+    let shown: Vec<String> =
+        metric.samples.iter().step_by(step).map(|sample| quantity(sample.value, &metric.unit)).collect();
+    let _ = write!(out, "\n  {}..{}: {}", clock(first.at), clock(last.at), shown.join(" "));
 }
 
 fn edge_line(out: &mut String, edge: &EdgeDetail, onset: Option<Timestamp>) {

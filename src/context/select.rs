@@ -1,24 +1,31 @@
 //! What goes into a pack, and in which order the budget is spent.
 //!
-//! Breadth first: the culprit is often not the first suspect, so every service says its strongest before any says
-//! its tenth. The likeliest suspects say one thing of each kind first.
+//! The culprit is often not the first suspect, and a fault shows in several ways, of which one alone proves little.
+//! So items are taken one by one by what each *adds*: how much it deviates, how likely its service is, and how much
+//! of the same service, kind and change has been said already. Saying the same again is worth half each time.
 
 use std::collections::BTreeMap;
 
 use crate::domain::analysis::Analysis;
-use crate::domain::evidence::{Detail, Evidence, EvidenceKind, LogChange};
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogChange};
 
-/// Suspects that show one item of each kind before the others have their turn.
-const FOREMOST: usize = 10;
 /// Alerts of different names shown first.
 const ALERTS_FIRST: usize = 3;
 /// Changes shown first.
 const CHANGES_FIRST: usize = 3;
-
-/// Strength below which an item only gives context.
-const LEAST_STRENGTH: f64 = 0.05;
-/// Rounds that such an item waits.
-const WAIT: usize = 1_000;
+/// What is left of an item's value for each item of the same aspect and service before it.
+const AGAIN: f64 = 0.5;
+/// What is left for each item of any aspect of the same service before it.
+const SAME_SERVICE: f64 = 0.9;
+/// Items that say nearly what another says count as this many repetitions.
+const ECHO: i32 = 3;
+/// Value of an item that does not deviate: it only gives context.
+const CONTEXT: f64 = 0.02;
+/// Value of the line that says where in its code a service was, though it does not deviate.
+const PLACE_IN_CODE: f64 = 0.15;
+/// The share of strength in an item's value; the rest is for being there at all. Strengths of different kinds are
+/// only roughly comparable.
+const BY_STRENGTH: f64 = 0.7;
 
 /// An item worth packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,21 +41,20 @@ pub(super) fn by_value(analysis: &Analysis) -> Vec<Candidate> {
     let evidence = &analysis.evidence;
     let (alerts, mut rest) = split_alerts(evidence);
     let changes = changes(analysis);
-    let mut queues = queues(analysis);
+    let signals = signals(analysis);
+    // Signals that deviate come before further changes, runbooks and answers; context comes after them.
+    let strong = signals.iter().take_while(|(_, value)| *value > CONTEXT).count();
+    let plain = |index: usize| Candidate { index, folded: 0 };
     let mut out: Vec<Candidate> = Vec::with_capacity(evidence.len());
     out.extend(alerts.iter().take(ALERTS_FIRST));
-    out.extend(changes.iter().take(CHANGES_FIRST).map(|&index| Candidate { index, folded: 0 }));
-    for (rank, queue) in queues.iter_mut().enumerate() {
-        let turns = if rank < FOREMOST { queue.first_of_kinds } else { 1 };
-        out.extend(queue.take(turns));
-    }
+    out.extend(changes.iter().take(CHANGES_FIRST).map(|&index| plain(index)));
+    let first = strong.min(signals.len());
+    // The second half of what deviates repeats more than it adds: what belongs to no service has its turn before.
+    let early = first.div_ceil(2);
+    out.extend(signals[..early].iter().map(|(index, _)| plain(*index)));
     out.append(&mut rest);
-    out.extend(changes.iter().skip(CHANGES_FIRST).map(|&index| Candidate { index, folded: 0 }));
-    while queues.iter().any(|queue| !queue.items.is_empty()) {
-        for (rank, queue) in queues.iter_mut().enumerate() {
-            out.extend(queue.take(if rank < 3 { 2 } else { 1 }));
-        }
-    }
+    out.extend(changes.iter().skip(CHANGES_FIRST).map(|&index| plain(index)));
+    out.extend(signals[early..].iter().map(|(index, _)| plain(*index)));
     out.extend(alerts.iter().skip(ALERTS_FIRST));
     out
 }
@@ -76,104 +82,139 @@ fn split_alerts(evidence: &[Evidence]) -> (Vec<Candidate>, Vec<Candidate>) {
 
 /// Changes, the ranked ones first.
 fn changes(analysis: &Analysis) -> Vec<usize> {
-    let place = |id| analysis.evidence.iter().position(|item| item.id == id);
-    let mut out: Vec<usize> = analysis.changes.iter().filter_map(|change| place(change.evidence)).collect();
-    for (index, item) in analysis.evidence.iter().enumerate() {
-        if item.id.kind == EvidenceKind::Change && !out.contains(&index) {
-            out.push(index);
+    let places: BTreeMap<EvidenceId, usize> =
+        analysis.evidence.iter().enumerate().map(|(index, item)| (item.id, index)).collect();
+    let ranked: Vec<usize> =
+        analysis.changes.iter().filter_map(|change| places.get(&change.evidence).copied()).collect();
+    let mut seen: Vec<bool> = vec![false; analysis.evidence.len()];
+    let of_kind =
+        (0..analysis.evidence.len()).filter(|&index| analysis.evidence[index].id.kind == EvidenceKind::Change);
+    ranked.into_iter().chain(of_kind).filter(|&index| !std::mem::replace(&mut seen[index], true)).collect()
+}
+
+/// What an item shows: the next of the same aspect and service adds less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Aspect {
+    Metric,
+    Edge,
+    New,
+    Vanished,
+    /// What used to follow within a request and no longer does.
+    Habit,
+    /// More or fewer of the same lines.
+    Rate,
+    /// A line that did not change.
+    Same,
+}
+
+/// A signal still to be chosen.
+struct Open<'a> {
+    index: usize,
+    service: &'a str,
+    aspect: Aspect,
+    /// What makes two items echoes of one another.
+    gist: String,
+    worth: f64,
+}
+
+/// Metrics, logs and edges in the order in which they add most, each with what it added.
+fn signals(analysis: &Analysis) -> Vec<(usize, f64)> {
+    let mut open: Vec<Open<'_>> = analysis
+        .evidence
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| {
+            let (aspect, gist) = aspect(item)?;
+            let service = item.service.as_deref().unwrap_or_default();
+            Some(Open { index, service, aspect, gist, worth: worth(analysis, item) })
+        })
+        .collect();
+    place_in_code(&mut open);
+    let mut out = Vec::with_capacity(open.len());
+    let mut of_service: BTreeMap<&str, i32> = BTreeMap::new();
+    let mut of_aspect: BTreeMap<(&str, Aspect), i32> = BTreeMap::new();
+    let mut of_gist: BTreeMap<(&str, Aspect, String), i32> = BTreeMap::new();
+    // Few hundred at most: the analysis keeps no more.
+    while !open.is_empty() {
+        let value = |one: &Open<'_>| {
+            let services = of_service.get(one.service).copied().unwrap_or(0);
+            let aspects = of_aspect.get(&(one.service, one.aspect)).copied().unwrap_or(0);
+            let echoes = of_gist.get(&(one.service, one.aspect, one.gist.clone())).copied().unwrap_or(0);
+            one.worth * AGAIN.powi(aspects + ECHO * echoes) * SAME_SERVICE.powi(services)
+        };
+        let mut best = (0, f64::MIN);
+        for (place, one) in open.iter().enumerate() {
+            let value = value(one);
+            let earlier = one.index < open[best.0].index;
+            if value.total_cmp(&best.1).is_gt() || (value.total_cmp(&best.1).is_eq() && earlier) {
+                best = (place, value);
+            }
         }
+        let one = open.swap_remove(best.0);
+        out.push((one.index, best.1));
+        *of_service.entry(one.service).or_default() += 1;
+        *of_aspect.entry((one.service, one.aspect)).or_default() += 1;
+        *of_gist.entry((one.service, one.aspect, one.gist)).or_default() += 1;
     }
     out
 }
 
-/// What one service has to say, best first, kinds in turn.
-struct Queue {
-    items: std::collections::VecDeque<usize>,
-    first_of_kinds: usize,
-}
-
-impl Queue {
-    fn take(&mut self, count: usize) -> Vec<Candidate> {
-        let count = count.min(self.items.len());
-        self.items.drain(..count).map(|index| Candidate { index, folded: 0 }).collect()
+/// What an item shows, and what would make another its echo; `None` when it is no signal.
+fn aspect(item: &Evidence) -> Option<(Aspect, String)> {
+    match &item.detail {
+        Detail::Metric(metric) => Some((Aspect::Metric, metric.metric.clone())),
+        Detail::Edge(edge) => Some((Aspect::Edge, format!("{}\n{}", edge.client, edge.server))),
+        Detail::Log(log) if super::render::is_habit(log) => {
+            Some((Aspect::Habit, gist(super::render::outcome(&log.template))))
+        }
+        Detail::Log(log) => {
+            let aspect = match log.change {
+                Some(LogChange::New) => Aspect::New,
+                Some(LogChange::Vanished) => Aspect::Vanished,
+                Some(LogChange::More | LogChange::Fewer) => Aspect::Rate,
+                None => Aspect::Same,
+            };
+            Some((aspect, gist(&log.template)))
+        }
+        _ => None,
     }
 }
 
-/// The services' queues: suspects by rank, then the others by their strongest item.
-fn queues(analysis: &Analysis) -> Vec<Queue> {
-    let mut by_service: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
-    for (index, item) in analysis.evidence.iter().enumerate() {
-        if matches!(item.detail, Detail::Metric(_) | Detail::Log(_) | Detail::Edge(_)) {
-            by_service.entry(item.service.as_deref()).or_default().push(index);
+/// The first words of a template that stand for themselves.
+fn gist(template: &str) -> String {
+    let words = template.split(' ').filter(|word| word.len() > 2 && !word.contains("<*>"));
+    words.take(4).collect::<Vec<_>>().join(" ")
+}
+
+/// What an item is worth while nothing else has been said.
+fn worth(analysis: &Analysis, item: &Evidence) -> f64 {
+    let strength = if item.strength.is_finite() { item.strength.clamp(0.0, 1.0) } else { 0.0 };
+    let rank = item
+        .service
+        .as_ref()
+        .and_then(|service| analysis.suspects.iter().find(|suspect| suspect.service == *service))
+        .map_or(analysis.suspects.len() + 1, |suspect| suspect.rank);
+    // Half as likely at the fourth rank, as measured rankings fall off.
+    let likely = 1.0 / (rank.max(1) as f64).sqrt();
+    if strength < LEAST_STRENGTH {
+        return CONTEXT * likely;
+    }
+    likely * (1.0 - BY_STRENGTH + BY_STRENGTH * strength)
+}
+
+/// Strength below which an item only gives context.
+const LEAST_STRENGTH: f64 = 0.05;
+
+/// A service without deviating lines still says where in its code it was.
+fn place_in_code(open: &mut [Open<'_>]) {
+    let mut heard: BTreeMap<&str, bool> = BTreeMap::new();
+    for one in open.iter() {
+        let is_log = !matches!(one.aspect, Aspect::Metric | Aspect::Edge);
+        *heard.entry(one.service).or_default() |= is_log && one.worth > CONTEXT;
+    }
+    for one in open.iter_mut() {
+        if one.aspect == Aspect::Same && !std::mem::replace(heard.entry(one.service).or_default(), true) {
+            one.worth *= PLACE_IN_CODE / CONTEXT;
         }
     }
-    let rank = |service: Option<&str>| {
-        service
-            .and_then(|name| analysis.suspects.iter().find(|suspect| suspect.service == name))
-            .map_or(usize::MAX, |suspect| suspect.rank)
-    };
-    let best = |items: &[usize]| items.iter().map(|&index| strength(&analysis.evidence[index])).fold(0.0, f64::max);
-    let mut services: Vec<(Option<&str>, Vec<usize>)> = by_service.into_iter().collect();
-    services.sort_by(|(a, x), (b, y)| {
-        rank(*a).cmp(&rank(*b)).then_with(|| best(y).total_cmp(&best(x))).then_with(|| a.cmp(b))
-    });
-    services
-        .into_iter()
-        .enumerate()
-        .map(|(place, (_, items))| queue(&analysis.evidence, items, if place < 3 { 3 } else { 2 }))
-        .collect()
-}
-
-fn strength(item: &Evidence) -> f64 {
-    if item.strength.is_finite() { item.strength } else { 0.0 }
-}
-
-/// The best of each kind in order of strength, then the second best of each, and so on. The same metric of another
-/// pod says little new, so it goes to the end of its kind.
-///
-/// A fault in code is proven by two lines, the new one and the one before it: a round holds `logs` templates, and
-/// those that are new or vanished come before those that only became more or fewer.
-fn queue(evidence: &[Evidence], mut items: Vec<usize>, logs: usize) -> Queue {
-    items.sort_by(|&a, &b| strength(&evidence[b]).total_cmp(&strength(&evidence[a])).then(a.cmp(&b)));
-    let best_log = items
-        .iter()
-        .map(|&index| &evidence[index])
-        .filter(|item| item.id.kind == EvidenceKind::Log)
-        .map(strength)
-        .fold(0.0, f64::max);
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut kinds: BTreeMap<EvidenceKind, Vec<(usize, usize)>> = BTreeMap::new();
-    for &index in &items {
-        let again = match &evidence[index].detail {
-            Detail::Log(log) => usize::from(
-                !matches!(log.change, Some(LogChange::New | LogChange::Vanished))
-                    || strength(&evidence[index]) < 0.5 * best_log,
-            ),
-            Detail::Metric(metric) => {
-                let count = seen.entry(metric.metric.as_str()).or_default();
-                *count += 1;
-                *count - 1
-            }
-            _ => 0,
-        };
-        kinds.entry(evidence[index].id.kind).or_default().push((again, index));
-    }
-    let mut first_of_kinds = 0;
-    let mut rounds: Vec<(usize, usize)> = Vec::with_capacity(items.len());
-    for (kind, list) in &mut kinds {
-        list.sort_by_key(|(again, _)| *again);
-        // What does not deviate waits, except the line that says where in its code the service was.
-        let deviates = |index: usize| strength(&evidence[index]) >= LEAST_STRENGTH;
-        let is_log = *kind == EvidenceKind::Log;
-        for (place, (_, index)) in list.iter().enumerate() {
-            let round = if is_log { place / logs } else { place };
-            let wait = if deviates(*index) || (is_log && place == 0) { 0 } else { WAIT };
-            first_of_kinds += usize::from(round + wait == 0);
-            rounds.push((round + wait, *index));
-        }
-    }
-    rounds.sort_by(|a, b| {
-        a.0.cmp(&b.0).then_with(|| strength(&evidence[b.1]).total_cmp(&strength(&evidence[a.1]))).then(a.1.cmp(&b.1))
-    });
-    Queue { items: rounds.into_iter().map(|(_, index)| index).collect(), first_of_kinds }
 }

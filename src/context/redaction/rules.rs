@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
 
 use super::Found;
@@ -10,8 +10,16 @@ use super::Found;
 /// One kind of secret. The regular expression's group `s`, or the whole match, is what is replaced.
 struct Rule {
     kind: &'static str,
-    pattern: Regex,
+    /// Compiled when a text first holds one of its keywords: most incidents wake few of the rules.
+    pattern: OnceLock<Regex>,
+    source: &'static str,
     accept: fn(&str) -> bool,
+}
+
+impl Rule {
+    fn pattern(&self) -> &Regex {
+        self.pattern.get_or_init(|| Regex::new(self.source).expect("the patterns are constant and compiled by a test"))
+    }
 }
 
 /// A rule as written: kind, keywords of which one must stand in the text (in any case), expression, further test.
@@ -317,15 +325,13 @@ impl Rules {
         let keywords = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
+            // A table of all transitions takes longer to build than the texts of a pack take to search.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&words)
             .expect("the keywords are a small constant list");
         let rules = ROWS
             .iter()
-            .map(|(kind, _, pattern, accept)| Rule {
-                kind,
-                pattern: Regex::new(pattern).expect("the patterns are constant and compiled by a test"),
-                accept: *accept,
-            })
+            .map(|(kind, _, source, accept)| Rule { kind, pattern: OnceLock::new(), source, accept: *accept })
             .collect();
         Self { all: rules, keywords, wakes }
     }
@@ -340,7 +346,7 @@ impl Rules {
         }
         let mut found = Vec::new();
         for (order, rule) in self.all.iter().enumerate().filter(|(order, _)| awake[*order]) {
-            for groups in rule.pattern.captures_iter(text) {
+            for groups in rule.pattern().captures_iter(text) {
                 let Some(secret) = groups.name("s").or_else(|| groups.name("t")).or_else(|| groups.get(0)) else {
                     continue;
                 };
@@ -350,5 +356,17 @@ impl Rules {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        for rule in &rules().all {
+            assert!(rule.pattern().captures_len() > 0, "{}", rule.kind);
+        }
     }
 }
