@@ -42,7 +42,11 @@ fn investigated(folder: &TempDir) -> Investigated {
     let engine = Engine::new(Config::default(), None, Origin::Replay(bundle), None, None).expect("an engine");
     runtime.block_on(async {
         let incident = engine.incident(None).await.expect("an incident");
-        engine.investigate(incident, &CancellationToken::new(), |_| {}).await.expect("not cancelled")
+        engine
+            .investigate(incident, None, &CancellationToken::new(), |_| {})
+            .await
+            .expect("a baseline")
+            .expect("not cancelled")
     })
 }
 
