@@ -483,8 +483,8 @@ pub static COMMANDS: &[Definition] = &[
     Definition {
         command: Command::Baseline,
         name: "baseline",
-        keys: &[],
-        help: "compare with another time: `baseline yesterday`, last-week, preceding, -2h/-1h or START/END",
+        keys: &[Key::Char('b')],
+        help: "compare with another time: yesterday, last-week, preceding, -2h/-1h",
         hint: "",
         places: |place| matches!(place, Place::Pane(_)),
         why_not: always,

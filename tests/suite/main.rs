@@ -4,6 +4,7 @@ mod bad_input;
 mod crash;
 mod gate;
 mod headless;
+mod inquiry_prometheus;
 mod invariants;
 mod live;
 mod llm_real;

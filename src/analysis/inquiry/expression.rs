@@ -60,8 +60,10 @@ pub fn measured_with(expression: &str, known: Known<'_>) -> Vec<Measured> {
         let text = bare.to_string();
         let mut metrics = BTreeSet::new();
         rewrite::metrics_of(&bare, &mut metrics, 0);
+        let mut selects = false;
+        rewrite::each_selector(&bare, &mut |_| selects = true, 0);
         // The printed form must read as it was meant; a printer that fails at this loses us the question, not the run.
-        if metrics.is_empty() || parser::parse(&text).is_err() {
+        if !selects || parser::parse(&text).is_err() {
             continue;
         }
         recording::add_origins(&mut metrics, known.rules);
