@@ -218,9 +218,25 @@ impl Engine {
     /// When the baseline that was chosen is none for this incident.
     pub async fn investigate(
         &self,
-        mut incident: Incident,
+        incident: Incident,
         baseline: Option<BaselineChoice>,
         cancel: &CancellationToken,
+        progress: impl FnMut(Progress),
+    ) -> Result<Option<Investigated>, Failure> {
+        self.investigate_until(incident, baseline, [cancel, &CancellationToken::new()], progress).await
+    }
+
+    /// As [`Self::investigate`]; once the second of `stops` is cancelled nothing more is asked, and what came so far is
+    /// analysed.
+    ///
+    /// # Errors
+    ///
+    /// When the baseline that was chosen is none for this incident.
+    pub async fn investigate_until(
+        &self,
+        mut incident: Incident,
+        baseline: Option<BaselineChoice>,
+        [cancel, enough]: [&CancellationToken; 2],
         progress: impl FnMut(Progress),
     ) -> Result<Option<Investigated>, Failure> {
         let chosen = baseline.or(self.baseline).or(self.profile.baseline.filter(|_| self.bundle.is_none()));
@@ -233,7 +249,7 @@ impl Engine {
                 || chosen.is_some_and(|choice| choice != BaselineChoice::Preceding),
         };
         let runbooks = self.runbooks(&incident);
-        let case = Case { incident, circumstances, runbooks };
+        let case = Case { incident, circumstances, runbooks, enough: enough.clone() };
         Ok(investigate(&self.sources, &self.clock, case, cancel, progress).await)
     }
 

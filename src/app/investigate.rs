@@ -14,7 +14,7 @@ use crate::analysis::inquiry::{Circumstances, Inquiry, MOST_ROUNDS};
 use crate::domain::Text;
 use crate::domain::analysis::Analysis;
 use crate::domain::incident::Incident;
-use crate::domain::query::{Answer, Asked, Planned};
+use crate::domain::query::{Answer, Asked, Note, NoteKind, Planned};
 use crate::domain::snapshot::{Runbook, Snapshot};
 use crate::sources::set::SourceSet;
 
@@ -38,6 +38,8 @@ pub struct Case {
     pub circumstances: Circumstances,
     /// Runbooks of its alerts.
     pub runbooks: Vec<Runbook>,
+    /// Once this is cancelled nothing more is asked, and what came so far is analysed, which the analysis says.
+    pub enough: CancellationToken,
 }
 
 /// How far an investigation is.
@@ -95,11 +97,11 @@ pub async fn investigate(
     cancel: &CancellationToken,
     mut progress: impl FnMut(Progress),
 ) -> Option<Investigated> {
-    let Case { incident, circumstances, runbooks } = case;
+    let Case { incident, circumstances, runbooks, enough } = case;
     let mut inquiry = Inquiry::among(incident.clone(), circumstances);
     let deadline = Instant::now() + PATIENCE;
     let mut count = Count::default();
-    loop {
+    while !enough.is_cancelled() {
         let round = inquiry.next_round();
         if round.is_empty() {
             break;
@@ -108,10 +110,16 @@ pub async fn investigate(
         count.round = inquiry.round();
         count.planned += round.len();
         let answered = |asked, answer| inquiry.answered(asked, answer);
-        ask_round(sources, clock, &incident, round, until, cancel, &mut count, answered, &mut progress).await?;
+        ask_round(sources, clock, &incident, round, until, [cancel, &enough], &mut count, answered, &mut progress)
+            .await?;
     }
     let mut snapshot = inquiry.finish();
     snapshot.runbooks = runbooks;
+    if enough.is_cancelled() {
+        let (dropped, planned) = (count.dropped, count.planned);
+        let text = format!("asking was stopped: {dropped} of {planned} questions were not answered");
+        snapshot.notes.push(Note { kind: NoteKind::Cut, text: Text::from(text) });
+    }
     let snapshot = Arc::new(snapshot);
     let shared = Arc::clone(&snapshot);
     let work = tokio::task::spawn_blocking(move || crate::analysis::analyse(&shared));
@@ -129,6 +137,8 @@ struct Count {
     round: usize,
     done: usize,
     planned: usize,
+    /// Not answered when asking was stopped.
+    dropped: usize,
 }
 
 impl Count {
@@ -138,7 +148,8 @@ impl Count {
     }
 }
 
-/// Asks one round at once; `None` when it was cancelled.
+/// Asks one round at once, until the second of `stops` says that what came so far is enough; `None` when the first
+/// cancelled everything.
 #[expect(clippy::too_many_arguments, reason = "a part of `investigate`, apart for its length only")]
 async fn ask_round(
     sources: &SourceSet,
@@ -146,7 +157,7 @@ async fn ask_round(
     incident: &Incident,
     round: Vec<Planned>,
     until: Instant,
-    cancel: &CancellationToken,
+    stops: [&CancellationToken; 2],
     count: &mut Count,
     mut answered: impl FnMut(Asked, Option<Answer>),
     progress: &mut impl FnMut(Progress),
@@ -170,7 +181,8 @@ async fn ask_round(
     loop {
         let (index, found) = tokio::select! {
             biased;
-            () = cancel.cancelled() => return None,
+            () = stops[0].cancelled() => return None,
+            () = stops[1].cancelled() => break,
             next = answers.next() => match next {
                 Some(next) => next,
                 None => return Some(()),
@@ -190,6 +202,16 @@ async fn ask_round(
         progress(count.progress(Some(asked.clone()), None, Duration::ZERO));
         answered(asked, answer);
     }
+    drop(answers);
+    for question in open.into_iter().flatten() {
+        count.done += 1;
+        count.dropped += 1;
+        let source = sources.source_of(&question.query).unwrap_or_default().to_owned();
+        let mut asked = not_in_time(question, source, clock, began.elapsed());
+        asked.outcome = Err(Text::from("not answered before asking was stopped"));
+        answered(asked, None);
+    }
+    Some(())
 }
 
 /// The source that most of the open questions are for.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, Profile};
 use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
-use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
+use crate::core::message::{self, Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
 use crate::core::model::{FirstRun, Identity};
 use crate::domain::action::Action;
 use crate::domain::baseline::BaselineChoice;
@@ -19,7 +19,7 @@ use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::pack::Pack;
-use crate::domain::query::{Planned, Purpose, Query};
+use crate::domain::query::{Asked, Planned, Purpose, Query};
 use crate::domain::{Text, Timestamp};
 use crate::ledger::{Filter, Ledger as _};
 use crate::sources::demo;
@@ -138,6 +138,32 @@ impl Screens {
     }
 }
 
+/// The slowest answer so far.
+#[derive(Default)]
+struct Slowest {
+    source: String,
+    millis: u64,
+}
+
+impl Slowest {
+    fn see(&mut self, asked: &Asked) {
+        if asked.elapsed_ms > self.millis {
+            *self = Self { source: asked.source.clone(), millis: asked.elapsed_ms };
+        }
+    }
+
+    /// Only what a person would call slow is told.
+    fn words(&self) -> Text {
+        const SLOW: u64 = 1_000;
+        let words = if self.millis < SLOW {
+            String::new()
+        } else {
+            format!("{} {}.{} s", self.source, self.millis / 1_000, self.millis % 1_000 / 100)
+        };
+        Text::from(words)
+    }
+}
+
 fn said(failure: &Failure) -> Text {
     Text::from(failure.to_string())
 }
@@ -168,10 +194,25 @@ impl Backend for Screens {
         Box::pin(async move {
             let id = incident.id.clone();
             let mut health = self.engine.sources.health();
+            let mut slow = Slowest::default();
             let investigated = self
                 .engine
-                .investigate(incident, baseline, &CancellationToken::new(), |progress| {
-                    reporter.progress(progress.done, progress.planned, &progress.line());
+                .investigate_until(incident, baseline, [&CancellationToken::new(), reporter.enough()], |progress| {
+                    let what = progress.asked.as_ref().map_or_else(String::new, |asked| {
+                        slow.see(asked);
+                        format!("{}: {}", asked.source, asked.planned.query.expression())
+                    });
+                    let open = progress.waiting.as_ref().map_or_else(String::new, |(source, open)| {
+                        format!("{open} for {source}, nothing came for {} s", progress.idle.as_secs())
+                    });
+                    reporter.progress(message::Progress {
+                        done: progress.done,
+                        total: progress.planned,
+                        round: progress.round,
+                        what: Text::from(what),
+                        open: Text::from(open),
+                        slow: slow.words(),
+                    });
                     let now = self.engine.sources.health();
                     if now.iter().zip(&health).any(|(new, old)| new.status != old.status) {
                         health.clone_from(&now);

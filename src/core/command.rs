@@ -89,8 +89,10 @@ pub enum Command {
     Baseline,
     /// Freeze.
     Freeze,
-    /// Wrap lines.
+    /// Wrap lines, unfold what is folded.
     Wrap,
+    /// From the items of a proof to its text, and back.
+    TurnFocus,
     /// Open the demo.
     Demo,
     /// Draw everything anew.
@@ -165,8 +167,16 @@ const fn markable(place: Place) -> bool {
     matches!(place, Place::Pane(Pane::Evidence))
 }
 
-const fn logs(place: Place) -> bool {
-    matches!(place, Place::Pane(Pane::Logs))
+const fn wraps(place: Place) -> bool {
+    matches!(place, Place::Pane(Pane::Logs) | Place::Detail)
+}
+
+const fn proofs(place: Place) -> bool {
+    matches!(place, Place::Detail)
+}
+
+const fn numbered(place: Place) -> bool {
+    matches!(place, Place::Pane(_) | Place::Detail)
 }
 
 const fn first_run(place: Place) -> bool {
@@ -249,6 +259,10 @@ fn needs_matches(model: &Model) -> Option<String> {
         _ => true,
     };
     empty.then(|| "nothing is searched for (/)".into())
+}
+
+fn needs_items(model: &Model) -> Option<String> {
+    (super::reading::items(model).0.len() < 2).then(|| "there is one item only: j and k scroll it".into())
 }
 
 fn needs_wide_panes(model: &Model) -> Option<String> {
@@ -421,7 +435,7 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Left,
         name: "left",
         keys: &[Key::Char('h'), Key::Left],
-        help: "previous link of the line; shift the log view left; previous item",
+        help: "previous link of the line; shift long lines left",
         hint: "",
         places: sideways,
         why_not: always,
@@ -430,7 +444,7 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Right,
         name: "right",
         keys: &[Key::Char('l'), Key::Right],
-        help: "next link of the line; shift the log view right; next item",
+        help: "next link of the line; shift long lines right",
         hint: "",
         places: sideways,
         why_not: always,
@@ -439,10 +453,19 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Wrap,
         name: "wrap",
         keys: &[Key::Char('w')],
-        help: "wrap long log lines, or cut them",
+        help: "wrap long lines and unfold stack traces, or cut them",
         hint: "wrap",
-        places: logs,
+        places: wraps,
         why_not: always,
+    },
+    Definition {
+        command: Command::TurnFocus,
+        name: "turn-focus",
+        keys: &[Key::Tab, Key::BackTab, Key::Enter],
+        help: "from the items of the proof to its text, so that j and k scroll it, and back",
+        hint: "text",
+        places: proofs,
+        why_not: needs_items,
     },
     Definition {
         command: Command::Mark,
@@ -457,7 +480,7 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Copy,
         name: "copy",
         keys: &[Key::Char('y')],
-        help: "copy what is selected",
+        help: "copy what is selected; of a proof its exact query, or its diff",
         hint: "copy",
         places: browsing,
         why_not: needs_row,
@@ -466,7 +489,7 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Edit,
         name: "edit",
         keys: &[Key::Char('e')],
-        help: "show what is selected in $EDITOR",
+        help: "show what is selected in $EDITOR; of a proof all of it",
         hint: "",
         places: browsing,
         why_not: needs_row,
@@ -564,7 +587,7 @@ pub static COMMANDS: &[Definition] = &[
 ];
 
 const fn pane(pane: Pane, name: &'static str, keys: &'static [Key], help: &'static str) -> Definition {
-    Definition { command: Command::Pane(pane), name, keys, help, hint: "", places: panes, why_not: needs_wide_panes }
+    Definition { command: Command::Pane(pane), name, keys, help, hint: "", places: numbered, why_not: needs_wide_panes }
 }
 
 /// Where the keyboard is in this model.

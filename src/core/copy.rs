@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::domain::Text;
-use crate::domain::evidence::Evidence;
+use crate::domain::evidence::{Detail, Evidence};
 
 use super::diagnosis_rows;
 use super::model::{Case, Model};
+use super::reading;
 use super::rows;
 use super::screen::{IncidentScreen, Pane, Screen, Subject};
 
@@ -22,7 +23,7 @@ pub fn selected(model: &Model) -> Option<Text> {
             let case = model.cases.get(&detail.incident)?;
             let found = case.investigation.value.as_ref();
             match &detail.subject {
-                Subject::Evidence { ids, at } => evidence(found?.analysis.evidence(*ids.get(*at)?)?),
+                Subject::Evidence { ids, at } => again(found?.analysis.evidence(*ids.get(*at)?)?),
                 Subject::Log(index) => found?.logs.get(*index)?.line.to_string(),
                 Subject::Asked(index) => found?.asked.get(*index)?.planned.query.expression(),
                 Subject::Entry(seq) => {
@@ -40,6 +41,24 @@ pub fn selected(model: &Model) -> Option<Text> {
         Screen::FirstRun(_) | Screen::Run(_) | Screen::Help(_) | Screen::Palette(_) => return None,
     };
     Some(Text::new(&text))
+}
+
+/// All of what is shown on the topmost screen; `None` when there is nothing.
+pub fn whole(model: &Model) -> Option<Text> {
+    if !matches!(model.top(), Screen::Detail(_)) {
+        return selected(model);
+    }
+    let lines: Vec<String> = reading::lines(model)?.into_iter().map(|line| line.text.trim_end().to_owned()).collect();
+    Some(Text::new(&lines.join("\n")))
+}
+
+/// What is needed to ask for an item again, or to apply it elsewhere: its query, its diff, else how it is cited.
+fn again(item: &Evidence) -> String {
+    match &item.detail {
+        Detail::Change(change) => change.diff.as_ref().map_or_else(|| evidence(item), ToString::to_string),
+        _ if item.provenance.lang.is_some() => item.provenance.expr.clone(),
+        _ => evidence(item),
+    }
 }
 
 fn incident(case: &Case) -> String {

@@ -78,6 +78,11 @@ pub enum Effect {
     },
     /// Run exactly what was shown and confirmed.
     Run(Box<RunOrder>),
+    /// Ask nothing more for the effect with this number, and go on with what came so far.
+    Enough {
+        /// Number of the effect.
+        generation: Generation,
+    },
     /// Abort the effect with this number, and what hangs below it.
     Cancel {
         /// Number of the effect to abort.

@@ -31,8 +31,10 @@ fn seconds(value: f64) -> String {
         format!("{} s", short(value))
     } else if size < 36_000.0 {
         format!("{} min", short(value / 60.0))
-    } else {
+    } else if size < 259_200.0 {
         format!("{} h", short(value / 3_600.0))
+    } else {
+        format!("{} d", short(value / 86_400.0))
     }
 }
 
@@ -53,7 +55,7 @@ fn short(value: f64) -> String {
     if size == 0.0 {
         return "0".to_owned();
     }
-    if size < 0.001 {
+    if !(0.001..1e6).contains(&size) {
         return format!("{value:.1e}");
     }
     let digits = if size >= 100.0 {
@@ -98,6 +100,9 @@ mod tests {
         assert_eq!(figure(f64::NAN, "s"), "no data");
         assert_eq!(figure(f64::NEG_INFINITY, ""), "-Inf");
         assert_eq!(figure(-0.5, ""), "-0.5");
+        assert_eq!(figure(864_000.0, "s"), "10 d");
+        assert_eq!(figure(3e12, "s"), "3.5e7 d");
+        assert_eq!(figure(1e300, "/s"), "1.0e288T/s");
     }
 
     #[test]

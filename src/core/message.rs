@@ -82,8 +82,14 @@ pub struct Progress {
     pub done: usize,
     /// Steps known so far; 0 when unknown.
     pub total: usize,
-    /// What is being done: `prometheus: sum(rate(http_requests_total[1m]))`.
+    /// Round of questions, from 1; 0 when there are no rounds.
+    pub round: usize,
+    /// What was done last: `prometheus: sum(rate(http_requests_total[1m]))`.
     pub what: Text,
+    /// What is still waited for: `3 logs, 1 metrics`.
+    pub open: Text,
+    /// The slowest answer so far, if one was slow: `loki 9.1 s`.
+    pub slow: Text,
 }
 
 /// Everything gathered and concluded about one incident.

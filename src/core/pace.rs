@@ -51,7 +51,13 @@ pub fn next_change(model: &Model) -> Option<Timestamp> {
     }
     let sources = model.sources.iter().filter_map(|source| source.last_ok);
     let incidents = model.incidents().filter(|case| !case.incident.is_resolved()).map(|case| case.incident.started_at);
-    sources.chain(incidents).map(|since| change_after(since, model.now)).min()
+    let ages = sources.chain(incidents).map(|since| change_after(since, model.now));
+    // While something is waited for on the screen its seconds are counted.
+    let busy = model.current().and_then(|case| {
+        let slot = &case.investigation;
+        slot.since.filter(|_| slot.busy() && slot.value.is_none())
+    });
+    ages.chain(busy.map(|since| since.plus(Duration::from_secs(model.now.since(since).as_secs() + 1)))).min()
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::domain::diagnosis::{
     Analyst, Check, Claim, Confidence, Diagnosed, Diagnosis, Hypothesis, PromptRef, Timing, Unsupported, Usage,
 };
 use crate::domain::evidence::{
-    Band, BeforeAfter, Detail, EdgeDetail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail, MetricDetail, Turn,
+    Band, BeforeAfter, Branch, Detail, EdgeDetail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail,
+    MetricDetail, TellingValue, Turn,
 };
 use crate::domain::health::{SourceHealth, Status};
 use crate::domain::incident::Incident;
@@ -164,11 +165,32 @@ fn metric(number: u32, name: &str, service: &str, unit: &str, before: f64, after
 }
 
 fn log(number: u32, change: LogChange, template: &str, before: u64, after: u64) -> Evidence {
-    let entry = LogEntry {
-        at: at("14:02:21"),
+    let entry = |clock: &str, line: &str| LogEntry {
+        at: at(clock),
         labels: Arc::new(labels(&[("service_name", "payments"), ("level", "error")])),
-        line: Text::new(r#"level=error msg="acquire connection: timeout" pool=pg-main waited_ms=5003"#),
+        line: Text::new(line),
         metadata: Labels::new(),
+    };
+    let head = r#"level=error msg="acquire connection: timeout" pool=pg-main waited_ms="#;
+    let frames: Vec<String> =
+        (1..9).map(|frame| format!("    at shop.pool.Frame{frame}(Pool.java:{frame}0)")).collect();
+    let exemplars = vec![
+        entry("14:02:21", &format!("{head}5003")),
+        entry("14:02:24", &format!("{head}8000\njava.lang.IllegalState: 価格 not found\n{}", frames.join("\n"))),
+    ];
+    let (is_new, is_gone) = (change == LogChange::New, change == LogChange::Vanished);
+    let telling = TellingValue {
+        field: "promo".into(),
+        value: Text::new("WINTER25"),
+        among: "slow".into(),
+        share: BeforeAfter { before: Some(0.02), after: Some(0.94) },
+        count: 1_131,
+    };
+    let branch = Branch {
+        from: Some(Text::new("level=info msg=\"charge order\" order=<*>")),
+        now: None,
+        share: BeforeAfter { before: Some(0.001), after: Some(0.94) },
+        before: Some(Text::new(template)),
     };
     Evidence {
         id: EvidenceId { kind: EvidenceKind::Log, number },
@@ -184,11 +206,11 @@ fn log(number: u32, change: LogChange, template: &str, before: u64, after: u64) 
             baseline_per_minute: before as f64 / 30.0,
             window_per_minute: after as f64 / 12.5,
             level: "error".into(),
-            exemplars: vec![entry],
+            exemplars,
             first: Some(at("14:02:21")),
-            branch: None,
+            branch: is_gone.then_some(branch),
             onset: None,
-            telling: Vec::new(),
+            telling: if is_new { vec![telling] } else { Vec::new() },
         }),
         provenance: provenance("loki", Some(Lang::LogQl), r#"{service_name="payments"}"#),
     }

@@ -155,6 +155,8 @@ pub struct Detail {
     pub incident: String,
     /// What is shown.
     pub subject: Subject,
+    /// Whether moving moves the text rather than through the items.
+    pub in_text: bool,
     /// Scrolling and search.
     pub reader: Reader,
 }
@@ -164,6 +166,10 @@ pub struct Detail {
 pub struct Reader {
     /// First line shown.
     pub scroll: usize,
+    /// First column shown of lines that are not wrapped.
+    pub shift: usize,
+    /// Whether what is usually folded or cut is shown whole.
+    pub whole: bool,
     /// What is searched for.
     pub search: Input,
     /// Whether the search is being typed.

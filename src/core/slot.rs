@@ -1,6 +1,6 @@
 //! A value that is fetched: what is known, what is awaited, what went wrong.
 
-use crate::domain::Text;
+use crate::domain::{Text, Timestamp};
 
 use super::effect::Generation;
 use super::message::Progress;
@@ -15,20 +15,26 @@ pub struct Slot<T> {
     pub error: Option<Text>,
     /// How far the attempt under way is.
     pub progress: Option<Progress>,
+    /// Since when the attempt is under way.
+    pub since: Option<Timestamp>,
+    /// Whether the attempt was told to make do with what it has.
+    pub enough: bool,
     awaited: Generation,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { value: None, error: None, progress: None, awaited: 0 }
+        Self { value: None, error: None, progress: None, since: None, enough: false, awaited: 0 }
     }
 }
 
 impl<T> Slot<T> {
     /// An effect with this number is under way; reports of earlier ones are stale from now on.
-    pub fn begin(&mut self, generation: Generation) {
+    pub fn begin(&mut self, generation: Generation, now: Timestamp) {
         self.awaited = generation;
         self.progress = None;
+        self.since = Some(now);
+        self.enough = false;
     }
 
     /// Whether an effect is under way.
@@ -84,8 +90,8 @@ mod tests {
     #[test]
     fn a_stale_result_changes_nothing() {
         let mut slot = Slot::default();
-        slot.begin(1);
-        slot.begin(2);
+        slot.begin(1, Timestamp::from_secs(0));
+        slot.begin(2, Timestamp::from_secs(0));
         assert!(!slot.finish(1, Ok("old")));
         assert_eq!(slot.value, None);
         assert!(slot.finish(2, Ok("new")));
@@ -96,9 +102,9 @@ mod tests {
     #[test]
     fn a_failure_keeps_the_last_good_value() {
         let mut slot = Slot::default();
-        slot.begin(1);
+        slot.begin(1, Timestamp::from_secs(0));
         slot.finish(1, Ok(7));
-        slot.begin(2);
+        slot.begin(2, Timestamp::from_secs(0));
         slot.finish(2, Err(Text::new("no route")));
         assert_eq!((slot.value, slot.error.as_deref()), (Some(7), Some("no route")));
     }
@@ -106,7 +112,7 @@ mod tests {
     #[test]
     fn what_was_abandoned_is_not_awaited() {
         let mut slot = Slot::default();
-        slot.begin(3);
+        slot.begin(3, Timestamp::from_secs(0));
         assert_eq!(slot.abandon(), Some(3));
         assert!(!slot.finish(3, Ok(())));
     }

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 
 use crate::core::figures::count;
 use crate::core::list::first_row;
-use crate::core::model::Case;
+use crate::core::model::{Case, Model};
 use crate::core::reading::why;
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
@@ -15,11 +15,11 @@ use super::canvas::{Canvas, Piece, column, column_right};
 use super::{in_full, waiting};
 
 /// Draws the pane.
-pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let list = screen.list();
     if case.investigation.value.is_none() {
-        waiting(case, canvas, area);
+        waiting(model, case, canvas, area);
         return;
     }
     let questions = rows::asked(case, list);

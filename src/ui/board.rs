@@ -133,11 +133,21 @@ fn cause(case: &Case, wide: bool) -> String {
     progress(case)
 }
 
+/// A glyph that turns as work goes on, and stands still when nothing happens.
+pub(super) const fn spinner(step: usize) -> &'static str {
+    ["◐", "◓", "◑", "◒"][step % 4]
+}
+
 /// How far an investigation is, in words.
 pub(super) fn progress(case: &Case) -> String {
     let slot = &case.investigation;
     match (&slot.progress, slot.busy(), &slot.error) {
-        (Some(progress), true, _) if progress.total > 0 => format!("asked {} of {} …", progress.done, progress.total),
+        (Some(progress), true, _) if progress.total > 0 => {
+            let glyph = spinner(progress.done);
+            let round = if progress.round > 1 { format!(" · round {}", progress.round) } else { String::new() };
+            format!("{glyph} asked {} of {}{round}", progress.done, progress.total)
+        }
+        (_, true, _) if slot.enough => "◐ examining what came so far".into(),
         (_, true, _) => "investigating …".into(),
         (_, false, Some(_)) => "✗ not investigated".into(),
         (_, false, None) => String::new(),

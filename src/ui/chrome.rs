@@ -119,7 +119,12 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
             if let Subject::Evidence { ids, at } = &detail.subject
                 && ids.len() > 1
             {
-                let place = format!("  {} of {} · n next  N previous ", at + 1, ids.len());
+                let keys = match (area.width < 100, detail.in_text) {
+                    (true, _) => "",
+                    (false, true) => " · Tab items",
+                    (false, false) => " · j k items  Tab text",
+                };
+                let place = format!("  proof {} of {}{keys} ", at + 1, ids.len());
                 canvas.right(area, &place, theme.dim());
             }
         }
@@ -160,8 +165,14 @@ fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canv
     let tabs = pane.map(|pane| tabs(pane, usize::from(area.width), theme)).unwrap_or_default();
     let tabs_width: usize = tabs.iter().map(|(text, _)| text.width()).sum();
     let compared = case.baseline.map_or_else(String::new, |choice| format!("  vs {choice}"));
+    let anew = match (&case.investigation.value, &case.investigation.progress) {
+        (Some(_), Some(progress)) if progress.total > 0 => {
+            format!("  {} {}/{}", super::board::spinner(progress.done), progress.done, progress.total)
+        }
+        _ => String::new(),
+    };
     let tail = format!(
-        "  {} {}  {}{compared}",
+        "  {} {}  {}{compared}{anew}",
         severity_glyph(incident.severity, resolved),
         severity_word(incident.severity, resolved).trim_end(),
         pace::age(incident.started_at, model.now)

@@ -93,7 +93,7 @@ fn by_line(case: &Case) -> String {
 fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     if case.investigation.value.is_none() {
-        super::waiting(case, canvas, area);
+        super::waiting(model, case, canvas, area);
         return;
     }
     let width = area.width.saturating_sub(3);

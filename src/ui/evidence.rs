@@ -4,16 +4,16 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::core::figures::{count, figure};
+use crate::core::figures::figure;
 use crate::core::list::first_row;
-use crate::core::model::Case;
-use crate::core::reading::{before_after, change_word, evidence_lines};
+use crate::core::model::{Case, Model};
+use crate::core::reading::{before_after, change_word, evidence_lines, rate_change};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail};
 
 use super::canvas::{Canvas, Piece, column, fit, flow};
-use super::reader::role_style;
+use super::reader::pieces;
 use super::suspects::chart_of;
 use super::theme::{Theme, severity_glyph};
 use super::{sparkline, waiting};
@@ -28,7 +28,7 @@ const FULL: usize = 600;
 const SPARK: usize = 20;
 
 /// Draws the list of evidence.
-pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let list = screen.list();
     let items = rows::evidence(case, list);
@@ -37,7 +37,7 @@ pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>
             let text = "nothing deviates from its baseline beyond chance";
             canvas.text(area.x + 2, area.y + 1, area.width.saturating_sub(3), text, theme.dim());
         } else {
-            waiting(case, canvas, area);
+            waiting(model, case, canvas, area);
         }
         return;
     }
@@ -72,13 +72,13 @@ fn show(case: &Case, item: &Evidence, canvas: &mut Canvas<'_>, area: Rect) {
     if let Detail::Metric(metric) = &item.detail
         && !metric.samples.is_empty()
     {
-        let height = (area.height / 2).clamp(5, 14);
+        let height = (area.height / 2).clamp(6, 16);
         chart_of(case, item.onset, metric, canvas, Rect { height, width: area.width - 1, ..area });
         body = Rect { y: area.y + height, height: area.height - height, ..area };
     }
-    let lines = evidence_lines(item, usize::from(area.width.saturating_sub(2)));
+    let lines = evidence_lines(item, usize::from(area.width.saturating_sub(2)), usize::from(body.height));
     for (y, line) in (body.top()..body.bottom()).zip(&lines) {
-        canvas.text(body.x + 1, y, body.width - 1, &line.text, role_style(line.role, theme));
+        canvas.pieces(body.x + 1, y, body.width - 1, &pieces(line, 0, theme));
     }
 }
 
@@ -171,12 +171,7 @@ fn log_line(log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut 
         Some(change) => (change_word(change), theme.warn()),
         None => ("same", theme.dim()),
     };
-    let counts = match log.change {
-        Some(LogChange::Vanished) => format!("was {}/min", figure(log.baseline_per_minute, "")),
-        Some(LogChange::New) => format!("×{}", count(log.window_count)),
-        _ => format!("{} → {}/min", figure(log.baseline_per_minute, ""), figure(log.window_per_minute, "")),
-    };
-    let counts = column(&counts, 14);
+    let counts = column(&rate_change(log), 14);
     out.push((column(word, 6), style));
     out.push((format!("{counts} "), theme.dim()));
     out.push((fit(&log.template.one_line(), width.saturating_sub(21)), text));

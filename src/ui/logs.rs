@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthChar;
 
 use crate::core::list::first_row;
-use crate::core::model::Case;
+use crate::core::model::{Case, Model};
 use crate::core::reading::wrap;
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
@@ -19,11 +19,11 @@ use super::waiting;
 const BEFORE: usize = 13 + 6 + 15;
 
 /// Draws the pane.
-pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let list = screen.list();
     if case.investigation.value.is_none() {
-        waiting(case, canvas, area);
+        waiting(model, case, canvas, area);
         return;
     }
     let entries = rows::logs(case, list);

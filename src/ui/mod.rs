@@ -16,9 +16,12 @@ mod evidence;
 mod first_run;
 mod logs;
 mod overlay;
+mod proof;
 mod reader;
 mod run;
+mod scale;
 mod sparkline;
+mod stroke;
 mod suspects;
 mod theme;
 mod timeline;
@@ -76,13 +79,13 @@ fn draw_screen(model: &Model, screen: &Screen, canvas: &mut Canvas<'_>, body: Re
 fn draw_pane(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, body: Rect) {
     let body = filter_line(screen, canvas, body);
     match screen.pane {
-        Pane::Suspects => suspects::draw(case, screen, canvas, body),
-        Pane::Evidence => evidence::draw(case, screen, canvas, body),
+        Pane::Suspects => suspects::draw(model, case, screen, canvas, body),
+        Pane::Evidence => evidence::draw(model, case, screen, canvas, body),
         Pane::Diagnosis => diagnosis::draw(model, case, screen, canvas, body),
         Pane::Actions => actions::draw(model, case, screen, canvas, body),
         Pane::Timeline => timeline::draw(case, screen, canvas, body),
-        Pane::Logs => logs::draw(case, screen, canvas, body),
-        Pane::Asked => asked::draw(case, screen, canvas, body),
+        Pane::Logs => logs::draw(model, case, screen, canvas, body),
+        Pane::Asked => asked::draw(model, case, screen, canvas, body),
     }
 }
 
@@ -114,31 +117,46 @@ fn in_full(text: &str, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
 }
 
 /// What stands in a pane whose data is not there yet: how far it is, or what went wrong.
-fn waiting(case: &Case, canvas: &mut Canvas<'_>, body: Rect) {
+fn waiting(model: &Model, case: &Case, canvas: &mut Canvas<'_>, body: Rect) {
     let theme = canvas.theme;
     let slot = &case.investigation;
+    let (x, width) = (body.x + 2, body.width.saturating_sub(3));
     let mut y = body.y + 1;
-    canvas.text(body.x + 2, y, body.width.saturating_sub(3), &board::progress(case), theme.strong());
-    y += 1;
-    if let Some(progress) = &slot.progress {
-        let width = usize::from(body.width.saturating_sub(6)).min(50);
-        if let Some(done) = (width * progress.done.min(progress.total)).checked_div(progress.total) {
-            let bar = format!("{}{}", "█".repeat(done), "░".repeat(width - done));
-            canvas.text(body.x + 2, y, body.width.saturating_sub(3), &bar, theme.accent());
-            y += 1;
-        }
-        canvas.text(body.x + 2, y, body.width.saturating_sub(3), &progress.what.one_line(), theme.dim());
-        y += 1;
-    }
-    if let Some(why) = slot.error.as_ref().filter(|_| !slot.busy()) {
-        for line in crate::core::reading::wrap(&why.one_line(), usize::from(body.width.saturating_sub(4)).max(10)) {
-            if y < body.bottom() {
-                canvas.text(body.x + 2, y, body.width.saturating_sub(3), line, theme.bad());
-            }
-            y += 1;
-        }
+    let mut say = |text: &str, style| {
         if y < body.bottom() {
-            canvas.text(body.x + 2, y, body.width.saturating_sub(3), "r asks again", theme.dim());
+            canvas.text(x, y, width, text, style);
         }
+        y += 1;
+    };
+    let seconds = slot.since.map_or(0, |since| model.now.since(since).as_secs());
+    let elapsed = if slot.busy() && seconds > 0 { format!("  {seconds} s") } else { String::new() };
+    say(&format!("{}{elapsed}", board::progress(case)), theme.strong());
+    if let Some(progress) = &slot.progress {
+        let columns = usize::from(width).saturating_sub(3).min(50);
+        if let Some(done) = (columns * progress.done.min(progress.total)).checked_div(progress.total) {
+            let bar = format!("{}{}", "█".repeat(done), "░".repeat(columns - done));
+            say(&bar, theme.accent_plain());
+        }
+        for (name, text, style) in [
+            ("last", &progress.what, theme.dim()),
+            ("open", &progress.open, theme.dim()),
+            ("slow", &progress.slow, theme.warn()),
+        ] {
+            if !text.is_empty() {
+                say(&format!("{name}  {}", text.one_line()), style);
+            }
+        }
+    }
+    if slot.busy() {
+        let keys = if slot.enough { "Esc gives up" } else { "Esc stops asking and uses what came so far" };
+        say("", theme.dim());
+        say(keys, theme.dim());
+        return;
+    }
+    if let Some(why) = &slot.error {
+        for line in crate::core::reading::wrap(&why.one_line(), usize::from(width).max(10)) {
+            say(line, theme.bad());
+        }
+        say("r asks again", theme.dim());
     }
 }

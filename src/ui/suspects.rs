@@ -4,11 +4,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::core::list::first_row;
-use crate::core::model::Case;
+use crate::core::model::{Case, Model};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::analysis::Suspect;
-use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, MetricDetail};
+use crate::domain::change::Change;
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail};
 use crate::domain::{Timestamp, time};
 
 use super::board::score;
@@ -17,14 +18,16 @@ use super::chart::{self, Mark};
 use super::{evidence, waiting};
 
 /// Columns of the list where there is room for two columns.
-const LIST: u16 = 34;
+const LIST: u16 = 36;
+/// Changes marked in a chart.
+const MARKED: usize = 2;
 
 /// Draws the pane.
-pub(super) fn draw(case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let list = screen.list();
     let Some(found) = &case.investigation.value else {
-        waiting(case, canvas, area);
+        waiting(model, case, canvas, area);
         return;
     };
     let suspects = rows::suspects(case, list);
@@ -73,7 +76,7 @@ fn rank(suspects: &[&Suspect], cursor: usize, canvas: &mut Canvas<'_>, area: Rec
         let y = area.y + row as u16;
         canvas.cursor(area.x, y, at == cursor);
         let style = if at == cursor { theme.selected() } else { Style::new() };
-        let bar_width = if area.width >= 60 { 24 } else { 9 };
+        let bar_width = if area.width >= 60 { 24 } else { 6 };
         let name_width = usize::from(area.width).saturating_sub(bar_width + 11).clamp(6, 40);
         let pieces = [
             (format!("{:>2} ", suspect.rank), theme.dim()),
@@ -221,6 +224,16 @@ fn changes(case: &Case, named: &[EvidenceId], canvas: &mut Canvas<'_>, area: Rec
     let mut y = area.y;
     let left_out: Vec<String> = found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()).collect();
     let bottom = area.bottom().saturating_sub((left_out.len() as u16).min(area.height / 3));
+    if found.analysis.changes.is_empty() && y < bottom {
+        let known = found.analysis.evidence.iter().filter(|item| matches!(item.detail, Detail::Change(_))).count();
+        let text = match known {
+            0 => "No change explains this: none is known in the time before".to_owned(),
+            1 => "No change explains this: one is known, and it does not fit".to_owned(),
+            known => format!("No change explains this: {known} are known, and none fits"),
+        };
+        canvas.text(area.x + 1, y, area.width - 1, &text, theme.strong());
+        y += 1;
+    }
     for (at, ranked) in found.analysis.changes.iter().take(2).enumerate() {
         let Some(item) = found.analysis.evidence(ranked.evidence) else { continue };
         if !named.contains(&item.id) && y < bottom {
@@ -246,6 +259,20 @@ fn changes(case: &Case, named: &[EvidenceId], canvas: &mut Canvas<'_>, area: Rec
     notes(left_out.into_iter(), canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area });
 }
 
+/// The changes that may explain the incident, likeliest first.
+pub(super) fn blamed(case: &Case) -> impl Iterator<Item = (&Evidence, &Change)> {
+    let analysis = case.investigation.value.as_ref().map(|found| &found.analysis);
+    analysis.into_iter().flat_map(|analysis| {
+        analysis.changes.iter().filter_map(|ranked| {
+            let item = analysis.evidence(ranked.evidence)?;
+            match &item.detail {
+                Detail::Change(change) => Some((item, change.as_ref())),
+                _ => None,
+            }
+        })
+    })
+}
+
 /// A chart with the onset, the strongest change and the first alert marked.
 pub(super) fn chart_of(
     case: &Case,
@@ -255,19 +282,16 @@ pub(super) fn chart_of(
     area: Rect,
 ) {
     let mut marks = Vec::new();
-    if let Some(onset) = onset {
-        marks.push(Mark { at: onset, label: "onset".into() });
-    }
-    if let Some(found) = &case.investigation.value
-        && let Some(item) = found.analysis.changes.first().and_then(|ranked| found.analysis.evidence(ranked.evidence))
-        && item.id.kind == EvidenceKind::Change
-        && let Detail::Change(change) = &item.detail
-    {
-        let label = format!("{} {}", change.kind, fit(&change.reference.one_line(), 10));
-        marks.push(Mark { at: change.at, label: label.trim_end().to_owned() });
-    }
     if let Some(alert) = case.incident.alerts.iter().map(|alert| alert.starts_at).min() {
-        marks.push(Mark { at: alert, label: "▲alert".into() });
+        marks.push(Mark { at: alert, glyph: "▲".into(), label: "first alert".into(), kind: chart::Kind::Alert });
+    }
+    if let Some(onset) = onset {
+        marks.push(Mark { at: onset, glyph: "┆".into(), label: "onset".into(), kind: chart::Kind::Onset });
+    }
+    for (item, change) in blamed(case).take(MARKED) {
+        let label = format!("{} {}", change.kind, fit(&change.reference.one_line(), 16));
+        let glyph = item.id.to_string();
+        marks.push(Mark { at: change.at, glyph, label: label.trim_end().to_owned(), kind: chart::Kind::Change });
     }
     chart::draw(metric, &case.incident, &marks, canvas, area);
 }

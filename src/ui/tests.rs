@@ -99,7 +99,8 @@ fn investigation_under_way() {
     let effects = update(&mut model, Msg::Report(generation, Report::Board(sample::board())));
     let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!("no investigation") };
     let what = Text::new("prometheus: max by (pool) (pool_in_use)");
-    let progress = Progress { done: 12, total: 31, what };
+    let open = Text::new("3 logs, 1 metrics");
+    let progress = Progress { done: 12, total: 31, round: 2, what, open, slow: Text::new("loki 9.1 s") };
     update(&mut model, Msg::Report(generation, Report::Progress(progress)));
     both("investigation_under_way_board", &mut model);
     update(&mut model, Msg::Key(crate::core::Key::Enter));
@@ -168,6 +169,16 @@ fn asked() {
 #[test]
 fn metric_in_full() {
     both("metric_in_full", &mut after("⏎2j⏎"));
+}
+
+#[test]
+fn proof_of_a_suspect() {
+    both("proof_change", &mut after("⏎⏎"));
+    both("proof_metric", &mut after("⏎⏎j"));
+    both("proof_log", &mut after("⏎⏎jj"));
+    both("proof_log_unfolded", &mut after("⏎⏎jjw"));
+    both("proof_branch", &mut after("⏎⏎jjj"));
+    both("proof_edge", &mut after("⏎⏎jjjj"));
 }
 
 #[test]
@@ -264,9 +275,31 @@ fn a_terminal_too_small_says_so() {
 
 #[test]
 fn every_screen_survives_every_size() {
-    for keys in
-        ["", "⏎", "⏎2", "⏎3", "⏎4", "⏎5", "⏎6", "⏎6w", "⏎7", "⏎2j⏎", "⏎2G⏎", "⏎p", "S", "⏎4⏎", "⏎?", ":", "⏎2/x"]
-    {
+    for keys in [
+        "",
+        "⏎",
+        "⏎2",
+        "⏎3",
+        "⏎4",
+        "⏎5",
+        "⏎6",
+        "⏎6w",
+        "⏎7",
+        "⏎2j⏎",
+        "⏎2G⏎",
+        "⏎⏎",
+        "⏎⏎j",
+        "⏎⏎jj",
+        "⏎⏎jjwllll",
+        "⏎⏎jjj",
+        "⏎⏎jjjj",
+        "⏎p",
+        "S",
+        "⏎4⏎",
+        "⏎?",
+        ":",
+        "⏎2/x",
+    ] {
         let mut model = after(keys);
         for columns in [1, 5, 20, 39, 40, 41, 57, 79, 99, 100, 110, 200] {
             for rows in [1, 2, 5, 9, 10, 11, 15, 60] {
@@ -278,7 +311,7 @@ fn every_screen_survives_every_size() {
 
 #[test]
 fn without_colours_nothing_is_coloured_and_severity_is_told() {
-    for keys in ["", "⏎", "⏎2", "⏎3", "⏎4", "⏎4⏎", "⏎?"] {
+    for keys in ["", "⏎", "⏎⏎j", "⏎⏎jj", "⏎2", "⏎3", "⏎4", "⏎4⏎", "⏎?"] {
         let mut model = after(keys);
         update(&mut model, Msg::Resize(80, 24));
         let buffer = picture_in(&model, Theme::new(false, false));
@@ -292,7 +325,7 @@ fn without_colours_nothing_is_coloured_and_severity_is_told() {
 
 #[test]
 fn ascii_only_is_ascii_only() {
-    for keys in ["", "⏎", "⏎2j⏎", "⏎3", "⏎4⏎"] {
+    for keys in ["", "⏎", "⏎2j⏎", "⏎⏎jj", "⏎⏎jjjj", "⏎3", "⏎4⏎"] {
         let mut model = after(keys);
         update(&mut model, Msg::Resize(80, 24));
         let shown = text(&picture_in(&model, Theme::new(false, true)));
@@ -301,4 +334,32 @@ fn ascii_only_is_ascii_only() {
     let mut model = after("⏎");
     update(&mut model, Msg::Resize(80, 24));
     insta::assert_snapshot!(text(&picture_in(&model, Theme::new(false, true))));
+    let mut model = after("⏎⏎j");
+    update(&mut model, Msg::Resize(80, 24));
+    insta::assert_snapshot!("proof_metric_ascii", text(&picture_in(&model, Theme::new(false, true))));
+}
+
+#[test]
+fn many_items_and_wide_characters_keep_to_their_places() {
+    let mut found = sample::investigation();
+    let item = found.analysis.evidence.iter().find(|item| item.id == sample::id("L7")).unwrap().clone();
+    for number in 100..300 {
+        let id = crate::domain::evidence::EvidenceId { number, ..item.id };
+        let service = Some("決済サービス🙂".to_owned());
+        let title = Text::new("接続の取得に失敗しました 🙂🙂🙂 acquire");
+        let mut detail = item.detail.clone();
+        if let crate::domain::evidence::Detail::Log(log) = &mut detail {
+            log.template = title.clone();
+        }
+        found.analysis.suspects[0].signals[0].evidence.push(id);
+        found.analysis.evidence.push(crate::domain::evidence::Evidence { id, service, title, detail, ..item.clone() });
+    }
+    found.analysis.suspects[0].service = "決済サービス🙂".into();
+    let mut model = loaded();
+    model.cases.get_mut("I-3f9a2c").unwrap().investigation.value = Some(found);
+    press(&mut model, "⏎⏎jjjjjj");
+    both("proof_of_many", &mut model);
+    for columns in [40, 57, 80, 99, 100, 101, 120, 200] {
+        picture(&mut model, columns, 24);
+    }
 }

@@ -39,6 +39,21 @@ impl Theme {
         self.colour(Color::Cyan, Modifier::UNDERLINED)
     }
 
+    /// The accent where underlining would hide what is drawn.
+    pub fn accent_plain(self) -> Style {
+        self.colour(Color::Cyan, Modifier::empty())
+    }
+
+    /// The part of a log line that varies.
+    pub fn variable(self) -> Style {
+        self.colour(Color::Yellow, Modifier::UNDERLINED)
+    }
+
+    /// Of a change somebody made.
+    pub fn change(self) -> Style {
+        self.colour(Color::Magenta, Modifier::empty())
+    }
+
     /// Of lesser weight.
     pub fn dim(self) -> Style {
         if self.colours { Style::new().fg(Color::DarkGray) } else { Style::new() }

@@ -73,7 +73,7 @@ fn case() -> Case {
         window: TimeRange::new(at(1_000_000), at(1_001_200)),
         baseline: TimeRange::new(at(996_400), at(1_000_000)),
     };
-    Case { incident, circumstances: Circumstances::default(), runbooks: Vec::new() }
+    Case { incident, circumstances: Circumstances::default(), runbooks: Vec::new(), enough: CancellationToken::new() }
 }
 
 fn store(hangs: &'static str) -> (SourceSet, Clock, Arc<AtomicUsize>) {
@@ -131,4 +131,23 @@ async fn cancelling_drops_what_is_under_way() {
     assert_eq!(done, None);
     assert!(*most.lock().unwrap() > 0, "something was under way");
     assert_eq!(under_way.load(Ordering::SeqCst), 0, "and was dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_it_is_enough_what_came_is_analysed_and_the_rest_is_said() {
+    let (sources, clock, under_way) = store("metadata");
+    let (token, case) = (CancellationToken::new(), case());
+    let enough = case.enough.clone();
+    let done = investigate(&sources, &clock, case, &token, |progress| {
+        // The first sign of waiting: the operator has enough.
+        if progress.asked.is_none() {
+            enough.cancel();
+        }
+    })
+    .await
+    .unwrap();
+    let said = |text: &str| done.analysis.notes.iter().any(|note| note.text.contains(text));
+    assert!(said("asking was stopped: 1 of "), "{:#?}", done.analysis.notes);
+    let unanswered = done.snapshot.asked.iter().filter(|asked| asked.outcome.is_err()).count();
+    assert_eq!((unanswered, under_way.load(Ordering::SeqCst)), (1, 0));
 }

@@ -21,18 +21,30 @@ use crate::domain::{Text, Timestamp};
 #[derive(Clone)]
 pub struct Reporter {
     sink: Arc<dyn Fn(Report) + Send + Sync>,
+    enough: CancellationToken,
 }
 
 impl Reporter {
     /// A reporter that hands everything to `sink`. The sink must not block: progress that finds no room is dropped
     /// by it, because later progress replaces it anyway.
     pub fn new(sink: impl Fn(Report) + Send + Sync + 'static) -> Self {
-        Self { sink: Arc::new(sink) }
+        Self { sink: Arc::new(sink), enough: CancellationToken::new() }
+    }
+
+    /// The same, which is told to make do with what it has when `enough` is cancelled.
+    #[must_use]
+    pub fn until(self, enough: CancellationToken) -> Self {
+        Self { enough, ..self }
+    }
+
+    /// Cancelled when the operator does not want to wait for more: what came so far is to be used.
+    pub fn enough(&self) -> &CancellationToken {
+        &self.enough
     }
 
     /// How far the effect is.
-    pub fn progress(&self, done: usize, total: usize, what: &str) {
-        (self.sink)(Report::Progress(Progress { done, total, what: Text::new(what) }));
+    pub fn progress(&self, progress: Progress) {
+        (self.sink)(Report::Progress(progress));
     }
 
     /// The diagnosis as far as it is written.

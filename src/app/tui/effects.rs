@@ -43,6 +43,7 @@ pub(super) struct Tasks {
 
 struct Task {
     cancel: CancellationToken,
+    enough: CancellationToken,
     handle: JoinHandle<()>,
     run: bool,
 }
@@ -87,6 +88,11 @@ impl Tasks {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),
             Effect::Run(order) => self.run(*order),
+            Effect::Enough { generation } => {
+                if let Some(task) = self.under_way.get(&generation) {
+                    task.enough.cancel();
+                }
+            }
             Effect::Cancel { generation } => {
                 if let Some(task) = self.under_way.get(&generation) {
                     task.cancel.cancel();
@@ -109,7 +115,8 @@ impl Tasks {
         F: FnOnce(Arc<dyn Backend>, Reporter) -> futures_util::future::BoxFuture<'static, Report> + Send + 'static,
     {
         let cancel = self.root.child_token();
-        let work = work(self.backend.clone(), self.reporter(generation));
+        let enough = CancellationToken::new();
+        let work = work(self.backend.clone(), self.reporter(generation).until(enough.clone()));
         let (token, news) = (cancel.clone(), self.news.clone());
         let handle = tokio::spawn(async move {
             tokio::select! {
@@ -120,7 +127,7 @@ impl Tasks {
                 },
             }
         });
-        self.remember(generation, Task { cancel, handle, run: false });
+        self.remember(generation, Task { cancel, enough, handle, run: false });
     }
 
     /// A run is not aborted by dropping its future: its process is ended in order, and its outcome written.
@@ -144,7 +151,7 @@ impl Tasks {
                 let _ = news.send(News::Broken(panic_text(&*panic))).await;
             }
         });
-        self.remember(generation, Task { cancel, handle, run: true });
+        self.remember(generation, Task { cancel, enough: CancellationToken::new(), handle, run: true });
     }
 
     fn remember(&mut self, generation: Generation, task: Task) {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
-use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, RunReport};
+use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, Progress, RunReport};
 use crate::core::{Model, sample};
 use crate::domain::action::{Action, Decision, Effect as Impact, RunState};
 use crate::domain::diagnosis::Check;
@@ -33,6 +33,7 @@ use super::{Backend, Exit, Reporter, RunSink};
 #[derive(Default)]
 struct Fake {
     stuck: bool,
+    slow: bool,
     broken: bool,
     boards: AtomicUsize,
     runs: Mutex<Vec<String>>,
@@ -62,7 +63,11 @@ impl Backend for Fake {
         reporter: Reporter,
     ) -> BoxFuture<'_, Result<Investigation, Text>> {
         async move {
-            reporter.progress(1, 2, "asking");
+            reporter.progress(Progress { done: 1, total: 2, what: Text::new("asking"), ..Progress::default() });
+            if self.slow {
+                // A source that never answers: only being told to make do with what came helps.
+                reporter.enough().cancelled().await;
+            }
             if incident.id == sample::payments().id { Ok(sample::investigation()) } else { Err(Text::new("no route")) }
         }
         .boxed()
@@ -167,6 +172,18 @@ async fn the_first_frame_waits_for_nothing() {
     let fake = Arc::new(Fake { stuck: true, ..Fake::default() });
     let ended = drive(fake, &["q"]).await;
     assert!(screen(&ended).contains("asking for alerts"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn escape_makes_do_with_what_came_and_a_second_one_gives_up() {
+    let slow = || Arc::new(Fake { slow: true, ..Fake::default() });
+    let ended = drive(slow(), &["⏎", "⎋"]).await;
+    let shown = screen(&ended);
+    assert!(shown.contains("why payments"), "{shown}");
+    // Both at once: nothing is waited for any more, and the board is back.
+    let ended = drive(slow(), &["⏎", "⎋⎋"]).await;
+    let shown = screen(&ended);
+    assert!(shown.contains("Incidents") && shown.contains("not investigated"), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,8 +23,8 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
     match command {
         Command::Down => step(model, 1),
         Command::Up => step(model, -1),
-        Command::HalfDown => step(model, half),
-        Command::HalfUp => step(model, -half),
+        Command::HalfDown => leap(model, half),
+        Command::HalfUp => leap(model, -half),
         Command::Top => step(model, isize::MIN + 1),
         Command::Bottom => step(model, isize::MAX),
         Command::Open => return open(model),
@@ -44,13 +44,17 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Pack => return pack(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::Copy => return copy::selected(model).map(Effect::Copy).into_iter().collect(),
-        Command::Edit => return copy::selected(model).map(Effect::Edit).into_iter().collect(),
+        Command::Edit => return copy::whole(model).map(Effect::Edit).into_iter().collect(),
         Command::Mark => mark(model),
         Command::Refresh => return refresh(model),
         Command::Baseline => model.screens.push(Screen::Palette(Palette::typed("baseline "))),
         Command::Freeze => return freeze(model),
+        Command::TurnFocus => turn_focus(model),
         Command::Wrap => {
-            if let Some(screen) = model.incident_screen_mut() {
+            if let Screen::Detail(detail) = model.top_mut() {
+                detail.reader = Reader { whole: !detail.reader.whole, shift: 0, ..detail.reader.clone() };
+                scroll(model, 0);
+            } else if let Some(screen) = model.incident_screen_mut() {
                 screen.wrap = !screen.wrap;
                 screen.shift = 0;
             }
@@ -72,13 +76,51 @@ fn quit(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Quit]
 }
 
+/// Moves through the text on top; whether there is one.
+fn scroll(model: &mut Model, by: isize) -> bool {
+    let Some(lines) = reading::len(model) else { return false };
+    // The last page stays full.
+    let last = lines.saturating_sub(reading::height(model));
+    if let Some(reader) = reader_mut(model) {
+        reader.scroll = reader.scroll.saturating_add_signed(by).min(last);
+    }
+    true
+}
+
+/// Moves by pages: in a proof through the text, whichever part has the focus.
+fn leap(model: &mut Model, by: isize) {
+    if !scroll(model, by) {
+        step(model, by);
+    }
+}
+
+/// Moves through the items of the proof on top; whether it moved.
+fn step_items(model: &mut Model, by: isize) -> bool {
+    let Screen::Detail(detail) = model.top_mut() else { return false };
+    let Subject::Evidence { ids, at } = &mut detail.subject else { return false };
+    let to = at.saturating_add_signed(by).min(ids.len().saturating_sub(1));
+    let moved = std::mem::replace(at, to) != to;
+    if moved {
+        detail.reader = Reader { scroll: 0, shift: 0, ..detail.reader.clone() };
+    }
+    moved
+}
+
+/// In a proof of several items: from the items to the text and back.
+fn turn_focus(model: &mut Model) {
+    if let Screen::Detail(detail) = model.top_mut()
+        && matches!(&detail.subject, Subject::Evidence { ids, .. } if ids.len() > 1)
+    {
+        detail.in_text = !detail.in_text;
+    }
+}
+
 fn step(model: &mut Model, by: isize) {
-    if let Some(lines) = reading::len(model) {
-        // The last page stays full.
-        let last = lines.saturating_sub(reading::height(model));
-        if let Some(reader) = reader_mut(model) {
-            reader.scroll = reader.scroll.saturating_add_signed(by).min(last);
-        }
+    if matches!(model.top(), Screen::Detail(detail) if !detail.in_text) {
+        step_items(model, by);
+        return;
+    }
+    if scroll(model, by) {
         return;
     }
     let Some(len) = rows::top_len(model) else { return };
@@ -179,15 +221,18 @@ fn open_evidence(model: &mut Model, id: &str, ids: Vec<EvidenceId>, at: usize) -
 }
 
 fn detail(model: &mut Model, id: &str, subject: Subject) -> Vec<Effect> {
-    model.screens.push(Screen::Detail(Detail { incident: id.to_owned(), subject, reader: Reader::default() }));
+    let in_text = !matches!(&subject, Subject::Evidence { ids, .. } if ids.len() > 1);
+    let incident = id.to_owned();
+    model.screens.push(Screen::Detail(Detail { incident, subject, in_text, reader: Reader::default() }));
     Vec::new()
 }
 
 fn ask(model: &mut Model, id: &str, check: crate::domain::diagnosis::Check) -> Vec<Effect> {
+    let now = model.now;
     let generation = model.next_generation();
     let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
     let stale = case.answer.abandon();
-    case.answer.begin(generation);
+    case.answer.begin(generation, now);
     say(model, "asking");
     stale
         .map(|generation| Effect::Cancel { generation })
@@ -213,6 +258,14 @@ fn back(model: &mut Model) -> Vec<Effect> {
     if clear_filter(model) {
         return Vec::new();
     }
+    if let Screen::Pack(_) = model.top()
+        && let Some(id) = model.current().map(|case| case.incident.id.clone())
+        && let Some(generation) = model.cases.get_mut(&id).and_then(|case| case.pack.abandon())
+    {
+        model.screens.pop();
+        say(model, "the pack was cancelled");
+        return vec![Effect::Cancel { generation }];
+    }
     if let Screen::Incident(screen) = model.top() {
         let id = screen.incident.clone();
         if let Some(case) = model.cases.get_mut(&id) {
@@ -226,12 +279,8 @@ fn back(model: &mut Model) -> Vec<Effect> {
                 say(model, &format!("{what} was cancelled"));
                 return vec![Effect::Cancel { generation }];
             }
-            if case.investigation.value.is_none()
-                && let Some(generation) = case.investigation.abandon()
-            {
-                case.investigation.error = Some(crate::domain::Text::new("cancelled; r asks again"));
-                model.screens.pop();
-                return vec![Effect::Cancel { generation }];
+            if let Some(effects) = stop_investigation(model, &id) {
+                return effects;
             }
         }
     }
@@ -244,6 +293,27 @@ fn back(model: &mut Model) -> Vec<Effect> {
         say(model, "q leaves");
     }
     Vec::new()
+}
+
+/// First stops asking, so that what came so far is used; the second time aborts.
+fn stop_investigation(model: &mut Model, id: &str) -> Option<Vec<Effect>> {
+    let case = model.cases.get_mut(id)?;
+    let slot = &mut case.investigation;
+    let generation = slot.awaited()?;
+    if slot.value.is_some() {
+        slot.abandon();
+        say(model, "asking anew was cancelled; what was known stays");
+        return Some(vec![Effect::Cancel { generation }]);
+    }
+    if !slot.enough {
+        slot.enough = true;
+        say(model, "no more is asked: what came so far is examined; Esc again gives up");
+        return Some(vec![Effect::Enough { generation }]);
+    }
+    slot.abandon();
+    slot.error = Some(crate::domain::Text::new("cancelled; r asks again"));
+    model.screens.pop();
+    Some(vec![Effect::Cancel { generation }])
 }
 
 fn clear_filter(model: &mut Model) -> bool {
@@ -271,6 +341,10 @@ fn turn(model: &mut Model, by: usize) -> Vec<Effect> {
 }
 
 fn show_pane(model: &mut Model, pane: Pane) -> Vec<Effect> {
+    // From a proof the number keys lead back to its incident.
+    while matches!(model.top(), Screen::Detail(_)) && model.screens.len() > 1 {
+        model.screens.pop();
+    }
     let Screen::Incident(screen) = model.top_mut() else { return Vec::new() };
     screen.pane = pane;
     screen.link = 0;
@@ -291,19 +365,27 @@ fn show_pane(model: &mut Model, pane: Pane) -> Vec<Effect> {
 
 /// Reads the ledger of the incident in front, unless that is under way.
 pub(super) fn reload_timeline(model: &mut Model) -> Vec<Effect> {
+    let now = model.now;
     let generation = model.next_generation();
     let Some(id) = model.incident_screen().map(|screen| screen.incident.clone()) else { return Vec::new() };
     let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
     if case.timeline.busy() {
         return Vec::new();
     }
-    case.timeline.begin(generation);
+    case.timeline.begin(generation, now);
     vec![Effect::LoadTimeline { generation, incident: id }]
 }
 
 fn sideways(model: &mut Model, right: bool) {
     match model.top_mut() {
-        Screen::Detail(_) => next_match(model, right),
+        Screen::Detail(detail) => {
+            let shift = detail.reader.shift;
+            let shift = if right { shift.saturating_add(SHIFT) } else { shift.saturating_sub(SHIFT) };
+            let widest = reading::widest(model);
+            if let Screen::Detail(detail) = model.top_mut() {
+                detail.reader.shift = shift.min(widest);
+            }
+        }
         Screen::Incident(screen) if screen.pane == Pane::Logs => {
             screen.shift = if right { screen.shift.saturating_add(SHIFT) } else { screen.shift.saturating_sub(SHIFT) };
             let longest = longest_log_line(model);
@@ -365,18 +447,7 @@ fn next_match(model: &mut Model, forward: bool) {
         }
         return;
     }
-    if let Screen::Detail(detail) = model.top_mut() {
-        let moved = match &mut detail.subject {
-            Subject::Evidence { ids, at } => {
-                let to = if forward { (*at + 1).min(ids.len().saturating_sub(1)) } else { at.saturating_sub(1) };
-                std::mem::replace(at, to) != to
-            }
-            _ => false,
-        };
-        if moved {
-            detail.reader.scroll = 0;
-        }
-    }
+    step_items(model, if forward { 1 } else { -1 });
 }
 
 fn diagnose(model: &mut Model, analyst: Analyst) -> Vec<Effect> {
@@ -392,10 +463,11 @@ fn diagnose(model: &mut Model, analyst: Analyst) -> Vec<Effect> {
 
 /// Begins a diagnosis of an incident.
 pub(super) fn begin_diagnosis(model: &mut Model, id: &str, analyst: Analyst) -> Vec<Effect> {
+    let now = model.now;
     let generation = model.next_generation();
     let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
     let stale = case.conclusion.abandon();
-    case.conclusion.begin(generation);
+    case.conclusion.begin(generation, now);
     case.draft = None;
     stale
         .map(|generation| Effect::Cancel { generation })
@@ -405,6 +477,7 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, analyst: Analyst) -> 
 }
 
 fn pack(model: &mut Model) -> Vec<Effect> {
+    let now = model.now;
     let generation = model.next_generation();
     let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
     if model.incident_screen().is_none() {
@@ -412,7 +485,7 @@ fn pack(model: &mut Model) -> Vec<Effect> {
     }
     model.screens.push(Screen::Pack(Reader::default()));
     let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
-    case.pack.begin(generation);
+    case.pack.begin(generation, now);
     vec![Effect::Pack { generation, incident: id }]
 }
 

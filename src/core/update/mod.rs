@@ -68,7 +68,7 @@ fn refresh(model: &mut Model) -> Vec<Effect> {
 fn load_board(model: &mut Model) -> Vec<Effect> {
     let generation = model.next_generation();
     let stale = model.board.abandon();
-    model.board.begin(generation);
+    model.board.begin(generation, model.now);
     stale
         .map(|generation| Effect::Cancel { generation })
         .into_iter()
@@ -78,10 +78,11 @@ fn load_board(model: &mut Model) -> Vec<Effect> {
 
 /// Begins the investigation of an incident, aborting one under way.
 fn investigate(model: &mut Model, id: &str) -> Vec<Effect> {
+    let now = model.now;
     let generation = model.next_generation();
     let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
     let stale = case.investigation.abandon();
-    case.investigation.begin(generation);
+    case.investigation.begin(generation, now);
     let incident = Box::new(case.incident.clone());
     let baseline = case.baseline;
     stale

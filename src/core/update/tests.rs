@@ -238,6 +238,99 @@ fn n_steps_through_the_proof_of_a_suspect() {
 }
 
 #[test]
+fn in_a_proof_the_keys_move_through_the_items_until_the_text_has_the_focus() {
+    let mut model = loaded();
+    press(&mut model, "⏎⏎j");
+    let shown = |model: &Model| {
+        let detail = model.detail().unwrap();
+        let Subject::Evidence { ids, at } = &detail.subject else { panic!("{detail:?}") };
+        (ids[*at], detail.reader.scroll)
+    };
+    assert_eq!(shown(&model), (sample::id("M3"), 0));
+    press(&mut model, "j");
+    assert_eq!(shown(&model), (sample::id("L7"), 0));
+    update(&mut model, Msg::Resize(80, 24));
+    press(&mut model, "⇥jj");
+    assert_eq!(shown(&model), (sample::id("L7"), 2));
+    press(&mut model, "⇥j");
+    assert_eq!(shown(&model), (sample::id("L9"), 0));
+    // A page moves the text whatever has the focus; numbers lead back.
+    update(&mut model, Msg::Key(Key::Ctrl('d')));
+    assert!(shown(&model).1 > 0);
+    press(&mut model, "6");
+    assert_eq!(pane(&model), Some(Pane::Logs));
+}
+
+#[test]
+fn of_a_proof_the_query_or_the_diff_is_copied_and_all_of_it_edited() {
+    let mut model = loaded();
+    press(&mut model, "⏎⏎");
+    let copied = |effects: Vec<Effect>| match effects.into_iter().next() {
+        Some(Effect::Copy(text) | Effect::Edit(text)) => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(copied(press(&mut model, "y")).starts_with("@@ -10,4"));
+    assert_eq!(copied(press(&mut model, "jy")), "max by (pool) (pool_in_use{service=\"payments\"})");
+    let all = copied(press(&mut model, "e"));
+    assert!(all.starts_with("[M3] ") && all.contains("Where it comes from"), "{all}");
+}
+
+#[test]
+fn of_a_long_text_only_what_is_in_view_is_made() {
+    let mut found = sample::investigation();
+    let diff: Vec<String> = (0..10_000).map(|line| format!("+line {line} {}", "価".repeat(line % 90))).collect();
+    let diff = diff.join("\n");
+    for item in &mut found.analysis.evidence {
+        if let crate::domain::evidence::Detail::Change(change) = &mut item.detail {
+            change.diff = Some(Text::new(&diff));
+        }
+    }
+    let mut model = loaded();
+    model.cases.get_mut("I-3f9a2c").unwrap().investigation.value = Some(found);
+    press(&mut model, "⏎⏎⇥G");
+    let reader = model.detail().unwrap().reader.clone();
+    let len = crate::core::reading::len(&model).unwrap();
+    assert!(len > 10_000 && reader.scroll + crate::core::reading::height(&model) == len);
+    let page = crate::core::reading::page(&model, 5_000..5_010).unwrap();
+    assert_eq!((page.lines.len(), page.len), (10, len));
+    assert!(page.lines[3].text.starts_with("+line 49"), "{:?}", page.lines[3]);
+    // Long lines are cut and can be shifted, or wrapped.
+    press(&mut model, "lll");
+    assert_eq!(model.detail().unwrap().reader.shift, 30);
+    press(&mut model, "w");
+    assert!(crate::core::reading::len(&model).unwrap() > len && model.detail().unwrap().reader.shift == 0);
+}
+
+#[test]
+fn escape_stops_asking_first_then_gives_up_and_spares_what_is_known() {
+    let mut model = blank();
+    let effects = start(&mut model);
+    let Some(Effect::LoadBoard { generation }) = effects.into_iter().next() else { panic!() };
+    let effects = update(&mut model, Msg::Report(generation, Report::Board(sample::board())));
+    let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!() };
+    key(&mut model, Key::Enter);
+    assert_eq!(key(&mut model, Key::Esc), [Effect::Enough { generation }]);
+    assert_eq!(pane(&model), Some(Pane::Suspects), "still there, waiting for what came");
+    assert_eq!(key(&mut model, Key::Esc)[0], Effect::Cancel { generation });
+    // What is known stays when asking anew is cancelled.
+    let mut model = loaded();
+    press(&mut model, "⏎");
+    let effects = key(&mut model, Key::Char('r'));
+    let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!() };
+    assert_eq!(key(&mut model, Key::Esc), [Effect::Cancel { generation }]);
+    assert!(model.cases["I-3f9a2c"].investigation.value.is_some() && pane(&model).is_some());
+}
+
+#[test]
+fn escape_cancels_a_pack_that_is_being_made() {
+    let mut model = loaded();
+    press(&mut model, "⏎");
+    let Some(Effect::Pack { generation, .. }) = key(&mut model, Key::Char('p')).pop() else { panic!() };
+    assert_eq!(key(&mut model, Key::Esc), [Effect::Cancel { generation }]);
+    assert_eq!(pane(&model), Some(Pane::Suspects));
+}
+
+#[test]
 fn a_filter_narrows_the_list_and_escape_clears_it_first() {
     let mut model = loaded();
     press(&mut model, "⏎2/pool⏎");
@@ -510,7 +603,7 @@ fn everything_but_keys(generation: u64) -> Vec<Msg> {
     let reports = vec![
         Report::Board(sample::board()),
         Report::Sources(sample::sources()),
-        Report::Progress(Progress { done: 1, total: 2, what: Text::new("x") }),
+        Report::Progress(Progress { done: 1, total: 2, what: Text::new("x"), ..Progress::default() }),
         Report::Investigated(Ok(Box::new(sample::investigation()))),
         Report::Investigated(Err(Text::new("payments"))),
         Report::Drafting(Box::default()),

@@ -1,0 +1,140 @@
+//! Log entries, questions, the pack, and the sources as text.
+
+use crate::core::figures::count;
+use crate::core::model::Model;
+use crate::core::pace;
+use crate::domain::Labels;
+use crate::domain::log::LogEntry;
+use crate::domain::query::{Asked, Note, NoteKind};
+
+use super::{Role, Writer};
+
+/// Labels, one a line.
+pub(super) fn labels(out: &mut Writer, labels: &Labels) {
+    for (name, value) in labels.iter() {
+        out.push(Role::Plain, &format!("  {name} = {value}"));
+    }
+}
+
+/// What was said beside an answer.
+pub(super) fn notes(out: &mut Writer, notes: &[Note]) {
+    for note in notes {
+        let (role, word) = match note.kind {
+            NoteKind::Info => (Role::Dim, "info"),
+            NoteKind::Warning => (Role::Warning, "warning"),
+            NoteKind::Cut => (Role::Warning, "cut"),
+        };
+        out.push(role, &format!("  {word}: {}", note.text));
+    }
+}
+
+/// A log entry.
+pub(super) fn log_entry(out: &mut Writer, entry: &LogEntry) {
+    out.push(Role::Heading, &entry.at.to_rfc3339());
+    out.push(Role::Plain, &entry.line);
+    out.heading("Labels");
+    labels(out, &entry.labels);
+    if !entry.metadata.is_empty() {
+        out.heading("Structured metadata");
+        labels(out, &entry.metadata);
+    }
+}
+
+/// A question as it was asked.
+pub(super) fn question(out: &mut Writer, asked: &Asked) {
+    out.push(Role::Heading, &asked.planned.query.expression());
+    out.field("source", &asked.source);
+    out.field("why", &why(asked));
+    out.field("asked at", &asked.at.to_rfc3339());
+    out.field("took", &format!("{} ms", asked.elapsed_ms));
+    match &asked.outcome {
+        Ok(items) => out.field("answer", &format!("{} items", count(*items as u64))),
+        Err(error) => out.push(Role::Warning, &format!("  failed: {error}")),
+    }
+    notes(out, &asked.notes);
+    if let Some(range) = asked.planned.query.range() {
+        out.field("from", &range.start.to_rfc3339());
+        out.field("to", &range.end.to_rfc3339());
+    }
+    out.heading("Exactly as asked");
+    if let Ok(text) = serde_json::to_string_pretty(&asked.planned.query) {
+        out.push(Role::Plain, &crate::domain::text::neutralise(&text));
+    }
+}
+
+/// Why a question was asked, in words.
+pub fn why(asked: &Asked) -> String {
+    use crate::domain::query::Purpose;
+    match &asked.planned.purpose {
+        Purpose::AlertExpression { alert } => format!("alert {alert}"),
+        Purpose::Golden { metric, .. } => format!("signal {metric}"),
+        Purpose::Edge { metric } => format!("edges {metric}"),
+        Purpose::Logs => "logs".into(),
+        Purpose::Restart { metric } => format!("restarts {metric}"),
+        Purpose::Changes => "changes".into(),
+        Purpose::Discovery => "discovery".into(),
+        Purpose::Question => "question".into(),
+        Purpose::Verification => "verification".into(),
+    }
+}
+
+/// The pack, with what was left out.
+pub(super) fn pack(out: &mut Writer, model: &Model) {
+    let Some(case) = model.current() else { return };
+    match (&case.pack.value, &case.pack.error) {
+        (Some(pack), _) => {
+            let hidden: usize = pack.redactions.values().sum();
+            out.push(
+                Role::Dim,
+                &format!(
+                    "{} of {} tokens · {} items · {hidden} values hidden{}",
+                    count(pack.tokens as u64),
+                    count(pack.budget as u64),
+                    pack.evidence.len(),
+                    if hidden == 0 {
+                        String::new()
+                    } else {
+                        let kinds: Vec<String> =
+                            pack.redactions.iter().map(|(kind, times)| format!("{kind} ×{times}")).collect();
+                        format!(" ({})", kinds.join(", "))
+                    }
+                ),
+            );
+            for omission in &pack.omitted {
+                out.push(
+                    Role::Warning,
+                    &format!("left out: {} × {}: {}", omission.count, omission.kind.word(), omission.why),
+                );
+            }
+            out.blank();
+            out.push(Role::Plain, &crate::domain::text::neutralise(&pack.text));
+        }
+        (None, Some(why)) => out.push(Role::Warning, &format!("no pack: {why}")),
+        (None, None) => out.push(Role::Dim, "rendering the pack …"),
+    }
+}
+
+/// The state of the sources.
+pub(super) fn sources(out: &mut Writer, model: &Model) {
+    out.push(Role::Heading, "Sources");
+    for source in &model.sources {
+        out.blank();
+        let age = source
+            .last_ok
+            .map_or_else(|| "never answered".to_owned(), |at| format!("data {}", pace::age(at, model.now)));
+        let version = source.version.as_deref().unwrap_or_default();
+        out.push(Role::Plain, &format!("{}  {}  {age}  {version}", source.name, source.status.word()));
+        if let Some(error) = &source.error {
+            out.push(Role::Warning, error);
+        }
+    }
+    if model.sources.is_empty() {
+        out.push(Role::Dim, "no source was asked yet");
+    }
+    if !model.identity.models.is_empty() {
+        out.heading("Language models, in this order");
+        for name in &model.identity.models {
+            out.push(Role::Plain, name);
+        }
+    }
+}
