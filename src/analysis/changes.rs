@@ -350,7 +350,7 @@ impl Judged<'_> {
             "written, but nothing says that it runs".into()
         } else if self.effect.weight < PRESERVING {
             format!("it {}", words())
-        } else if self.place.weight < 0.1 {
+        } else if self.place.weight < 0.15 {
             self.place.words.clone()
         } else if self.time.weight < delay(10.0) {
             format!("too long before: {}", self.time.words)

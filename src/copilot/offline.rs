@@ -315,6 +315,8 @@ fn missing(analysis: &Analysis) -> Vec<Text> {
     }
     if !has(EvidenceKind::Change) {
         texts.push("changes: none is known in the time before".into());
+    } else if let Some(why) = &analysis.without_change {
+        texts.push(Text::new(&format!("changes: {why}")).truncated(300));
     }
     let noted = analysis.notes.iter().filter(|note| note.kind != NoteKind::Info);
     let total = noted.clone().count();

@@ -97,6 +97,9 @@ const COMMON: &[&str] = &[
     "bool",
 ];
 
+/// Short names that are no object of the code's own.
+const STORES: &[&str] = &["db", "tx", "os", "io", "fs", "rx", "s3", "mq", "pg"];
+
 /// A call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call<'t> {
@@ -112,7 +115,8 @@ impl Call<'_> {
     /// Whether it may be a helper of the same code: called on nothing, or on the object itself.
     pub(super) fn is_near(&self) -> bool {
         let own = matches!(self.receiver.as_str(), "self" | "this" | "cls" | "super" | "Self");
-        self.receiver.is_empty() || own || (self.receiver.len() <= 3 && !self.receiver.contains('.'))
+        let short = self.receiver.len() <= 2 && !STORES.contains(&self.receiver.as_str());
+        self.receiver.is_empty() || own || short
     }
 
     /// As people write it.

@@ -24,12 +24,12 @@ pub(super) struct Effect {
 /// Weights below this leave behaviour as it was.
 pub(super) const PRESERVING: f64 = 0.35;
 
-const BESIDE: f64 = 0.03;
-const NOTHING: f64 = 0.05;
-const LOGS: f64 = 0.1;
-const MOVED: f64 = 0.15;
-const EXTRACTED: f64 = 0.2;
-const VERSION: f64 = 0.3;
+const BESIDE: f64 = 0.02;
+const NOTHING: f64 = 0.03;
+const LOGS: f64 = 0.06;
+const MOVED: f64 = 0.1;
+const EXTRACTED: f64 = 0.15;
+const VERSION: f64 = 0.2;
 const CHECK_ADDED: f64 = 0.6;
 const CODE_ADDED: f64 = 0.8;
 const CODE_CHANGED: f64 = 1.0;
@@ -578,7 +578,7 @@ const COSMETIC: &[&str] = &[
 pub(super) fn of_summary(summary: &str) -> (f64, Option<&'static str>) {
     let lower = summary.to_ascii_lowercase();
     if COSMETIC.iter().any(|word| lower.contains(word)) {
-        (0.2, Some("is by its summary a matter of looks, tests or papers"))
+        (EXTRACTED, Some("is by its summary a matter of looks, tests or papers"))
     } else {
         (1.0, None)
     }

@@ -2,6 +2,20 @@
 
 use crate::domain::change::Change;
 
+/// What a cluster reports of pods in trouble: consequences, seldom causes.
+const CONSEQUENCES: &[&str] = &[
+    "oomkill",
+    "crashloop",
+    "back-off",
+    "backoff",
+    "killing",
+    "evicted",
+    "unhealthy",
+    "probe failed",
+    "failedscheduling",
+    "restarted",
+];
+
 /// How much a kind of change weighs: what is running now against what may run one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -23,6 +37,10 @@ impl Kind {
     pub(super) fn of(change: &Change) -> Self {
         let kind = change.kind.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+        let summary = change.summary.to_ascii_lowercase();
+        if has(&["event"]) && CONSEQUENCES.iter().any(|word| summary.contains(word)) {
+            return Self::Restart;
+        }
         if has(&["commit", "merge", "pull", "push"]) {
             Self::Written
         } else if has(&["flag", "toggle", "experiment"]) {

@@ -10,6 +10,7 @@ use crate::domain::alert::Severity;
 use crate::domain::analysis::{Analysis, Finding};
 use crate::domain::evidence::Detail;
 use crate::domain::health::SourceHealth;
+use crate::domain::query::Note;
 use crate::domain::time::human_duration;
 
 use super::progress::Meter;
@@ -121,7 +122,8 @@ fn suspects_text(analysis: &Analysis) -> String {
         }
     }
     if analysis.changes.is_empty() {
-        text += "no change explains this\n";
+        text += analysis.without_change.as_deref().unwrap_or("no change explains this");
+        text.push('\n');
     }
     let change_line = |id, why: &str| {
         let item = analysis.evidence(id)?;
@@ -137,7 +139,8 @@ fn suspects_text(analysis: &Analysis) -> String {
             text += &format!("  not {line}");
         }
     }
-    for note in &analysis.notes {
+    let told = |note: &Note| analysis.without_change.as_deref() == Some(note.text.as_str());
+    for note in analysis.notes.iter().filter(|note| !told(note)) {
         text += &format!("note: {}\n", note.text);
     }
     text

@@ -24,6 +24,12 @@ pub(super) const PRESERVING_DIFFS: &[&str] = &[
     "@@ a.py @@\n-    logger.info('done %s', x)\n+    logger.info('finished %s', x)\n+    # it is finished",
     // Go: range checks become one helper.
     "@@ v.go @@\n-\tif p.Age < 0 || p.Age > 150 {\n-\t\treturn outOfRange(\"age\", p.Age)\n-\t}\n-\treturn nil\n+\treturn within(\"age\", p.Age, 0, 150)",
+    // Java: a private method extracted, its caller in the same diff.
+    "@@ A.java @@\n-    int tax = net * rate / 100;\n-    return net + tax;\n+    return gross(net, rate);\n+  }\n+\n+  private int gross(int net, int rate) {\n+    int tax = net * rate / 100;\n+    return net + tax;",
+    // TypeScript: a long parameter list over several lines.
+    "@@ a.ts @@\n-  send(order, user, basket, currency);\n+  send(\n+    order,\n+    user,\n+    basket,\n+    currency,\n+  );",
+    // SQL: comments.
+    "@@ v.sql @@\n--- totals by day\n+-- totals by day and shop",
     // Looks, tests, papers.
     "--- a/web/app.css\n+++ b/web/app.css\n@@ -1 +1 @@\n-.a { color: red }\n+.a { color: blue }",
     "--- a/pkg/retry_test.go\n+++ b/pkg/retry_test.go\n@@ -1 +1 @@\n-\tif x > 1 {\n+\tif x > 2 {",
@@ -60,6 +66,26 @@ pub(super) const CHANGING_DIFFS: &[(&str, &str)] = &[
     (
         "@@ w.go @@\n-\tif _, err := w.db.BatchWrite(ctx, all); err != nil {\n+\tif _, err := w.db.Put(ctx, one); err != nil {",
         "w.db.Put() instead of w.db.BatchWrite()",
+    ),
+    (
+        "@@ c.py @@\n-    hit = cache.get(key)\n-    if hit is not None:\n-        return hit\n     return db.load(key)",
+        "removes a call: cache.get()",
+    ),
+    (
+        "@@ C.java @@\n-    try {\n-      gateway.charge(order);\n-    } catch (TimeoutException e) {\n-      retry.schedule(order);\n-    }\n+    gateway.charge(order);",
+        "removes a check",
+    ),
+    (
+        "@@ deploy.yaml @@\n-            memory: 512Mi\n+            memory: 128Mi",
+        "lowers a figure: memory 512Mi → 128Mi",
+    ),
+    ("@@ q.ts @@\n-  const rows = await pool.query(sql);\n+  const rows = pool.query(sql);", "waits: await"),
+    ("@@ 9.sql @@\n-CREATE INDEX orders_user ON orders (user_id);", "drops an index"),
+    ("@@ k.rb @@\n-    key = \"cart:#{user.id}\"\n+    key = \"cart:#{session.id}\"", "in quotes"),
+    ("@@ config.json @@\n-  \"maxRetries\": 3,\n+  \"maxRetries\": 50,", "raises a figure"),
+    (
+        "@@ l.rs @@\n-        let guard = self.state.lock().await;\n-        drop(guard);\n         self.send(order).await",
+        "removes a call",
     ),
     ("@@ s.kt @@\n-    val rows = load(ids)\n+    val rows = async { load(ids) }", "runs at once"),
 ];
