@@ -7,11 +7,12 @@ use super::edges::{self, EdgeFinding, EdgeTrouble};
 use super::entity::service_of;
 use super::inquiry::history::may_find_nothing;
 use super::metrics::{self, MetricFinding};
+use super::periods::Periods;
 use super::restarts;
 use super::scope::Scope;
 use super::sequences::{SequenceFinding, broken_habits, traced};
 use super::suspects::{self, Findings};
-use super::templates::{CONTEXT_SCORE, LogFinding, compare_logs};
+use super::templates::{CONTEXT_SCORE, LogFinding, LogReading};
 use crate::domain::alert::AlertState;
 use crate::domain::analysis::{Analysis, Finding, RankedChange, RuledOut, Signal, Suspect};
 use crate::domain::change::Change;
@@ -39,10 +40,11 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     let mut metrics = metrics::compare_metrics(snapshot);
     let mut edges = edges::compare_edges(snapshot);
     let graph = edges::graph(snapshot);
-    let mut logs = compare_logs(&snapshot.logs, incident.baseline, incident.window);
+    let reading = LogReading::of(&snapshot.logs, Periods::of(snapshot));
+    let mut logs = reading.compare();
     let known: BTreeSet<(&str, &str)> = graph.iter().map(|edge| (edge.client.as_str(), edge.server.as_str())).collect();
     let calls = |caller: &str, callee: &str| known.is_empty() || known.contains(&(caller, callee));
-    let mut sequences = broken_habits(&snapshot.logs, incident.baseline, incident.window, &calls);
+    let mut sequences = broken_habits(&reading, &calls);
     let reporting = reporting(&metrics, &logs, &edges);
     let scope = Scope::of(snapshot, &graph, &metrics, &reporting);
     metrics.retain(|finding| finding.service.as_ref().is_none_or(|service| scope.admits(service)));
@@ -135,14 +137,14 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         let id = EvidenceId { kind: EvidenceKind::Log, number: number as u32 + 1 };
         let service = Some(one.service.clone()).filter(|service| !service.is_empty());
         if let Some(service) = service.as_ref().filter(|_| one.strength >= CONTEXT_SCORE) {
-            push_signal(&mut by_service, service, id, &one.text, one.strength, one.detail.first);
+            push_signal(&mut by_service, service, id, &one.text, one.strength, one.onset());
         }
         evidence.push(Evidence {
             id,
             service,
             title: Text::new(&one.text),
             strength: one.strength,
-            onset: one.detail.first,
+            onset: one.onset(),
             detail: Detail::Log(one.detail.clone()),
             provenance: log_provenance(snapshot),
         });
@@ -258,6 +260,11 @@ impl Said {
             strength: finding.score,
             detail: finding.detail.clone(),
         }
+    }
+
+    /// When it began: a change point where there is one, else the first line.
+    fn onset(&self) -> Option<Timestamp> {
+        self.detail.onset.or(self.detail.first)
     }
 
     fn of_sequence(finding: &SequenceFinding) -> Self {
@@ -534,11 +541,28 @@ fn log_text(finding: &LogFinding) -> String {
         );
     }
     format!(
-        "{change} ({}/min from {}/min): {}",
+        "{change} ({}/min from {}/min): {}{}",
         figure(detail.window_per_minute),
         figure(detail.baseline_per_minute),
-        Text::new(&detail.template.one_line()).truncated(160)
+        Text::new(&detail.template.one_line()).truncated(160),
+        telling_text(detail)
     )
+}
+
+/// What the troubled lines have in common, in words: `; 94% of the slow ones promo=WINTER25 (2% of the others)`.
+fn telling_text(detail: &LogDetail) -> String {
+    let percent = |share: Option<f64>| figure((share.unwrap_or(0.0) * 100.0).round());
+    let mut out = String::new();
+    for one in &detail.telling {
+        let value = Text::new(&one.value.one_line()).truncated(60);
+        let (share, others) = (percent(one.share.after), percent(one.share.before));
+        out.push_str(&if one.among == "window" {
+            format!("; {}={value} was never seen before, now in {share}%", one.field)
+        } else {
+            format!("; {share}% of the {} ones {}={value} ({others}% of the others)", one.among, one.field)
+        });
+    }
+    out
 }
 
 fn edge_text(finding: &EdgeFinding) -> String {

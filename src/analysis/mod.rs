@@ -10,6 +10,7 @@
 //! | [`changes`] | which change explains the onset, or that none does |
 //! | [`restarts`] | restarts, rollouts and versions that only metrics show |
 //! | [`templates`] | log templates and how their rates changed |
+//! | [`periods`] | which log entries are normal, which belong to the incident, and for how long both were watched |
 //! | [`sequences`] | what used to follow in a request and no longer does |
 //! | [`scope`] | which services an incident can be about |
 //! | [`suspects`] | signals of all kinds fused into a ranking of services |
@@ -20,10 +21,13 @@ pub mod changes;
 mod correlate;
 pub mod edges;
 pub mod entity;
+mod fields;
 #[cfg(test)]
 mod fixture;
 pub mod inquiry;
 pub mod metrics;
+pub mod periods;
+mod requests;
 pub mod restarts;
 pub mod robust;
 pub mod scope;

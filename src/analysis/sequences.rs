@@ -11,15 +11,14 @@
 //! claim little; the strength is the size of the break times its certainty.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::OnceLock;
-
-use regex::Regex;
+use std::sync::Arc;
 
 use super::entity::service_of;
+use super::requests::Ids;
+use super::templates::LogReading;
 use crate::domain::evidence::{LogChange, LogDetail};
 use crate::domain::log::LogEntry;
-use crate::domain::{Text, TimeRange, Timestamp};
+use crate::domain::{Labels, Text, TimeRange, Timestamp};
 
 /// Entries that are read, at most; beyond, every n-th unit is left out.
 const MOST_ENTRIES: usize = 200_000;
@@ -31,6 +30,10 @@ const LEAST_UNITS: usize = 3;
 const WIDTH: f64 = 1.96;
 /// Findings per service and kind.
 const MOST_FINDINGS: usize = 4;
+/// Events of other services looked at in one trace.
+const MOST_CALLED: usize = 64;
+/// Characters of an event's template.
+const MAX_EVENT: usize = 160;
 
 /// A broken habit of one service.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +50,11 @@ pub struct SequenceFinding {
     pub strength: f64,
     /// When the habit broke.
     pub onset: Timestamp,
+    /// The template that it is about.
+    event: u32,
 }
 
-/// One log entry as an event of a unit.
+/// One log entry as an event of a unit: its template.
 struct Event {
     at: Timestamp,
     id: u32,
@@ -58,13 +63,9 @@ struct Event {
 
 /// Finds broken habits, strongest first. `calls` says whether a service may call another; without a graph any
 /// service may.
-pub fn broken_habits(
-    entries: &[LogEntry],
-    baseline: TimeRange,
-    window: TimeRange,
-    calls: &dyn Fn(&str, &str) -> bool,
-) -> Vec<SequenceFinding> {
-    let reading = Reading::of(entries, baseline, window);
+pub fn broken_habits(logs: &LogReading<'_>, calls: &dyn Fn(&str, &str) -> bool) -> Vec<SequenceFinding> {
+    let reading = Reading::of(logs);
+    let window = logs.periods.window;
     let mut found = reading.within_services(window);
     found.extend(reading.between_services(window, calls));
     found.sort_by(|a, b| {
@@ -74,10 +75,12 @@ pub fn broken_habits(
             .then_with(|| a.caller.cmp(&b.caller))
             .then_with(|| a.text.cmp(&b.text))
     });
-    let mut per_service: HashMap<String, (usize, BTreeSet<(Text, bool)>)> = HashMap::new();
+    // The same event after another context says little new: the surest context inside of the service, and the surest
+    // caller, are enough.
+    let mut per_service: HashMap<String, (usize, BTreeSet<(u32, bool)>)> = HashMap::new();
     found.retain(|finding| {
         let (count, seen) = per_service.entry(finding.service.clone()).or_default();
-        let fresh = seen.insert((finding.detail.template.clone(), finding.caller == finding.service));
+        let fresh = seen.insert((finding.event, finding.caller == finding.service));
         *count += usize::from(fresh);
         fresh && *count <= MOST_FINDINGS
     });
@@ -94,55 +97,62 @@ pub fn traced(entries: &[LogEntry]) -> bool {
     with * 2 > all
 }
 
-struct Reading<'e> {
-    entries: &'e [LogEntry],
+/// A request entering a service: when, its trace, and the entry that shows it.
+type Visit = (Timestamp, u64, u32);
+
+struct Reading<'r, 'e> {
+    logs: &'r LogReading<'e>,
     /// Names of services, sorted.
     services: Vec<String>,
     /// Units of each service: events of one span (or trace, or request), sorted by time.
     spans: BTreeMap<(usize, u64), Vec<Event>>,
     /// Trace of each unit.
     trace_of: HashMap<(usize, u64), u64>,
+    /// Template of each entry that was read.
+    template_of: HashMap<u32, u32>,
 }
 
-impl<'e> Reading<'e> {
-    fn of(entries: &'e [LogEntry], baseline: TimeRange, window: TimeRange) -> Self {
-        let step = entries.len().div_ceil(MOST_ENTRIES).max(1) as u64;
+impl<'r, 'e> Reading<'r, 'e> {
+    fn of(logs: &'r LogReading<'e>) -> Self {
+        let step = logs.entries.len().div_ceil(MOST_ENTRIES).max(1) as u64;
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
-        let mut read: Vec<(String, Ids, u64, usize)> = Vec::new();
-        for (index, entry) in entries.iter().enumerate() {
-            if !baseline.contains(entry.at) && !window.contains(entry.at) {
-                continue;
-            }
+        let mut numbers: Vec<usize> = Vec::new();
+        let mut read: Vec<(usize, Ids, Event)> = Vec::new();
+        let mut last: Option<(Arc<Labels>, Option<usize>)> = None;
+        for (index, template) in logs.events() {
+            let entry = &logs.entries[index as usize];
             let Some(ids) = Ids::of(entry) else { continue };
-            if ids.trace % step != 0 {
+            if !(ids.trace >> 9).is_multiple_of(step) {
                 continue;
             }
-            let Some(service) = service_of(&entry.labels) else { continue };
-            names.insert(service.clone(), 0);
-            read.push((service, ids, event_hash(entry.line.as_str()), index));
+            let service = match &last {
+                Some((labels, service)) if Arc::ptr_eq(labels, &entry.labels) => *service,
+                _ => {
+                    let service = service_of(&entry.labels).map(|name| {
+                        let next = names.len();
+                        *names.entry(name).or_insert(next)
+                    });
+                    last = Some((Arc::clone(&entry.labels), service));
+                    service
+                }
+            };
+            let Some(service) = service else { continue };
+            read.push((service, ids, Event { at: entry.at, id: template, entry: index }));
         }
-        for (number, place) in names.values_mut().enumerate() {
-            *place = number;
+        numbers.resize(names.len(), 0);
+        for (number, seen) in names.values().enumerate() {
+            numbers[*seen] = number;
         }
-        // Event numbers follow the order of first sight in time, then of hashes, never of a hash map.
-        let mut events: HashMap<(usize, u64), u32> = HashMap::new();
         let mut spans: BTreeMap<(usize, u64), Vec<Event>> = BTreeMap::new();
         let mut trace_of = HashMap::new();
-        let mut order: Vec<usize> = (0..read.len()).collect();
-        order.sort_by_key(|&place| (entries[read[place].3].at, read[place].2, read[place].1.span));
-        for place in order {
-            let (service, ids, hash, index) = &read[place];
-            let service = names[service];
-            let next = events.len() as u32;
-            let id = *events.entry((service, *hash)).or_insert(next);
+        let mut template_of = HashMap::new();
+        for (seen, ids, event) in read {
+            let service = numbers[seen];
+            template_of.insert(event.entry, event.id);
             trace_of.insert((service, ids.span), ids.trace);
-            spans.entry((service, ids.span)).or_default().push(Event {
-                at: entries[*index].at,
-                id,
-                entry: *index as u32,
-            });
+            spans.entry((service, ids.span)).or_default().push(event);
         }
-        Self { entries, services: names.into_keys().collect(), spans, trace_of }
+        Self { logs, services: names.into_keys().collect(), spans, trace_of, template_of }
     }
 
     /// Units of one service sorted by their start.
@@ -155,7 +165,7 @@ impl<'e> Reading<'e> {
 
     fn within_services(&self, window: TimeRange) -> Vec<SequenceFinding> {
         let mut found = Vec::new();
-        for (number, service) in self.services.iter().enumerate() {
+        for number in 0..self.services.len() {
             let units = self.units(number);
             let mut count: BTreeMap<u32, usize> = BTreeMap::new();
             let sets: Vec<BTreeSet<u32>> =
@@ -191,7 +201,7 @@ impl<'e> Reading<'e> {
                             .map(|one| one.entry)
                     };
                     let (Some(first), Some(second)) = (example(context), example(event)) else { continue };
-                    found.push(self.finding(service, service, first, second, &split));
+                    found.push(self.finding(number, number, first, second, &split));
                 }
             }
         }
@@ -199,95 +209,98 @@ impl<'e> Reading<'e> {
     }
 
     fn between_services(&self, window: TimeRange, calls: &dyn Fn(&str, &str) -> bool) -> Vec<SequenceFinding> {
-        // For each trace, which services show in it and since when.
-        let mut traces: BTreeMap<u64, BTreeMap<usize, (Timestamp, u32)>> = BTreeMap::new();
-        let mut entries_of: BTreeMap<usize, BTreeMap<u32, Vec<(Timestamp, u64)>>> = BTreeMap::new();
+        // For each trace, what services were entered by, and where that is shown first.
+        let mut traces: BTreeMap<u64, BTreeMap<(usize, u32), u32>> = BTreeMap::new();
+        let mut entries_of: BTreeMap<(usize, u32), Vec<Visit>> = BTreeMap::new();
         for ((service, span), events) in &self.spans {
             let Some(&trace) = self.trace_of.get(&(*service, *span)) else { continue };
             let first = &events[0];
-            let seen = traces.entry(trace).or_default().entry(*service).or_insert((first.at, first.entry));
-            *seen = (*seen).min((first.at, first.entry));
-            entries_of.entry(*service).or_default().entry(first.id).or_default().push((first.at, trace));
+            let entered = traces.entry(trace).or_default();
+            if entered.len() < MOST_CALLED {
+                entered.entry((*service, first.id)).or_insert(first.entry);
+            }
+            entries_of.entry((*service, first.id)).or_default().push((first.at, trace, first.entry));
         }
         let mut found = Vec::new();
-        for (caller, contexts) in &entries_of {
-            for (context, visits) in contexts {
-                let mut visits = visits.clone();
-                visits.sort_unstable();
-                // One visit per trace: several calls of one request say the same.
-                let mut seen = BTreeSet::new();
-                visits.retain(|(_, trace)| seen.insert(*trace));
-                if visits.len() < 2 * LEAST_UNITS {
-                    continue;
-                }
-                let times: Vec<Timestamp> = visits.iter().map(|(at, _)| *at).collect();
-                let callees: BTreeSet<usize> = visits
-                    .iter()
-                    .filter_map(|(_, trace)| traces.get(trace))
-                    .flat_map(|services| services.keys().copied())
-                    .filter(|callee| callee != caller && calls(&self.services[*caller], &self.services[*callee]))
-                    .collect();
-                for callee in callees {
-                    let shows: Vec<bool> = visits
-                        .iter()
-                        .map(|(_, trace)| traces.get(trace).is_some_and(|services| services.contains_key(&callee)))
-                        .collect();
-                    let Some(split) = Split::best(&times, &shows, window) else { continue };
-                    let second = visits
-                        .iter()
-                        .rev()
-                        .find_map(|(_, trace)| traces.get(trace)?.get(&callee).map(|(_, entry)| *entry));
-                    let first = self
-                        .spans
-                        .range((*caller, 0)..=(*caller, u64::MAX))
-                        .find(|(_, events)| events[0].id == *context)
-                        .map(|(_, events)| events[0].entry);
-                    if let (Some(first), Some(second)) = (first, second) {
-                        let (caller, callee) = (&self.services[*caller], &self.services[callee]);
-                        found.push(self.finding(callee, caller, first, second, &split));
+        for ((caller, _), mut visits) in entries_of {
+            visits.sort_unstable();
+            // One visit per trace: several calls of one request say the same.
+            let mut seen = BTreeSet::new();
+            visits.retain(|(_, trace, _)| seen.insert(*trace));
+            if visits.len() < 2 * LEAST_UNITS {
+                continue;
+            }
+            let times: Vec<Timestamp> = visits.iter().map(|(at, ..)| *at).collect();
+            let mut shown: BTreeMap<(usize, u32), (Vec<bool>, u32)> = BTreeMap::new();
+            for (place, (_, trace, _)) in visits.iter().enumerate() {
+                for (&(callee, event), &entry) in traces.get(trace).into_iter().flatten() {
+                    if callee != caller && calls(&self.services[caller], &self.services[callee]) {
+                        let (shows, example) =
+                            shown.entry((callee, event)).or_insert_with(|| (vec![false; visits.len()], entry));
+                        shows[place] = true;
+                        *example = entry;
                     }
                 }
+            }
+            for ((callee, _), (shows, second)) in shown {
+                let Some(split) = Split::best(&times, &shows, window) else { continue };
+                found.push(self.finding(callee, caller, visits[0].2, second, &split));
             }
         }
         found
     }
 
-    fn finding(&self, service: &str, caller: &str, first: u32, second: u32, split: &Split) -> SequenceFinding {
-        let (first, second) = (&self.entries[first as usize], &self.entries[second as usize]);
-        let line = |entry: &LogEntry| Text::new(&masked(&entry.line.one_line())).truncated(160);
+    /// In words: what came before, then the event that the finding is about.
+    fn finding(&self, service: usize, caller: usize, first: u32, second: u32, split: &Split) -> SequenceFinding {
+        let (service, caller) = (&self.services[service], &self.services[caller]);
         let by = if service == caller { String::new() } else { format!("{caller} ") };
         let text = format!(
             "after {by}`{}` came `{}` in {} of {} requests before {}, in {} of {} since",
-            line(first),
-            line(second),
+            self.event(first),
+            self.event(second),
             split.before.0,
             split.before.1,
             split.at.to_clock(),
             split.after.0,
-            split.after.1
+            split.after.1,
         );
+        let counts = self.template_of.get(&second).map_or([1; 2], |template| self.logs.counts(*template));
+        let change = match (split.vanished, counts) {
+            (true, [_, 0]) => LogChange::Vanished,
+            (true, _) => LogChange::Fewer,
+            (false, [0, _]) => LogChange::New,
+            (false, _) => LogChange::More,
+        };
         let detail = LogDetail {
             template: Text::new(&text),
-            change: Some(if split.vanished { LogChange::Fewer } else { LogChange::More }),
+            change: Some(change),
             baseline_count: split.before.0 as u64,
             window_count: split.after.0 as u64,
             baseline_per_minute: 0.0,
             window_per_minute: 0.0,
             level: String::new(),
-            exemplars: vec![second.clone()],
+            exemplars: vec![self.logs.entries[second as usize].clone()],
             first: Some(split.at),
             branch: None,
-            onset: None,
+            onset: Some(split.at),
             telling: Vec::new(),
         };
         SequenceFinding {
-            service: service.to_owned(),
-            caller: caller.to_owned(),
+            service: service.clone(),
+            caller: caller.clone(),
             text,
             detail,
             strength: split.gap,
             onset: split.at,
+            event: self.template_of.get(&second).copied().unwrap_or(u32::MAX),
         }
+    }
+
+    /// The template of an entry, short.
+    fn event(&self, entry: u32) -> Text {
+        let template = self.template_of.get(&entry).copied();
+        let gist = template.map(|template| self.logs.gist(template)).unwrap_or_default();
+        Text::new(&Text::new(&gist).one_line()).truncated(MAX_EVENT)
     }
 }
 
@@ -359,106 +372,6 @@ fn wilson((k, n): (usize, usize)) -> (f64, f64) {
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = WIDTH / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     ((centre - half).max(0.0), (centre + half).min(1.0))
-}
-
-/// Hashes of the ids of one entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ids {
-    trace: u64,
-    span: u64,
-}
-
-/// Names of ids as they stand in lines, in any spelling: `trace_id=…`, `"traceId": "…"`, `TraceID: …`.
-fn id_pattern() -> Option<&'static Regex> {
-    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
-    PATTERN
-        .get_or_init(|| {
-            Regex::new(
-                r#"(?i)\b(trace|span|request|req|correlation|transaction)[-_. ]?id\\?["']?\s*[=:]\s*\\?["']?([0-9a-z][0-9a-z-]{5,63})"#,
-            )
-            .ok()
-        })
-        .as_ref()
-}
-
-impl Ids {
-    fn of(entry: &LogEntry) -> Option<Self> {
-        let named = |names: &[&str]| {
-            names.iter().find_map(|name| entry.metadata.get(name).or_else(|| entry.labels.get(name))).map(hash_of)
-        };
-        let mut trace = named(&["trace_id", "traceid", "traceID", "request_id"]);
-        let mut span = named(&["span_id", "spanid", "spanID"]);
-        let mut other = None;
-        if trace.is_none() {
-            for found in id_pattern()?.captures_iter(entry.line.as_str()).take(4) {
-                let (Some(kind), Some(value)) = (found.get(1), found.get(2)) else { continue };
-                let value = hash_of(value.as_str());
-                match kind.as_str().to_ascii_lowercase().as_str() {
-                    "trace" => _ = trace.get_or_insert(value),
-                    "span" => _ = span.get_or_insert(value),
-                    _ => _ = other.get_or_insert(value),
-                }
-            }
-        }
-        let trace = trace.or(other)?;
-        Some(Self { trace, span: span.map_or(trace, |span| span ^ trace.rotate_left(17)) })
-    }
-}
-
-fn hash_of(text: &str) -> u64 {
-    // The default hasher has fixed keys: the same text hashes alike in every run.
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Words of a line at which it is cut for masking.
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '[' | ']' | '(' | ')' | '{' | '}' | '=' | ',' | ';' | '"' | '\'' | '<' | '>')
-}
-
-/// Whether a word names a place in code, `Controller#45` or `main.go:120`, which tells events apart.
-fn is_place(word: &str) -> bool {
-    let place = word.split_once('#').or_else(|| word.rsplit_once(':').filter(|(file, _)| file.contains('.')));
-    place.is_some_and(|(name, line)| {
-        !line.is_empty()
-            && line.bytes().all(|byte| byte.is_ascii_digit())
-            && name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && !name.contains('/')
-    })
-}
-
-fn event_hash(line: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut masked_before = false;
-    for word in line.split(is_separator).filter(|word| !word.is_empty()).take(40) {
-        let mask = word.bytes().any(|byte| byte.is_ascii_digit()) && !is_place(word);
-        if !mask {
-            word.hash(&mut hasher);
-        } else if !masked_before {
-            0_u8.hash(&mut hasher);
-        }
-        masked_before = mask;
-    }
-    hasher.finish()
-}
-
-/// The line with the words that carry digits masked, for people.
-fn masked(line: &str) -> String {
-    let mut out = String::with_capacity(line.len().min(200));
-    for part in line.split_inclusive(is_separator) {
-        let word = part.trim_end_matches(is_separator);
-        if word.bytes().any(|byte| byte.is_ascii_digit()) && !is_place(word) {
-            out.push_str("<*>");
-            out.push_str(&part[word.len()..]);
-        } else {
-            out.push_str(part);
-        }
-        if out.len() > 400 {
-            break;
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::Labels;
+use crate::analysis::periods::Periods;
 
 fn entry(secs: f64, service: &str, line: &str) -> LogEntry {
     LogEntry {
@@ -16,6 +16,10 @@ fn entry(secs: f64, service: &str, line: &str) -> LogEntry {
 
 fn range(start: i64, end: i64) -> TimeRange {
     TimeRange::new(Timestamp::from_secs(start), Timestamp::from_secs(end))
+}
+
+fn habits(entries: &[LogEntry], baseline: TimeRange, window: TimeRange) -> Vec<SequenceFinding> {
+    broken_habits(&LogReading::of(entries, Periods::new(baseline, window)), &|_, _| true)
 }
 
 /// One request a second from 0 to 300; from 200 on `charge` is not reached any more.
@@ -35,7 +39,7 @@ fn requests() -> Vec<LogEntry> {
 
 #[test]
 fn what_no_longer_follows_is_found_and_dated() {
-    let found = broken_habits(&requests(), range(0, 100), range(100, 300), &|_, _| true);
+    let found = habits(&requests(), range(0, 100), range(100, 300));
     let own = found.iter().find(|finding| finding.service == "shop").unwrap();
     assert!(own.text.contains("card charged"), "{}", own.text);
     assert!(own.strength > 0.9);
@@ -43,27 +47,7 @@ fn what_no_longer_follows_is_found_and_dated() {
     let called = found.iter().find(|finding| finding.service == "pay").unwrap();
     assert_eq!(called.caller, "shop");
     assert_eq!(called.detail.change, Some(LogChange::Fewer));
-    assert!(broken_habits(&requests(), range(0, 100), range(100, 190), &|_, _| true).is_empty());
-}
-
-#[test]
-fn ids_are_read_in_any_spelling() {
-    for line in [
-        "TraceID: 88ebfbcebbbc0884 SpanID: dd84024eb1cbced4 x",
-        r#"{"trace_id": "88ebfbcebbbc0884", "msg": "x"}"#,
-        "level=info traceId=88ebfbcebbbc0884",
-        "request-id=88ebfbcebbbc0884 done",
-    ] {
-        assert!(Ids::of(&entry(0.0, "a", line)).is_some(), "{line}");
-    }
-    assert_eq!(Ids::of(&entry(0.0, "a", "no id here")), None);
-}
-
-#[test]
-fn a_place_in_code_tells_events_apart_and_a_figure_does_not() {
-    assert_ne!(event_hash("a.b.Shop#45 done"), event_hash("a.b.Shop#46 done"));
-    assert_eq!(event_hash("done in 45 ms"), event_hash("done in 46 ms"));
-    assert!(is_place("main.go:120") && !is_place("10.0.0.1:80") && !is_place("12:30:01"));
+    assert!(habits(&requests(), range(0, 100), range(100, 190)).is_empty());
 }
 
 proptest! {
@@ -75,9 +59,9 @@ proptest! {
             .iter()
             .map(|(at, service, line)| entry(f64::from(*at), &format!("s{service}"), line))
             .collect();
-        let one = broken_habits(&entries, range(0, 100), range(100, 400), &|_, _| true);
+        let one = habits(&entries, range(0, 100), range(100, 400));
         entries.reverse();
-        let two = broken_habits(&entries, range(0, 100), range(100, 400), &|_, _| true);
+        let two = habits(&entries, range(0, 100), range(100, 400));
         prop_assert_eq!(one.len(), two.len());
         for (a, b) in one.iter().zip(&two) {
             prop_assert_eq!((&a.service, a.strength.to_bits()), (&b.service, b.strength.to_bits()));

@@ -37,7 +37,8 @@ impl Mined {
             }
         }
         let share = totals[1] as f64 / (totals[0] + totals[1]).max(1) as f64;
-        let p: Vec<f64> = by_template.iter().map(|[before, now]| change_p(*before, *now, share)).collect();
+        let p: Vec<f64> =
+            by_template.iter().map(|[before, now]| change_p(*before as f64, *now as f64, share)).collect();
         let q = adjusted(&p);
         let part = |count: u64, total: u64| count as f64 / total.max(1) as f64;
         let mut out: Vec<(f64, TemplateChange)> = by_template

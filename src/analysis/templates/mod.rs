@@ -6,6 +6,7 @@
 
 mod compare;
 mod difference;
+mod exemplars;
 mod flows;
 mod forms;
 mod frames;
@@ -14,7 +15,12 @@ mod lexer;
 mod merge;
 mod miner;
 mod rates;
+mod reading;
+mod scores;
+mod slices;
 mod table;
+mod telling;
+mod values;
 mod vocabulary;
 
 #[cfg(test)]
@@ -23,3 +29,4 @@ mod tests;
 pub use compare::{CONTEXT_SCORE, LogFinding, compare_logs};
 pub use difference::TemplateChange;
 pub use miner::{FormId, Mined, MinedTemplate, Miner};
+pub use reading::LogReading;

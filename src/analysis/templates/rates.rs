@@ -1,17 +1,34 @@
 //! Whether a count changed: exact comparison of two Poisson rates, with control of multiple comparisons.
+//!
+//! Real logs come in clumps: a retry writes ten lines at once, a job its fifty every hour. Counts are divided by their
+//! index of dispersion before they are compared, so that a clump counts as one event.
 
 /// Two-sided p-value of the exact conditional test of two Poisson rates: given `before + after` events, `after` is
 /// binomial with probability `share` if the rate did not change, `share` being the part of the whole observed time
 /// that lies in the window. Source: Przyborowski and Wilenski, Biometrika 31 (1940) 313. Twice the smaller tail.
-pub(super) fn change_p(before: u64, after: u64, share: f64) -> f64 {
-    let total = before + after;
-    if total == 0 || !(share > 0.0 && share < 1.0) {
+///
+/// The counts need not be whole: divided by an index of dispersion they are effective numbers of independent events
+/// (quasi-likelihood; `McCullagh` and Nelder, Generalized Linear Models, 1989, chapter 9).
+pub(super) fn change_p(before: f64, after: f64, share: f64) -> f64 {
+    let is_usable = before >= 0.0 && after >= 0.0 && before + after > 0.0 && (before + after).is_finite();
+    if !(is_usable && share > 0.0 && share < 1.0) {
         return 1.0;
     }
-    let at_least = if after == 0 { 1.0 } else { incomplete_beta(after as f64, (total - after) as f64 + 1.0, share) };
-    let at_most =
-        if after == total { 1.0 } else { incomplete_beta((total - after) as f64, after as f64 + 1.0, 1.0 - share) };
+    let at_least = if after == 0.0 { 1.0 } else { incomplete_beta(after, before + 1.0, share) };
+    let at_most = if before == 0.0 { 1.0 } else { incomplete_beta(before, after + 1.0, 1.0 - share) };
     (2.0 * at_least.min(at_most)).clamp(0.0, 1.0)
+}
+
+/// Sum over counts of equal stretches of the squared distance from their mean, in units of the mean, and the degrees
+/// of freedom: their quotient is the index of dispersion, 1 for a Poisson process (Fisher, Thornton and `MacKenzie`,
+/// Annals of Applied Biology 9, 1922).
+pub(super) fn dispersion(counts: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let (number, sum) = counts.clone().fold((0.0, 0.0), |(number, sum), count| (number + 1.0, sum + count));
+    if number < 2.0 || sum <= 0.0 {
+        return (0.0, 0.0);
+    }
+    let mean = sum / number;
+    (counts.map(|count| (count - mean) * (count - mean)).sum::<f64>() / mean, number - 1.0)
 }
 
 /// Benjamini and Hochberg's adjusted p-values (false discovery rate), in the order of the input.
@@ -26,6 +43,30 @@ pub(super) fn adjusted(p: &[f64]) -> Vec<f64> {
         out[index] = least.min(1.0);
     }
     out
+}
+
+/// Upper tail of the hypergeometric distribution (Fisher's exact test, one-sided): the probability that of `drawn`
+/// items out of `all`, `marked` of which are marked, at least `hit` are marked.
+pub(super) fn at_least_by_chance(hit: u64, drawn: u64, marked: u64, all: u64) -> f64 {
+    if drawn > all || marked > all || hit > drawn.min(marked) {
+        return if hit == 0 { 1.0 } else { 0.0 };
+    }
+    let choose = |n: u64, k: u64| ln_gamma(n as f64 + 1.0) - ln_gamma(k as f64 + 1.0) - ln_gamma((n - k) as f64 + 1.0);
+    let least = (drawn + marked).saturating_sub(all);
+    if hit <= least {
+        return 1.0;
+    }
+    let base = choose(all, drawn);
+    let mut sum = 0.0;
+    for k in hit..=drawn.min(marked) {
+        let term = (choose(marked, k) + choose(all - marked, drawn - k) - base).exp();
+        sum += term;
+        // Beyond the mode the terms only shrink.
+        if term < sum * 1e-12 && k > hit + 1 {
+            break;
+        }
+    }
+    sum.clamp(0.0, 1.0)
 }
 
 /// The regularised incomplete beta function `I_x(a, b)`, by Lentz's continued fraction (Numerical Recipes 6.4).
@@ -100,13 +141,13 @@ mod tests {
 
     #[test]
     fn the_tails_are_exact() {
-        for (before, after, share) in [(0, 5, 0.75), (3, 0, 0.75), (2, 9, 0.5), (7, 7, 0.3)] {
+        for (before, after, share) in [(0_u64, 5_u64, 0.75), (3, 0, 0.75), (2, 9, 0.5), (7, 7, 0.3)] {
             let n = before + after;
             let term = |k: u64| choose(n, k) * f64::powf(share, k as f64) * f64::powf(1.0 - share, (n - k) as f64);
             let upper: f64 = (after..=n).map(term).sum();
             let lower: f64 = (0..=after).map(term).sum();
             let want = (2.0 * upper.min(lower)).min(1.0);
-            assert!((change_p(before, after, share) - want).abs() < 1e-9, "{before} {after} {share}");
+            assert!((change_p(before as f64, after as f64, share) - want).abs() < 1e-9, "{before} {after} {share}");
         }
     }
 
@@ -119,10 +160,32 @@ mod tests {
         assert!(adjusted(&[]).is_empty());
     }
 
+    #[test]
+    fn fishers_test_is_exact() {
+        // The lady tasting tea.
+        assert!((at_least_by_chance(4, 4, 4, 8) - 1.0 / 70.0).abs() < 1e-9);
+        assert!((at_least_by_chance(3, 4, 4, 8) - 17.0 / 70.0).abs() < 1e-9);
+        assert!((at_least_by_chance(0, 4, 4, 8) - 1.0).abs() < 1e-9);
+        assert!(at_least_by_chance(900, 1_000, 1_000, 10_000) < 1e-100);
+    }
+
+    #[test]
+    fn clumps_are_told_from_a_steady_stream() {
+        let index = |counts: &[f64]| {
+            let (sum, freedom) = dispersion(counts.iter().copied());
+            sum / freedom
+        };
+        assert!(index(&[10.0, 9.0, 11.0, 10.0, 12.0, 8.0]) < 1.0);
+        assert!(index(&[0.0, 0.0, 60.0, 0.0, 0.0, 0.0]) > 50.0);
+        assert_eq!(dispersion([5.0].into_iter()), (0.0, 0.0));
+        // Sixty lines in one clump are one event: no change can be told from it.
+        assert!(change_p(0.0, 60.0, 0.3) < 1e-20 && change_p(0.0, 1.0, 0.3) > 0.5);
+    }
+
     proptest! {
         #[test]
         fn p_values_are_probabilities(before in 0u64..5_000_000, after in 0u64..5_000_000, share in 0.001f64..0.999) {
-            let p = change_p(before, after, share);
+            let p = change_p(before as f64, after as f64, share);
             prop_assert!((0.0..=1.0).contains(&p), "{}", p);
         }
     }

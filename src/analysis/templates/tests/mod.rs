@@ -1,3 +1,5 @@
+mod telling;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
