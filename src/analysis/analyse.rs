@@ -509,11 +509,12 @@ fn metric_text(finding: &MetricFinding) -> String {
     match detail.turn {
         Turn::Absent => format!("{}{told} ceased; it was {}{unit}", detail.metric, figure(detail.baseline.median)),
         _ => format!(
-            "{}{told} {} to {}{unit} from {}{unit}",
+            "{}{told} {} to {}{unit} from {}{unit}{}",
             detail.metric,
             if detail.turn == Turn::Down { "fell" } else { "rose" },
             figure(detail.peak),
-            figure(detail.baseline.median)
+            figure(detail.baseline.median),
+            if finding.seasonal { ", as at the same time on an earlier day" } else { "" }
         ),
     }
 }

@@ -13,7 +13,7 @@ use self::chart::thinned;
 use self::compare::compare;
 use self::norm::Norm;
 use self::onset::steady_slope;
-use self::split::{Split, increments, split};
+use self::split::{FEW, Split, Stretches, falls_often, growth, split};
 use super::entity::service_of;
 use super::robust::{sorted, spread};
 use crate::domain::evidence::{MetricDetail, Turn};
@@ -38,6 +38,7 @@ const STEADY_STRENGTH: f64 = 0.35;
 
 /// One series compared.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing about the series, in any combination")]
 pub struct MetricFinding {
     /// Its service, if its labels name one.
     pub service: Option<String>,
@@ -49,6 +50,8 @@ pub struct MetricFinding {
     pub of_alert: bool,
     /// Whether it only goes on as it went before: nothing happened, and yet it moves.
     pub steady: bool,
+    /// Whether it did the same at the same time on an earlier day.
+    pub seasonal: bool,
     /// Figures and samples.
     pub detail: MetricDetail,
     /// 0 to 1.
@@ -108,20 +111,18 @@ fn compare_answer(
         Purpose::AlertExpression { .. } => (None, Shape::Level, true),
         _ => (None, Shape::Level, false),
     };
-    let splits: Vec<Split> = Series::in_order(&answer.series)
+    let stretches = Stretches { baseline, window, seasons: &snapshot.seasons, spoiled: &snapshot.spoiled };
+    let mut splits: Vec<Split> = Series::in_order(&answer.series)
         .into_iter()
         .map(|series| {
             let metric = series.labels.metric().or(asked_metric).unwrap_or_default();
-            let cumulative = alerted && series.labels.metric().is_some() && is_counter(metric);
-            // Other days are no part of what lies around the baseline.
-            let of_season =
-                |at: Timestamp| snapshot.seasons.iter().any(|season| season.contains(at) || season.end == at);
-            let mut samples = series.samples;
-            samples.retain(|sample| !of_season(sample.at));
-            let samples = if cumulative { increments(&samples) } else { samples };
-            split(series.labels, samples, baseline, window)
+            let cumulative =
+                alerted && series.labels.metric().is_some() && is_counter(metric) && !falls_often(&series.samples);
+            let samples = if cumulative { growth(&series.samples) } else { series.samples };
+            Split { cumulative, ..split(series.labels, samples, stretches) }
         })
         .collect();
+    errors_begin_at_zero(&mut splits, asked_metric.unwrap_or(&answer.provenance.expr), shape);
     let named = |split: &Split| split.labels.metric().or(asked_metric).unwrap_or(&answer.provenance.expr).to_owned();
     let mut norms: BTreeMap<String, Norm> = BTreeMap::new();
     for split in &splits {
@@ -160,12 +161,13 @@ fn compare_answer(
                 alerted,
                 of_alert,
                 steady: slope.is_some(),
+                seasonal: compared.seasonal,
                 strength: compared.strength,
                 tail: compared.tail,
                 surprise: compared.surprise,
                 onset: compared.onset,
                 detail: MetricDetail {
-                    unit: unit_of(&metric, shape).to_owned(),
+                    unit: unit_of(&metric, if split.cumulative { Shape::Rate } else { shape }).to_owned(),
                     metric,
                     labels,
                     baseline: compared.band,
@@ -179,6 +181,22 @@ fn compare_answer(
             })
         })
         .collect()
+}
+
+/// A client library writes the counter of a sort of errors only once the first one has happened. Where siblings were
+/// there before the window, such a series that was not stood at zero.
+fn errors_begin_at_zero(splits: &mut [Split], asked: &str, shape: Shape) {
+    let usual = splits.iter().map(|split| split.baseline.len()).max().unwrap_or(0);
+    if usual < FEW {
+        return;
+    }
+    for split in splits.iter_mut().filter(|split| split.context.is_empty() && split.baseline.is_empty()) {
+        let metric = split.labels.metric().unwrap_or(asked);
+        let counts = shape == Shape::Rate || split.cumulative;
+        if counts && (Aspect::of(metric) == Aspect::Errors || aspect::is_of_failures(&split.labels)) {
+            split.baseline = vec![0.0; usual];
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Signals of all kinds fused into a ranking of services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::edges::{EdgeFinding, EdgeTrouble};
 use super::metrics::{Aspect, MetricFinding, NOISE};
 use super::scope::is_calm;
 use super::sequences::SequenceFinding;
 use super::templates::{CONTEXT_SCORE, LogFinding};
+use crate::domain::Timestamp;
 use crate::domain::analysis::GraphEdge;
 use crate::domain::evidence::Turn;
 use crate::domain::incident::Incident;
@@ -60,6 +62,11 @@ const BY_HEARSAY: f64 = 0.75;
 /// How much of the trouble of a service is taken to be that of a callee in the same trouble.
 const PASSED_ON: f64 = 0.4;
 
+/// An onset so much after another is later; onsets are known to a scrape or two.
+const CLEARLY_LATER: Duration = Duration::from_mins(2);
+/// Weight of a callee's trouble that began later than its caller's.
+const LATE: f64 = 0.5;
+
 /// Ranks the services, likeliest first; empty when nothing deviates beyond chance.
 ///
 /// Each kind of signal gives a service a strength of its own; the three are fused as independent witnesses. Then the
@@ -80,7 +87,8 @@ pub fn rank(findings: Findings<'_>) -> Vec<Standing> {
         .iter()
         .map(|(service, kinds)| (service.clone(), 1.0 - kinds.iter().map(|one| 1.0 - 0.9 * one).product::<f64>()))
         .collect();
-    let moved = along_the_graph(&fused, &in_like_trouble(findings.metrics, &own, &fused), findings.graph);
+    let alike = in_like_trouble(findings.metrics, &own, &fused);
+    let moved = along_the_graph(&fused, &alike, &onsets(findings.metrics), findings.graph);
     let least = if is_calm(findings.metrics) { LEAST_SCORE_IN_CALM } else { LEAST_SCORE };
     let beyond = beyond_chance(findings.metrics);
     let mut all: Vec<Standing> = moved
@@ -210,12 +218,33 @@ fn in_like_trouble(
     alike
 }
 
+/// When each service's trouble began: the earliest onset of its metrics that are at least half as strong as its
+/// strongest.
+fn onsets(metrics: &[MetricFinding]) -> BTreeMap<&str, Timestamp> {
+    let mut strongest: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut all: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    // Strongest first.
+    for finding in metrics.iter().filter(|finding| finding.strength > 0.0) {
+        let (Some(service), Some(onset)) = (finding.service.as_deref(), finding.onset) else { continue };
+        if finding.strength >= 0.5 * *strongest.entry(service).or_insert(finding.strength) {
+            let slot = all.entry(service).or_insert(onset);
+            *slot = onset.min(*slot);
+        }
+    }
+    all
+}
+
 /// Moves scores along the graph towards the deepest service in trouble; `alike` holds the trouble that can be passed on.
 fn along_the_graph(
     fused: &BTreeMap<String, f64>,
     alike: &BTreeMap<String, f64>,
+    onsets: &BTreeMap<&str, Timestamp>,
     graph: &[GraphEdge],
 ) -> BTreeMap<String, f64> {
+    // What began clearly later is no cause of what was there before.
+    let later = |callee: &str, caller: &str| {
+        onsets.get(callee).zip(onsets.get(caller)).is_some_and(|(callee, caller)| *callee > caller.plus(CLEARLY_LATER))
+    };
     let score = |service: &str| alike.get(service).copied().unwrap_or(0.0);
     let mut callees: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut callers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -226,8 +255,12 @@ fn along_the_graph(
     fused
         .iter()
         .map(|(service, own)| {
-            let below =
-                callees.get(service.as_str()).into_iter().flatten().map(|callee| score(callee)).fold(0.0, f64::max);
+            let below = callees
+                .get(service.as_str())
+                .into_iter()
+                .flatten()
+                .map(|callee| score(callee) * if later(callee, service) { LATE } else { 1.0 })
+                .fold(0.0, f64::max);
             let above: f64 = callers.get(service.as_str()).into_iter().flatten().map(|caller| score(caller)).sum();
             let passed_on = if *own > 0.0 { PASSED_ON * (below / own).min(1.0) } else { 0.0 };
             let explains = above / (above + 1.0);

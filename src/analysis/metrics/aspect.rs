@@ -1,5 +1,6 @@
 //! What a metric tells about its service, and which direction of it is trouble: from its name.
 
+use crate::domain::Labels;
 use crate::domain::evidence::Turn;
 use crate::domain::query::Shape;
 
@@ -92,6 +93,17 @@ impl Aspect {
             Self::Other
         }
     }
+}
+
+/// Whether a label says that what is counted went wrong.
+pub(super) fn is_of_failures(labels: &Labels) -> bool {
+    labels.iter().any(|(name, value)| {
+        let code = ["code", "status"].iter().any(|word| name.contains(word));
+        let outcome = ["outcome", "result", "classification", "level", "severity"].contains(&name);
+        let value = value.to_ascii_lowercase();
+        code && value.len() == 3 && value.starts_with('5')
+            || outcome && ["error", "fail", "failure", "failed", "fatal", "exception"].contains(&value.as_str())
+    })
 }
 
 /// Whether a metric follows the load of its service, which comes and goes in waves.

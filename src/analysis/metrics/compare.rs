@@ -13,6 +13,10 @@ pub(in crate::analysis) const NOISE: f64 = 1.3;
 pub(super) const HALF: f64 = 1.5;
 /// So many stretches of its own let a series speak for itself.
 pub(super) const OWN_STRETCHES: usize = 20;
+/// What is left of the strength of a series that did the same at the same time on an earlier day.
+const SEASONAL: f64 = 0.3;
+/// It did the same when it came so near to as far.
+const SAME_SHARE: f64 = 0.75;
 /// Relative change at which half of the strength is left.
 pub(super) const TRIFLE: f64 = 0.1;
 /// Weight of a series' own past against that of its siblings, where it has one.
@@ -29,6 +33,7 @@ pub(super) struct Compared {
     pub(super) strength: f64,
     pub(super) tail: f64,
     pub(super) surprise: f64,
+    pub(super) seasonal: bool,
     pub(super) onset: Option<Timestamp>,
 }
 
@@ -56,6 +61,7 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_loa
             strength: if gone { 0.3 } else { 0.0 },
             tail: 1.0,
             surprise: 0.0,
+            seasonal: false,
             onset: None,
             band,
         });
@@ -122,8 +128,20 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_loa
     };
     let (rise, fall) = (judge(up, true), judge(down, false));
     let upwards = (rise.0, up) >= (fall.0, down);
-    let (size, (strength, tail, surprise), turn) =
+    let (size, (mut strength, tail, mut surprise), turn) =
         if upwards { (up, rise, Turn::Up) } else { (down, fall, Turn::Down) };
+    let gap = |reach: f64| if upwards { reach - middle } else { middle - reach };
+    let seasonal = strength > 0.0
+        && split.seasons.iter().any(|season| {
+            let alike = half_mean(season, upwards)
+                .is_some_and(|reach| gap(reach) >= SAME_SHARE * gap(if upwards { up_reach } else { down_reach }));
+            2 * season.len() >= split.window.len() && alike
+        });
+    if seasonal {
+        // The fault may have been there yesterday as well, so it is not struck out.
+        strength *= SEASONAL;
+        surprise = surprise.min(NOISE);
+    }
     Some(Compared {
         peak: if upwards { most } else { least },
         last: *split.window.last()?,
@@ -132,6 +150,7 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_loa
         strength,
         tail,
         surprise,
+        seasonal,
         onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
         band,
     })
