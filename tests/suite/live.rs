@@ -127,6 +127,10 @@ async fn an_incident_on_real_servers_is_found_explained_and_recorded() {
         let suspects = recording.json(&["suspects", &id]);
         assert_eq!(suspects["verdict"], "suspects", "{suspects}");
         assert_eq!(suspects["suspects"][0]["service"], "payments", "{suspects}");
+        // Nobody told of the deploy here: the metrics show the new version and the new pods.
+        let change = &suspects["changes"][0];
+        assert_eq!((&change["kind"], &change["service"]), (&"rollout".into(), &"payments".into()), "{suspects}");
+        assert_eq!(change["ref"], "v2.41", "{suspects}");
 
         let path = recording.home().join("incident.tar.zst");
         let path = path.to_str().unwrap();
