@@ -4,6 +4,7 @@
 //! The middle size is the one that promises are made for: 10,000 lines and 1,000 series.
 
 #[path = "../tests/suite/generated.rs"]
+#[allow(dead_code, reason = "the tests ask more of it than the benches")]
 mod generated;
 
 use std::process::{Command, Stdio};

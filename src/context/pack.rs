@@ -32,7 +32,7 @@ const NORMAL: usize = 3;
 const ROOM: usize = 3_000;
 /// Changes named at the end.
 const CHANGES: usize = 3;
-/// Notes repeated from the analysis.
+/// Notes repeated from the analysis; a budget without room for more hears the first.
 const NOTES: usize = 4;
 /// Items in a row that may be too long for what is left before it counts as spent.
 const MISSES: usize = 12;
@@ -43,7 +43,12 @@ pub fn pack(analysis: &Analysis, budget: usize) -> Pack {
     let mut renderer = Renderer::new();
     let mut draft = Draft {
         head: head(analysis, &mut renderer),
-        notes: analysis.notes.iter().take(NOTES).map(|note| renderer.clean(&note.text, 200)).collect(),
+        notes: analysis
+            .notes
+            .iter()
+            .take(if budget < ROOM { 1 } else { NOTES })
+            .map(|note| renderer.clean(&note.text, 200))
+            .collect(),
         whys: analysis.changes.iter().take(CHANGES).map(|change| renderer.clean(&change.why, 200)).collect(),
         suspects: analysis
             .suspects

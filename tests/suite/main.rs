@@ -3,12 +3,14 @@
 mod bad_input;
 mod crash;
 mod gate;
+mod generated;
 mod headless;
 mod inquiry_prometheus;
 mod invariants;
 mod live;
 mod llm_real;
 mod loki_server;
+mod order;
 mod program;
 mod pseudo_terminal;
 mod replay_promql;
