@@ -27,6 +27,8 @@ const MOST_ALERTS: usize = 20;
 const MOST_METRICS: usize = 40;
 const MOST_LOGS: usize = 200;
 const MOST_EDGES: usize = 30;
+/// Edges shown that do not deviate.
+const CONTEXT_EDGES: usize = 8;
 const MOST_CHANGES: usize = 20;
 /// Suspects kept.
 const MOST_SUSPECTS: usize = 10;
@@ -150,19 +152,21 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
         });
     }
 
-    let chosen: Vec<&EdgeFinding> = edges.iter().take(MOST_EDGES).collect();
-    for (number, finding) in chosen.into_iter().enumerate() {
+    let first: Vec<&str> = standings.iter().take(3).map(|standing| standing.service.as_str()).collect();
+    let deviating = edges.iter().filter(|finding| finding.strength > 0.0).count();
+    limit(deviating.min(MOST_EDGES), deviating, "edges", &mut notes);
+    for (number, finding) in edges_shown(&edges, &first).into_iter().enumerate() {
         let id = EvidenceId { kind: EvidenceKind::Edge, number: number as u32 + 1 };
         let text = edge_text(finding);
         if finding.trouble != EdgeTrouble::None {
-            push_signal(&mut by_service, &finding.suspect, id, &text, finding.strength, None);
+            push_signal(&mut by_service, &finding.suspect, id, &text, finding.strength, finding.onset);
         }
         evidence.push(Evidence {
             id,
             service: Some(finding.suspect.clone()),
             title: Text::new(&text),
             strength: finding.strength,
-            onset: None,
+            onset: finding.onset,
             detail: Detail::Edge(finding.detail.clone()),
             provenance: finding.provenance.clone(),
         });
@@ -566,6 +570,22 @@ fn telling_text(detail: &LogDetail) -> String {
     out
 }
 
+/// The edges that deviate, and a few of the others around the first suspects for comparison.
+fn edges_shown<'f>(edges: &'f [EdgeFinding], first: &[&str]) -> Vec<&'f EdgeFinding> {
+    let touches = |finding: &EdgeFinding| {
+        let place = |service: &str| first.iter().position(|suspect| *suspect == service);
+        place(&finding.detail.client).into_iter().chain(place(&finding.detail.server)).min()
+    };
+    let mut context: Vec<(usize, &EdgeFinding)> = edges
+        .iter()
+        .filter(|finding| finding.strength <= 0.0)
+        .filter_map(|finding| Some((touches(finding)?, finding)))
+        .collect();
+    context.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.requests.1.total_cmp(&a.1.requests.1)));
+    let deviating = edges.iter().filter(|finding| finding.strength > 0.0).take(MOST_EDGES);
+    deviating.chain(context.into_iter().take(CONTEXT_EDGES).map(|(_, finding)| finding)).collect()
+}
+
 fn edge_text(finding: &EdgeFinding) -> String {
     let detail = &finding.detail;
     let millis = |value: Option<f64>| value.map_or("?".to_owned(), |seconds| format!("{}ms", figure(seconds * 1e3)));
@@ -582,7 +602,8 @@ fn edge_text(finding: &EdgeFinding) -> String {
             millis(detail.server_seconds.before)
         ),
     };
-    format!("{} → {}: {}; {figures}", detail.client, detail.server, suspects::edge_words(finding))
+    let remark = if finding.remark.is_empty() { String::new() } else { format!("; {}", finding.remark) };
+    format!("{} → {}: {}; {figures}{remark}", detail.client, detail.server, suspects::edge_words(finding))
 }
 
 #[cfg(test)]

@@ -35,22 +35,57 @@ pub const REPLICA_LABELS: &[&str] =
 /// The service that `labels` speak about: the first service label whose value is no collector, else the workload
 /// that the pod's name tells, else the machine.
 pub fn service_of(labels: &Labels) -> Option<String> {
-    let named = SERVICE_LABELS.iter().filter_map(|name| labels.get(name)).find(|value| !is_collector(value));
-    // A job or container is a weaker name than the workload of the pod, but stronger than none.
-    if let Some(value) = named {
-        return Some(value.to_owned());
-    }
-    ["pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"]
-        .iter()
-        .find_map(|name| labels.get(name))
-        .map(|pod| workload_of_pod(pod).to_owned())
-        .or_else(|| INSTANCE_LABELS.iter().find_map(|name| labels.get(name)).map(str::to_owned))
-        .or_else(|| labels.service().map(str::to_owned))
+    service_ref(labels).map(str::to_owned)
 }
 
-/// Whether a name is that of a collector of series, not of a service.
+/// [`service_of`] as it stands in the labels.
+pub fn service_ref(labels: &Labels) -> Option<&str> {
+    let first = |names: &[&str]| names.iter().find_map(|name| labels.get(name));
+    // A job or container is a weaker name than the workload of the pod, but stronger than none.
+    let named = SERVICE_LABELS.iter().filter_map(|name| labels.get(name)).find(|value| !is_collector(value));
+    named
+        .or_else(|| first(&["pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"]).map(workload_of_pod))
+        .or_else(|| first(INSTANCE_LABELS))
+        .or_else(|| labels.service())
+}
+
+/// Whether a name is that of a collector of series, not of a service. Charts put the release's name in front.
 pub fn is_collector(name: &str) -> bool {
     COLLECTORS.iter().any(|collector| collector.eq_ignore_ascii_case(name))
+        || name.ends_with("-kube-state-metrics")
+        || name.ends_with("-node-exporter")
+}
+
+/// The name by which a graph, a mesh and an alert mean the same service: without scheme, path, port and the cluster's
+/// domain. `http://payments.shop.svc.cluster.local:8080/pay`, `outbound|8080||payments.shop.svc.cluster.local` and
+/// `payments` are one. Hosts outside of the cluster keep their domain, addresses and `localhost` their port.
+pub fn canonical(name: &str) -> &str {
+    // Istio's names of Envoy's clusters end in the host.
+    let host = name.rsplit('|').find(|part| !part.is_empty()).unwrap_or(name);
+    let host = match host.split_once("://") {
+        Some((_, rest)) => rest.trim_start_matches('/').split('/').next().unwrap_or(rest),
+        None => host,
+    };
+    let bare = match host.rsplit_once(':') {
+        Some((bare, port)) if !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            bare
+        }
+        _ => host,
+    };
+    let is_address = bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || bare.contains(':');
+    if bare.is_empty() || bare == "localhost" || is_address {
+        return if host.is_empty() { name } else { host };
+    }
+    let bare = bare.trim_end_matches('.');
+    let inside = bare.find(".svc.").or_else(|| bare.ends_with(".svc").then(|| bare.len() - 4));
+    if let Some(end) = inside {
+        // A pod of a stateful set stands in front of its service: `mysql-0.mysql.shop.svc`.
+        let mut labels = bare[..end].rsplit('.');
+        let (_namespace, service) = (labels.next(), labels.next());
+        let named = [service, Some(&bare[..end])].into_iter().flatten().find(|name| !name.is_empty());
+        return named.unwrap_or(name);
+    }
+    if bare.is_empty() { name } else { bare }
 }
 
 /// `cart-7d4f5b99fd-ktwc6` and `cart-0` belong to `cart`.
@@ -90,6 +125,31 @@ mod tests {
             ("-", "-"),
         ] {
             assert_eq!(workload_of_pod(pod), workload, "{pod}");
+        }
+    }
+
+    #[test]
+    fn one_service_has_one_name() {
+        for (name, canonical_name) in [
+            ("payments", "payments"),
+            ("payments:8080", "payments"),
+            ("payments.shop.svc.cluster.local:8080", "payments"),
+            ("payments.shop.svc", "payments"),
+            ("http://payments.shop.svc.cluster.local:8080/pay", "payments"),
+            ("outbound|8080|v2|payments.shop.svc.cluster.local", "payments"),
+            ("mysql-0.mysql.shop.svc.cluster.local", "mysql"),
+            ("api.stripe.com:443", "api.stripe.com"),
+            ("10.0.0.7:5432", "10.0.0.7:5432"),
+            ("localhost:6379", "localhost:6379"),
+            ("AWS::StepFunctions::StateMachine", "AWS::StepFunctions::StateMachine"),
+            ("a/b", "a/b"),
+            ("", ""),
+            (":80", ":80"),
+            ("|||", "|||"),
+            (".svc", ".svc"),
+            ("://", "://"),
+        ] {
+            assert_eq!(canonical(name), canonical_name, "{name}");
         }
     }
 

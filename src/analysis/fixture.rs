@@ -64,6 +64,7 @@ pub(super) fn snapshot(alert: Alert, metrics: Vec<MetricAnswer>) -> Snapshot {
             resolved_at: alert.ends_at.filter(|_| alert.state == AlertState::Resolved),
             services: service_of(&alert.labels).into_iter().collect(),
             alerts: vec![alert],
+            flapping: Vec::new(),
             window: TimeRange::new(at(WINDOW), at(END)),
             baseline: TimeRange::new(at(BEGIN), at(WINDOW)),
         },

@@ -315,6 +315,8 @@ pub fn edge_words(finding: &EdgeFinding) -> &'static str {
         EdgeTrouble::Transit => "time lost between caller and callee rose",
         EdgeTrouble::Errors => "more calls fail",
         EdgeTrouble::OwnTime => "the callee itself works longer",
+        EdgeTrouble::Timeouts => "the caller no longer waits for the answer",
+        EdgeTrouble::Retries => "each request makes more calls",
         EdgeTrouble::Traffic => "traffic changed",
         EdgeTrouble::None => "normal",
     }

@@ -31,6 +31,7 @@ use super::clock::{self, Clock};
 use super::failure::Failure;
 use super::investigate::{Case, Investigated, Progress, investigate};
 use super::runbooks;
+use super::service_graph::ServiceGraph;
 use super::standing::Standing;
 
 /// Alerts kept of an incident that is only looked at from aside.
@@ -69,6 +70,7 @@ pub struct Engine {
     bundle: Option<Bundle>,
     demo: bool,
     baseline: Option<BaselineChoice>,
+    graph: ServiceGraph,
     ledger: OnceCell<Arc<SqliteLedger>>,
     /// Ids that incidents were shown under.
     shown: Mutex<BTreeSet<String>>,
@@ -134,6 +136,7 @@ impl Engine {
             bundle,
             demo,
             baseline,
+            graph: ServiceGraph::default(),
             ledger: OnceCell::new(),
             shown: Mutex::default(),
             beside: Mutex::default(),
@@ -163,7 +166,9 @@ impl Engine {
             return Err(Failure::failed("alerts: the source answered with something else"));
         };
         let now = (self.clock)();
-        let mut incidents = correlate(&alerts, &[], now);
+        let recorded = self.bundle.as_ref().map(Bundle::window);
+        let graph = self.graph.edges(&self.sources, &alerts, now, recorded).await;
+        let mut incidents = correlate(&alerts, &graph, now);
         if let Some(bundle) = &self.bundle {
             if incidents.is_empty() {
                 incidents.push(whole_window(bundle));
@@ -325,6 +330,9 @@ fn other_names(incident: &Incident) -> impl Iterator<Item = String> {
 fn keep_names(incidents: &mut [Incident], shown: &mut BTreeSet<String>) {
     let mut taken: BTreeSet<String> = incidents.iter().map(|incident| incident.id.clone()).collect();
     for incident in incidents.iter_mut().filter(|incident| !shown.contains(&incident.id)) {
+        if shown.is_empty() {
+            break;
+        }
         let before = other_names(incident).find(|name| shown.contains(name) && !taken.contains(name));
         if let Some(name) = before {
             taken.remove(&incident.id);
@@ -345,6 +353,7 @@ fn outline(incident: &Incident) -> Incident {
         resolved_at: incident.resolved_at,
         services: incident.services.clone(),
         alerts: incident.alerts.iter().take(OUTLINED_ALERTS).cloned().collect(),
+        flapping: Vec::new(),
         window: incident.window,
         baseline: incident.baseline,
     }
@@ -361,6 +370,7 @@ fn whole_window(bundle: &Bundle) -> Incident {
         resolved_at: None,
         services: Vec::new(),
         alerts: Vec::new(),
+        flapping: Vec::new(),
         window: bundle.window(),
         baseline: bundle.baseline(),
     }

@@ -16,6 +16,7 @@ pub mod output;
 mod record;
 mod runbooks;
 mod screens;
+mod service_graph;
 pub mod standing;
 pub mod tui;
 mod witness;

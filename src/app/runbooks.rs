@@ -180,6 +180,7 @@ mod tests {
             resolved_at: None,
             services: vec![],
             alerts,
+            flapping: Vec::new(),
             window: range,
             baseline: range,
         }

@@ -83,6 +83,7 @@ fn edge(client: &str, server: &str) -> Detail {
         errors: BeforeAfter { before: Some(0.001), after: Some(0.31) },
         client_seconds: BeforeAfter { before: Some(0.09), after: Some(5.2) },
         server_seconds: BeforeAfter { before: None, after: Some(5.1) },
+        p95: BeforeAfter::default(),
     })
 }
 
@@ -156,6 +157,7 @@ fn analysis(services: usize, each: usize, secret: &str) -> Analysis {
             id: "I-1".to_owned(),
             title: Text::new("checkout fails for 31% of users"),
             severity: Severity::Critical,
+            flapping: Vec::new(),
             started_at: window.start,
             resolved_at: None,
             services: vec!["checkout".to_owned()],

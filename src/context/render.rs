@@ -373,6 +373,7 @@ fn edge_line(out: &mut String, edge: &EdgeDetail, onset: Option<Timestamp>) {
         ("errors", edge.errors, 100.0, "%"),
         ("client", edge.client_seconds, 1.0, "s"),
         ("server", edge.server_seconds, 1.0, "s"),
+        ("p95", edge.p95, 1.0, "s"),
     ] {
         if figure.before.is_some() || figure.after.is_some() {
             let _ = write!(out, " {name} {}", before_after(figure, factor, unit));

@@ -145,6 +145,7 @@ pub(super) fn edge(number: u32, client: &str, server: &str, callee_after: f64) -
             errors: BeforeAfter { before: Some(0.001), after: Some(0.312_7) },
             client_seconds: BeforeAfter { before: Some(0.091), after: Some(5.198_7) },
             server_seconds: BeforeAfter { before: Some(0.08), after: Some(callee_after) },
+            p95: BeforeAfter::default(),
         }),
         provenance: provenance(Some(Lang::PromQl), "traces_service_graph_request_total"),
     }
@@ -198,6 +199,7 @@ pub(super) fn shop(mut items: Vec<Evidence>) -> Analysis {
             resolved_at: None,
             services: vec!["checkout".into()],
             alerts: vec![alert()],
+            flapping: Vec::new(),
             window: TimeRange::new(at(0), at(900)),
             baseline: TimeRange::new(at(-3_600), at(-600)),
         },

@@ -235,6 +235,7 @@ impl Item {
                 self.before_after(edge.errors, Unit::Percent);
                 self.before_after(edge.client_seconds, Unit::Seconds(1.0));
                 self.before_after(edge.server_seconds, Unit::Seconds(1.0));
+                self.before_after(edge.p95, Unit::Seconds(1.0));
             }
             Detail::Change(change) => {
                 for text in [change.kind.as_str(), &change.service, &change.reference, &change.summary, &change.author]

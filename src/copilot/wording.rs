@@ -106,6 +106,7 @@ fn describe_edge(edge: &EdgeDetail) -> String {
     part("errors", edge.errors, &percent);
     part("caller waits", edge.client_seconds, &|seconds| figure(seconds, "s"));
     part("callee works", edge.server_seconds, &|seconds| figure(seconds, "s"));
+    part("p95 of the wait", edge.p95, &|seconds| figure(seconds, "s"));
     part("requests", edge.rate, &|rate| figure(rate, "/s"));
     format!("{} → {}: {}", edge.client, edge.server, parts.join(", "))
 }

@@ -64,6 +64,7 @@ fn incident(id: &str, title: &str, severity: Severity, started: &str, alerts: Ve
         resolved_at: None,
         services: alerts.iter().filter_map(|alert| alert.labels.service().map(ToOwned::to_owned)).collect(),
         alerts,
+        flapping: Vec::new(),
         window: TimeRange::new(at("13:55:00"), at("14:07:30")),
         baseline: TimeRange::new(at("13:25:00"), at("13:55:00")),
     }
@@ -255,6 +256,7 @@ pub(crate) fn evidence() -> Vec<Evidence> {
                 errors: BeforeAfter { before: Some(0.001), after: Some(0.31) },
                 client_seconds: BeforeAfter { before: Some(0.09), after: Some(5.2) },
                 server_seconds: BeforeAfter { before: Some(0.08), after: None },
+                p95: BeforeAfter::default(),
             }),
             provenance: provenance("prometheus", Some(Lang::PromQl), "traces_service_graph_request_total"),
         },

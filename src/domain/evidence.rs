@@ -310,6 +310,9 @@ pub struct EdgeDetail {
     pub client_seconds: BeforeAfter,
     /// Mean time the callee worked, in seconds.
     pub server_seconds: BeforeAfter,
+    /// 95th percentile of the time the caller waited, in seconds, where histograms tell it.
+    #[serde(default)]
+    pub p95: BeforeAfter,
 }
 
 #[cfg(test)]

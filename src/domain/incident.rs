@@ -22,10 +22,26 @@ pub struct Incident {
     pub services: Vec<String>,
     /// Its alerts, worst and earliest first.
     pub alerts: Vec<Alert>,
+    /// Alerts that fired again and again, most often first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flapping: Vec<Flapping>,
     /// The time that is examined.
     pub window: TimeRange,
     /// The time it is compared with. Need not be next to the window, nor before it.
     pub baseline: TimeRange,
+}
+
+/// An alert that fired again and again within one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flapping {
+    /// The alert's fingerprint.
+    pub fingerprint: String,
+    /// Its name.
+    pub name: String,
+    /// Its service, where it names one.
+    pub service: Option<String>,
+    /// How often it fired.
+    pub times: u32,
 }
 
 impl Incident {

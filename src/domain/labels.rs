@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::text::neutralise;
@@ -28,10 +30,11 @@ pub const SERVICE_LABELS: &[&str] = &[
     "job",
 ];
 
-/// A set of labels, sorted by name. Names and values are neutralised as [`super::Text`] is.
+/// A set of labels, sorted by name. Names and values are neutralised as [`super::Text`] is. Copies share their content:
+/// a storm of alerts is copied from room to room, and each carries a dozen labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Labels(BTreeMap<String, String>);
+pub struct Labels(Arc<BTreeMap<String, String>>);
 
 impl Labels {
     /// The empty set.
@@ -46,12 +49,12 @@ impl Labels {
 
     /// Adds or replaces a label.
     pub fn insert(&mut self, name: &str, value: &str) {
-        self.0.insert(neutralise(name).into_owned(), neutralise(value).into_owned());
+        Arc::make_mut(&mut self.0).insert(neutralise(name).into_owned(), neutralise(value).into_owned());
     }
 
     /// Removes a label and returns its value.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)
+        if self.0.contains_key(name) { Arc::make_mut(&mut self.0).remove(name) } else { None }
     }
 
     /// All labels, sorted by name.
@@ -87,18 +90,43 @@ impl Labels {
 
 impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let mut labels = Self::new();
-        for (name, value) in pairs {
-            labels.insert(name.as_ref(), value.as_ref());
-        }
-        labels
+        let own = |text: &str| neutralise(text).into_owned();
+        Self(Arc::new(pairs.into_iter().map(|(name, value)| (own(name.as_ref()), own(value.as_ref()))).collect()))
     }
 }
 
 impl<'de> Deserialize<'de> for Labels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(BTreeMap::<String, String>::deserialize(deserializer)?.into_iter().collect())
+        deserializer.deserialize_map(Pairs)
     }
+}
+
+/// Reads a JSON object into labels without building another map on the way.
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Labels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+        let mut pairs = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, String>()? {
+            pairs.insert(neutralise_owned(name), neutralise_owned(value));
+        }
+        Ok(Labels(Arc::new(pairs)))
+    }
+}
+
+/// The text itself where nothing in it has to be made visible.
+fn neutralise_owned(text: String) -> String {
+    let changed = match neutralise(&text) {
+        std::borrow::Cow::Borrowed(_) => None,
+        std::borrow::Cow::Owned(changed) => Some(changed),
+    };
+    changed.unwrap_or(text)
 }
 
 /// The selector that matches exactly this set: `name{a="x",b="y"}`, values quoted as PromQL and LogQL read them.

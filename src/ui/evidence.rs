@@ -180,9 +180,12 @@ fn log_line(log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut 
 fn edge_line(edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
     let name = format!("{} → {}", edge.client, edge.server);
     let mut figures = String::new();
-    for (label, pair, unit) in
-        [("time", edge.client_seconds, "s"), ("errors", edge.errors, "ratio"), ("rate", edge.rate, "/s")]
-    {
+    for (label, pair, unit) in [
+        ("p95", edge.p95, "s"),
+        ("time", edge.client_seconds, "s"),
+        ("errors", edge.errors, "ratio"),
+        ("rate", edge.rate, "/s"),
+    ] {
         if pair.before.is_some() || pair.after.is_some() {
             let (before, after) = before_after(pair, unit);
             let one = format!("  {label} {before} → {after}");

@@ -103,6 +103,7 @@ fn incident() -> Incident {
             alert("Slow", "latency_seconds{job=\"pay\"} > 3"),
             alert("Lookups", "job:lookups:rate5m{job=\"pay\"} < 1"),
         ],
+        flapping: Vec::new(),
         window: TimeRange::new(at(WINDOW), at(WINDOW + 1_800)),
         baseline: TimeRange::new(at(WINDOW - 3_600), at(WINDOW)),
     }

@@ -150,6 +150,7 @@ fn analysis() -> Analysis {
             resolved_at: None,
             services: vec!["checkout".into()],
             alerts: Vec::new(),
+            flapping: Vec::new(),
             window: TimeRange::new(at(0), at(600)),
             baseline: TimeRange::new(at(-3_600), at(-600)),
         },

@@ -15,12 +15,10 @@ use crate::domain::{Labels, TimeRange, Timestamp};
 pub(super) fn graph_of(inquiry: &Inquiry) -> Vec<GraphEdge> {
     let mut edges = BTreeSet::new();
     for slot in &inquiry.slots {
-        if !matches!(slot.planned.purpose, Purpose::Edge { .. }) {
-            continue;
-        }
+        let Purpose::Edge { metric } = &slot.planned.purpose else { continue };
         if let Some(Data::Series(series)) = slot.answer.as_ref().map(|answer| &answer.data) {
             for one in series {
-                if let Some((client, server)) = endpoints(&one.labels) {
+                if let Some((client, server)) = endpoints(metric, &one.labels) {
                     edges.insert(GraphEdge { client: client.to_owned(), server: server.to_owned() });
                 }
             }

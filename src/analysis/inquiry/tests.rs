@@ -35,6 +35,7 @@ fn incident(expression: Option<&str>, services: &[&str]) -> Incident {
             generator_url: String::new(),
             expression: expression.map(str::to_owned),
         }],
+        flapping: Vec::new(),
         window: TimeRange::new(at(7_200), at(9_000)),
         baseline: TimeRange::new(at(3_600), at(7_200)),
     }

@@ -10,7 +10,7 @@ use crate::domain::analysis::{Analysis, Finding};
 use crate::domain::diagnosis::{Diagnosed, Diagnosis, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, EvidenceId, EvidenceKind};
 use crate::domain::health::{SourceHealth, Status};
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Flapping, Incident};
 use crate::domain::query::Note;
 use crate::domain::{Text, Timestamp};
 
@@ -56,6 +56,8 @@ pub(super) struct IncidentView {
     resolved_at: Option<Timestamp>,
     services: Vec<String>,
     alerts: Vec<AlertRef>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flapping: Vec<Flapping>,
 }
 
 impl From<&Incident> for IncidentView {
@@ -69,6 +71,7 @@ impl From<&Incident> for IncidentView {
             resolved_at: incident.resolved_at,
             services: incident.services.clone(),
             alerts: incident.alerts.iter().map(alert).collect(),
+            flapping: incident.flapping.clone(),
         }
     }
 }

@@ -70,6 +70,7 @@ fn case() -> Case {
             generator_url: String::new(),
             expression: Some("latency_seconds > 1".into()),
         }],
+        flapping: Vec::new(),
         window: TimeRange::new(at(1_000_000), at(1_001_200)),
         baseline: TimeRange::new(at(996_400), at(1_000_000)),
     };

@@ -216,7 +216,7 @@ mod tests {
 
     fn calls(client_seconds: BeforeAfter, server_seconds: BeforeAfter, errors: BeforeAfter) -> EdgeDetail {
         let (client, server) = ("web".to_owned(), "shop".to_owned());
-        EdgeDetail { client, server, rate: pair(9.0, 9.0), errors, client_seconds, server_seconds }
+        EdgeDetail { client, server, rate: pair(9.0, 9.0), errors, client_seconds, server_seconds, p95: pair(0.0, 0.0) }
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! Alerts into incidents, by time, labels and the service graph.
+//!
+//! | file | job |
+//! |---|---|
+//! | `duplicates` | copies of one alert into one, flapping counted |
+//! | `worlds` | clusters and environments apart; alerts that only show that alerting works |
+//! | `links` | what two alerts say that joins them |
+//! | `bursts` | what begins together too often to be chance |
+//! | `title` | what a person would say |
+
+mod bursts;
+mod duplicates;
+mod groups;
+mod links;
+mod title;
+mod worlds;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::entity::service_ref;
+use crate::domain::alert::{Alert, Severity};
+use crate::domain::analysis::GraphEdge;
+use crate::domain::incident::{Flapping, Incident};
+use crate::domain::{TimeRange, Timestamp};
+use duplicates::Folded;
+
+/// What is examined before the first alert: rules wait before they fire.
+const LEAD: Duration = Duration::from_mins(10);
+/// What is examined after the end of a resolved incident.
+const TAIL: Duration = Duration::from_mins(5);
+/// The window is at most so long: what caused an incident lies near its start.
+const LONGEST_WINDOW: Duration = Duration::from_mins(90);
+/// Length of the default baseline, the time just before the window.
+const BASELINE: Duration = Duration::from_hours(1);
+/// An alert that fired so often within one incident is flapping.
+const FLAPS: u32 = 3;
+
+/// Folds alerts into incidents. Copies of one alert (sent by two sources or replicas, or flapping) become one; resolved
+/// ones stay; those that only show that alerting works are no trouble and left out. `graph` is what is known of who
+/// calls whom, and may be empty; `now` bounds the windows.
+///
+/// The order of `alerts` does not matter. Incidents come unresolved first, then worst, then earliest.
+pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<Incident> {
+    let folded = duplicates::fold(alerts.iter().filter(|alert| !worlds::is_heartbeat(alert)));
+    let traits = links::traits(&folded, graph);
+    let mut groups = groups::Groups::new(folded.len());
+    links::join(&folded, &traits, graph, &mut groups);
+    bursts::join(&folded, &traits, &mut groups);
+    let mut members: BTreeMap<usize, Vec<Folded<'_>>> = BTreeMap::new();
+    for (index, alert) in folded.into_iter().enumerate() {
+        members.entry(groups.root(index)).or_default().push(alert);
+    }
+    let mut incidents: Vec<Incident> = members.into_values().map(|alerts| incident(alerts, now)).collect();
+    incidents.sort_by(|a, b| {
+        a.is_resolved()
+            .cmp(&b.is_resolved())
+            .then(b.severity.cmp(&a.severity))
+            .then(a.started_at.cmp(&b.started_at))
+            .then_with(|| a.id.cmp(&b.id))
+    });
+    // An alert that fires again long after makes another incident: the one that is shown first keeps the plain id.
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for incident in &mut incidents {
+        if taken.contains(&incident.id) {
+            incident.id = incident_id(&format!("{} {}", incident.id, incident.started_at.nanos()));
+        }
+        taken.insert(incident.id.clone());
+    }
+    incidents
+}
+
+/// Makes the incident of alerts that are sorted by start.
+fn incident(alerts: Vec<Folded<'_>>, now: Timestamp) -> Incident {
+    let started_at = alerts.first().map_or(now, |alert| alert.starts_at);
+    let id = alerts.first().map(|first| incident_id(&first.kept_fingerprint())).unwrap_or_default();
+    // The latest end, where all are over.
+    let resolved_at = alerts
+        .iter()
+        .map(Folded::over_at)
+        .try_fold(None, |latest: Option<Timestamp>, over| over.map(|over| Some(latest.map_or(over, |l| l.max(over)))))
+        .flatten();
+    let mut ranked: Vec<(Severity, Folded<'_>)> =
+        alerts.into_iter().map(|alert| (alert.alert.severity(), alert)).collect();
+    // Stable: among equals the order by start and fingerprint stays.
+    ranked.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let services: BTreeSet<&str> = ranked.iter().filter_map(|(_, one)| service_ref(&one.alert.labels)).collect();
+    let mut flapping: Vec<Flapping> = ranked
+        .iter()
+        .filter(|(_, one)| one.times >= FLAPS)
+        .map(|(_, one)| Flapping {
+            fingerprint: one.kept_fingerprint().into_owned(),
+            name: one.alert.name().to_owned(),
+            service: service_ref(&one.alert.labels).map(str::to_owned),
+            times: one.times,
+        })
+        .collect();
+    flapping.sort_by(|a, b| b.times.cmp(&a.times).then_with(|| a.fingerprint.cmp(&b.fingerprint)));
+    let window = window(started_at, resolved_at, now);
+    Incident {
+        id,
+        title: title::title(&ranked),
+        severity: ranked.first().map(|(severity, _)| *severity).unwrap_or_default(),
+        started_at,
+        resolved_at,
+        services: services.into_iter().map(str::to_owned).collect(),
+        alerts: ranked.iter().map(|(_, one)| one.kept()).collect(),
+        flapping,
+        window,
+        baseline: TimeRange::new(window.start.minus(BASELINE), window.start),
+    }
+}
+
+/// From a bit before the first alert to now, or to a bit after the end; bounded.
+fn window(started_at: Timestamp, resolved_at: Option<Timestamp>, now: Timestamp) -> TimeRange {
+    let start = started_at.minus(LEAD);
+    let end = resolved_at.map_or(now, |at| at.plus(TAIL).min(now.max(at)));
+    // An alert of the future (a clock that is wrong) still gets a window around its start.
+    let end = end.max(started_at.plus(Duration::from_mins(1)));
+    TimeRange::new(start, end.min(start.plus(LONGEST_WINDOW)))
+}
+
+/// The id of an incident whose first alert has this fingerprint: `I-` and six hexadecimal digits of its SHA-256.
+///
+/// An alert that arrives late but began earlier takes the first place, and the id with it; so each alert's own id is
+/// another name of its incident.
+pub fn incident_id(fingerprint: &str) -> String {
+    let digest = Sha256::digest(fingerprint.as_bytes());
+    format!("I-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
+}
+
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod tests;
