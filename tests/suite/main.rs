@@ -21,5 +21,6 @@ mod sources_dialects;
 mod sources_http;
 mod sources_loki;
 mod sources_prometheus;
+mod templates;
 mod tui;
 mod tui_demo;

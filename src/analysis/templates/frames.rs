@@ -48,9 +48,15 @@ pub(super) struct Stack {
 impl Stack {
     /// What `line` is; may hold several lines, of which the first decides.
     pub(super) fn part(&mut self, line: &str) -> Part {
-        let first = line.split('\n').next().unwrap_or_default().trim_end();
-        let is_whole = first.len() + 1 < line.len();
-        let (part, open) = self.judge(first, is_whole);
+        match line.find('\n') {
+            Some(end) => self.part_of(&line[..end], end + 1 < line.len()),
+            None => self.part_of(line, false),
+        }
+    }
+
+    /// What an event is that begins with the line `first`; `is_whole` when more lines of it came along.
+    pub(super) fn part_of(&mut self, first: &str, is_whole: bool) -> Part {
+        let (part, open) = self.judge(first.trim_end(), is_whole);
         self.open = open;
         part
     }

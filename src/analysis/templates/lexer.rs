@@ -7,7 +7,9 @@
 
 use std::marker::PhantomData;
 
-use super::vocabulary::{KeyClass, is_calendar_word, is_source_extension, is_telling, key_class};
+use super::vocabulary::{
+    KeyClass, is_calendar_word, is_exception_name, is_source_extension, is_telling, is_unit, key_class,
+};
 
 /// Bytes of a line that are read; the rest belongs to no template.
 pub(super) const MAX_BYTES: usize = 4096;
@@ -32,7 +34,11 @@ pub(super) trait Sink<'a> {
 
 /// Scans the first line of `text`.
 pub(super) fn scan<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) {
-    let line = first_line(text);
+    scan_line(first_line(text), sink);
+}
+
+/// Scans a line that is known to be one.
+pub(super) fn scan_line<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) {
     Scanner {
         text: line,
         bytes: line.as_bytes(),
@@ -47,7 +53,7 @@ pub(super) fn scan<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) {
 /// exception.
 pub(super) fn first_line(text: &str) -> &str {
     let text = clipped(text, MAX_BYTES);
-    if memchr_newline(text).is_none() {
+    if !text.contains('\n') {
         return text.trim_end();
     }
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -64,16 +70,27 @@ pub(super) fn clipped(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-fn memchr_newline(text: &str) -> Option<usize> {
-    text.bytes().position(|byte| byte == b'\n')
-}
-
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 const fn ends_value(byte: u8) -> bool {
     matches!(byte, b' ' | b',' | b';' | b')' | b']' | b'}' | b'&' | b'"' | b'|' | b'\n')
+}
+
+/// The end of `Jun 14 15:16:01 host` at the beginning of a line: time and host of a syslog line (RFC 3164).
+fn syslog_header(line: &[u8]) -> Option<usize> {
+    let shape = line.first_chunk::<16>()?;
+    let is_time = shape[..3].iter().all(u8::is_ascii_alphabetic)
+        && shape[3] == b' '
+        && matches!(shape[4], b' ' | b'0'..=b'3')
+        && [5, 7, 8, 10, 11, 13, 14].iter().all(|at| shape[*at].is_ascii_digit())
+        && [(6, b' '), (9, b':'), (12, b':'), (15, b' ')].iter().all(|(at, byte)| shape[*at] == *byte);
+    if !is_time || !std::str::from_utf8(&shape[..3]).is_ok_and(is_calendar_word) {
+        return None;
+    }
+    let host = line[16..].iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')))?;
+    (host > 0 && line[16 + host] == b' ').then_some(16 + host)
 }
 
 /// What stood directly before the cursor.
@@ -96,18 +113,24 @@ struct Scanner<'a, 's, S: Sink<'a>> {
 
 impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
     fn run(mut self) {
+        if let Some(end) = syslog_header(self.bytes) {
+            self.out.mask();
+            self.at = end;
+        }
         let mut before = Before { word: None, punct: b' ' };
         while let Some(&byte) = self.bytes.get(self.at) {
             if is_word(byte) {
                 let start = self.at;
                 let kept = self.word(before);
                 before = Before { word: kept.then_some((start, self.at)), punct: 0 };
-            } else if byte == b' ' {
-                while self.bytes.get(self.at) == Some(&b' ') {
+            } else if matches!(byte, b' ' | b'\t') {
+                while matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
                     self.at += 1;
                 }
                 self.out.separator(b' ');
                 before = Before { word: None, punct: b' ' };
+            } else if let Some(end) = self.colour() {
+                self.at = end;
             } else if byte >= 0x80 {
                 let start = self.at;
                 while self.bytes.get(self.at).is_some_and(|&b| b >= 0x80) {
@@ -124,7 +147,11 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
                 before = Before { word: after_word, punct: byte };
                 if let Some((start, end)) = key {
                     // `==` and `=>` compare; they assign nothing.
-                    if !matches!(self.bytes.get(self.at), Some(b'=' | b'>' | b' ') | None) {
+                    if matches!(self.bytes.get(self.at), Some(b' ' | b',' | b';') | None) {
+                        // No value is a value: `user= uid=0`.
+                        self.out.slot("");
+                        before = Before { word: None, punct: 0 };
+                    } else if !matches!(self.bytes.get(self.at), Some(b'=' | b'>')) {
                         self.value(key_class(&self.text[start..end]));
                         before = Before { word: None, punct: 0 };
                     }
@@ -139,11 +166,25 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
         if self.at == self.inner_quote {
             self.inner_quote = usize::MAX;
         }
+        let is_bound = || {
+            let number = self.bytes[self.at + 1..].iter().position(|b| !b.is_ascii_digit());
+            number.is_some_and(|end| self.bytes[self.at + 1 + end] != b'>')
+        };
+        let is_sign = (matches!(byte, b'-' | b'+' | b'~') || (matches!(byte, b'<' | b'>') && is_bound()))
+            && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit)
+            && (self.at == 0
+                || matches!(self.bytes[self.at - 1], b' ' | b'=' | b'(' | b'[' | b'{' | b',' | b':' | b'<' | b'>'));
         self.at += 1;
-        if matches!(byte, b':' | b'.' | b',' | b'-' | b'+' | b'/') {
+        if is_sign {
+            // It belongs to the number, which may as well come without.
+        } else if matches!(byte, b':' | b'.' | b',' | b'-' | b'+' | b'/') {
             self.out.separator(byte);
         } else {
             self.out.literal(text);
+            let is_empty = matches!((byte, self.bytes.get(self.at)), (b'(', Some(b')')) | (b'[', Some(b']')));
+            if is_empty && self.at > 1 && self.bytes[self.at - 2] == b' ' {
+                self.out.slot("");
+            }
         }
     }
 
@@ -157,6 +198,12 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
                 digits += 1;
             } else if is_word(byte) {
                 hex &= byte.is_ascii_hexdigit();
+            } else if byte == b'-'
+                && self.at > start
+                && self.bytes[self.at - 1] == b'_'
+                && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit)
+            {
+                // `blk_-17`: the sign of a number inside a name.
             } else {
                 break;
             }
@@ -165,7 +212,13 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
         let word = &self.text[start..self.at];
         let len = word.len();
         if digits == 0 {
-            if len > MAX_WORD {
+            // A group of a UUID may happen to be without digits; the unit of a number is as variable as the number.
+            let is_data = (hex && len >= 4 && self.out.joins(b"-"))
+                || (len <= 4
+                    && self.out.joins(b" ")
+                    && is_unit(word)
+                    && !self.bytes.get(self.at).is_some_and(|b| matches!(b, b'=' | b':')));
+            if len > MAX_WORD || is_data {
                 self.out.mask();
                 return false;
             }
@@ -177,7 +230,7 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
                 self.out.mask();
                 return false;
             }
-            if is_telling(word) {
+            if is_telling(word) && (self.stands_alone(start) || is_exception_name(word)) {
                 self.out.pinned(word);
             } else {
                 self.out.literal(word);
@@ -185,7 +238,8 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
             return true;
         }
         if digits == len {
-            if self.is_code_line(before) || self.is_http_status(start, len) {
+            let is_priority = start == 1 && len <= 3 && self.bytes[0] == b'<' && self.bytes.get(self.at) == Some(&b'>');
+            if is_priority || self.is_code_line(before) || self.is_http_status(start, len) {
                 self.out.pinned(word);
                 return true;
             }
@@ -201,12 +255,23 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
             return false;
         }
         let letters = len - digits;
-        if first.is_ascii_digit() || (hex && len >= 6) || digits >= 3 || digits > letters || len > MAX_WORD {
+        let is_joined = self.out.joins(b"-:./");
+        if first.is_ascii_digit() || (hex && len >= 6) || digits >= 3 || digits > letters || len > MAX_WORD || is_joined
+        {
             self.out.mask();
             return false;
         }
         self.out.literal(word);
         true
+    }
+
+    /// The end of a terminal colour that begins at the cursor, raw or made visible.
+    fn colour(&self) -> Option<usize> {
+        let rest = &self.bytes[self.at..];
+        let parameters =
+            [b"\x1b[".as_slice(), "‹U+001B›[".as_bytes()].into_iter().find(|start| rest.starts_with(start))?.len();
+        let end = rest[parameters..].iter().take(16).position(|byte| !matches!(byte, b'0'..=b'9' | b';'))?;
+        (rest[parameters + end] == b'm').then_some(self.at + parameters + end + 1)
     }
 
     /// Whether the number that ended at the cursor is a line of source code: `Class#12`, `file.go:12`.
@@ -223,6 +288,15 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
             }
             _ => false,
         }
+    }
+
+    /// Whether the word that ended at the cursor is no part of a host name, path or address.
+    fn stands_alone(&self, start: usize) -> bool {
+        let is_joint = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b'/' | b'@' | b'\\'));
+        let is_word_at = |at: usize| self.bytes.get(at).is_some_and(|byte| is_word(*byte));
+        let follows = start > 1 && is_joint(self.bytes.get(start - 1)) && is_word_at(start - 2);
+        let leads = is_joint(self.bytes.get(self.at)) && is_word_at(self.at + 1);
+        !follows && !leads
     }
 
     /// Whether the number is the status of an access log: three digits after `HTTP/1.1"`.
@@ -269,7 +343,7 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
         }
         if class == KeyClass::Status && inside.len() <= 24 {
             self.out.pinned(inside);
-        } else if !inside.is_empty() {
+        } else {
             self.out.slot(inside);
         }
         self.at = close + 1;
@@ -351,6 +425,11 @@ impl<'a, S: Sink<'a>> Collapse<'a, '_, S> {
             self.flush();
             self.emit(byte);
         }
+    }
+
+    /// Whether the cursor stands after a variable part and exactly one of `separators`.
+    fn joins(&self, separators: &[u8]) -> bool {
+        self.after_mask && self.len == 1 && separators.contains(&self.held[0])
     }
 
     fn emit(&mut self, byte: u8) {
@@ -444,6 +523,13 @@ mod tests {
             ("values [1, 2, 3]", "values [<*>]"),
             ("pod web-5c66d57d58-6mp2b ready", "pod web-<*> ready"),
             ("Sat May 04 09:51:52 CST 2013", "<*> CST <*>"),
+            ("Jun 14 15:16:01 web-7 sshd[17]: hi", "<*> sshd[<*>]: hi"),
+            ("took -5 of blk_-1700, <1 sec", "took <*> of <*>"),
+            ("wrote 5.2 KB in 3 ms", "wrote <*> in <*>"),
+            ("id 550e8400-cafe-41d4-a716-446655440000", "id <*>"),
+            ("node R02-M1-N0-C", "node <*>-C"),
+            ("\u{1b}[31mfailed\u{1b}[0m", "failed"),
+            ("‹U+001B›[31mfailed‹U+001B›[0m", "failed"),
         ] {
             assert_eq!(show(line), want, "{line}");
         }
@@ -470,8 +556,9 @@ mod tests {
             ),
             (
                 r#"{"level":"info","msg":"took 3 s","trace_id":"abc","n": 4}"#,
-                r#"{"level":"info","msg":"took <*> s","trace_id":"‹abc›","n":‹4›}"#,
+                r#"{"level":"info","msg":"took <*>","trace_id":"‹abc›","n":‹4›}"#,
             ),
+            ("user= uid=0 ()", "user=‹› uid=‹0› (‹›)"),
             ("Seat(date=2023-01-29, from=shanghai)", "Seat(date=‹2023-01-29›, from=‹shanghai›)"),
             (r#"user "bob" unknown"#, r#"user "‹bob›" unknown"#),
             (r#"{"msg":"say \"hi\" now","k":1}"#, r#"{"msg":"say \"hi\" now","k":‹1›}"#),

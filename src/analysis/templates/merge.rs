@@ -1,20 +1,18 @@
 //! Second pass: forms that are one statement in the program's code become one template.
 //!
-//! Two rules, neither of which depends on the order of the entries. *Cardinality*: forms that differ in one word are
-//! merged when that place holds many different words, or a few that look made up (`node1`, `node2`); so `opened` and
-//! `closed` stay two events. *Call site*: forms that name the same code location are aligned word by word, which
+//! Two rules, neither of which depends on the order of the entries. *Places*: forms that differ in one place are
+//! merged when it holds many different words, or a few that look made up ([`places`]). *Call site*: forms that name the same code location are aligned word by word, which
 //! brings together lists of different lengths. Forms that differ in a telling word (a level, a status, `failed`) are
 //! never merged.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::lexer::{Sink, scan};
+use super::places;
 use super::table::{Precision, Shape};
 
 /// Tokens of a template; the rest of a longer line is one variable part.
 const MAX_TOKENS: usize = 160;
-/// Different words of natural language in one place that make it variable.
-const MANY_WORDS: usize = 5;
 /// Templates kept for one call site before the least alike are merged.
 const MAX_PER_SITE: usize = 12;
 /// Share of common words that makes two forms of one call site alike.
@@ -36,7 +34,7 @@ pub(super) enum Token<'a> {
 }
 
 impl Token<'_> {
-    fn is_word(self) -> bool {
+    pub(super) fn is_word(self) -> bool {
         match self {
             Self::Literal(text) => text.len() > 1 || text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric),
             Self::Pinned(_) => true,
@@ -158,7 +156,7 @@ pub(super) fn templates<'a>(shapes: &[Shape], text: impl Fn(usize) -> &'a str) -
     let mut out = Vec::new();
     for (Identity { site, .. }, mut group) in groups {
         group.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.tokens.cmp(&b.tokens)));
-        let mut group = by_cardinality(group);
+        let mut group = places::merged(group);
         if site.is_some() {
             group = by_alignment(group);
         }
@@ -195,95 +193,6 @@ fn identity<'a>(service: u32, tokens: &[Token<'a>]) -> Identity<'a> {
     Identity { service, site, pins }
 }
 
-/// Merges templates of the same length that differ in one word whose place holds many words.
-fn by_cardinality(mut group: Vec<Template<'_>>) -> Vec<Template<'_>> {
-    for _ in 0..8 {
-        if group.len() < 2 {
-            return group;
-        }
-        let mut buckets: HashMap<(usize, usize, u64), Vec<usize>> = HashMap::new();
-        for (member, template) in group.iter().enumerate() {
-            let hashes: Vec<u64> =
-                template.tokens.iter().enumerate().map(|(place, token)| token_hash(place, *token)).collect();
-            let whole = hashes.iter().fold(0_u64, |sum, hash| sum.wrapping_add(*hash));
-            for (place, token) in template.tokens.iter().enumerate() {
-                let is_variable = matches!(token, Token::Mask | Token::Value(_));
-                if matches!(token, Token::Literal(_)) && token.is_word() || is_variable {
-                    let key = (template.tokens.len(), place, whole.wrapping_sub(hashes[place]));
-                    buckets.entry(key).or_default().push(member);
-                }
-            }
-        }
-        let mut chosen: Vec<(usize, Vec<usize>)> = buckets
-            .into_iter()
-            .filter(|(_, members)| members.len() > 1)
-            .filter(|((_, place, _), members)| is_variable_place(&group, *place, members))
-            .map(|((_, place, _), members)| (place, members))
-            .collect();
-        if chosen.is_empty() {
-            return group;
-        }
-        chosen.sort_by(|(p, a), (q, b)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)).then(p.cmp(q)));
-        let mut gone = vec![false; group.len()];
-        for (place, members) in chosen {
-            let members: Vec<usize> = members.into_iter().filter(|&member| !gone[member]).collect();
-            if members.len() < 2 {
-                continue;
-            }
-            let into = members[0];
-            for &member in &members[1..] {
-                gone[member] = true;
-                let forms = std::mem::take(&mut group[member].forms);
-                let weight = group[member].weight;
-                let other = std::mem::take(&mut group[member].tokens);
-                let target = &mut group[into];
-                target.forms.extend(forms);
-                target.weight += weight;
-                for (token, other) in target.tokens.iter_mut().zip(other) {
-                    if *token != other {
-                        *token = Token::Mask;
-                    }
-                }
-            }
-            group[into].tokens[place] = Token::Mask;
-        }
-        let mut index = 0;
-        group.retain(|_| {
-            index += 1;
-            !gone[index - 1]
-        });
-    }
-    group
-}
-
-/// Values count as masks here: they do not tell templates apart.
-fn token_hash(place: usize, token: Token<'_>) -> u64 {
-    let (kind, text) = match token {
-        Token::Literal(text) | Token::Pinned(text) => (1_u64, text),
-        Token::Space => (2, ""),
-        Token::Mask | Token::Value(_) => (3, ""),
-    };
-    let mut hash = (place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ kind;
-    for byte in text.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-    }
-    hash ^ (hash >> 31)
-}
-
-fn is_variable_place(group: &[Template<'_>], place: usize, members: &[usize]) -> bool {
-    let mut words: Vec<&str> = Vec::new();
-    for &member in members {
-        match group[member].tokens[place] {
-            Token::Literal(text) => words.push(text),
-            _ => return true,
-        }
-    }
-    words.sort_unstable();
-    words.dedup();
-    let made_up = words.iter().filter(|word| word.bytes().any(|b| b.is_ascii_digit() || b == b'_')).count();
-    words.len() >= MANY_WORDS || (words.len() >= 2 && made_up * 2 > words.len())
-}
-
 /// Merges templates of one call site along their longest common subsequence.
 fn by_alignment(group: Vec<Template<'_>>) -> Vec<Template<'_>> {
     let mut out: Vec<Template<'_>> = Vec::new();
@@ -315,7 +224,7 @@ fn by_alignment(group: Vec<Template<'_>>) -> Vec<Template<'_>> {
 }
 
 /// The longest common subsequence of two token lists, with a mask in each gap.
-fn common<'a>(a: &[Token<'a>], b: &[Token<'a>]) -> Vec<Token<'a>> {
+pub(super) fn common<'a>(a: &[Token<'a>], b: &[Token<'a>]) -> Vec<Token<'a>> {
     let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
     let (middle_a, middle_b) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);
@@ -355,7 +264,7 @@ fn common<'a>(a: &[Token<'a>], b: &[Token<'a>]) -> Vec<Token<'a>> {
     out
 }
 
-fn push<'a>(out: &mut Vec<Token<'a>>, token: Token<'a>) {
+pub(super) fn push<'a>(out: &mut Vec<Token<'a>>, token: Token<'a>) {
     if token != Token::Mask || out.last() != Some(&Token::Mask) {
         out.push(token);
     }

@@ -2,7 +2,7 @@
 
 use super::frames::{Part, Stack};
 use super::level::level_of_text;
-use super::lexer::{MAX_BYTES, clipped, first_line, scan};
+use super::lexer::{MAX_BYTES, clipped, first_line, scan, scan_line};
 use super::merge;
 use super::table::{HashSink, Table};
 use crate::domain::Text;
@@ -142,7 +142,7 @@ impl Miner {
         self.lines += 1;
         let (head, rest) = line.split_once('\n').unwrap_or((line, ""));
         let head = clipped(head, MAX_BYTES);
-        let part = self.stack.part(line);
+        let part = self.stack.part_of(head, !rest.is_empty());
         let form = match part {
             Part::Frame => match self.current {
                 _ if self.waiting.lines > 0 => return self.wait(head),
@@ -197,7 +197,8 @@ impl Miner {
         }
         let text = std::mem::take(&mut self.waiting.text);
         self.waiting.lines = 0;
-        Some(FormId(self.record(&text, &text)))
+        let first = text.split('\n').next().unwrap_or_default();
+        Some(FormId(self.record(&text, first)))
     }
 
     /// Events so far: lines less the continuations.
@@ -235,7 +236,11 @@ impl Miner {
     fn record(&mut self, text: &str, head: &str) -> u32 {
         self.events += 1;
         self.sink.start(0);
-        scan(text, &mut self.sink);
+        if head.len() == text.len() {
+            scan_line(text.trim_end(), &mut self.sink);
+        } else {
+            scan(text, &mut self.sink);
+        }
         let form = self.table.record(&self.sink, self.kept < MAX_KEPT_BYTES);
         self.is_first = form as usize == self.samples.len();
         if self.is_first {

@@ -14,6 +14,7 @@ mod level;
 mod lexer;
 mod merge;
 mod miner;
+mod places;
 mod rates;
 mod reading;
 mod scores;
@@ -23,6 +24,8 @@ mod telling;
 mod values;
 mod vocabulary;
 
+#[cfg(test)]
+mod miner_tests;
 #[cfg(test)]
 mod tests;
 

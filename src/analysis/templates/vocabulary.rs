@@ -22,13 +22,12 @@ pub(super) fn key_class(key: &str) -> KeyClass {
     }
     match &lower[..key.len()] {
         b"msg" | b"message" | b"error" | b"err" | b"exception" | b"reason" | b"cause" | b"event" | b"log"
-        | b"short_message" | b"detail" | b"details" | b"text" | b"title" | b"level" | b"lvl" | b"severity"
-        | b"severity_text" | b"loglevel" | b"log_level" | b"caller" | b"logger" | b"logger_name" | b"source"
-        | b"component" | b"module" | b"class" | b"func" | b"function" | b"op" | b"operation" | b"stacktrace" => {
-            KeyClass::Prose
-        }
-        b"status" | b"code" | b"status_code" | b"statuscode" | b"http_status" | b"http_code" | b"response_code"
-        | b"exit_code" | b"exitcode" | b"grpc_code" | b"outcome" | b"result" | b"success" | b"ok" => KeyClass::Status,
+        | b"short_message" | b"detail" | b"details" | b"text" | b"title" | b"caller" | b"logger" | b"logger_name"
+        | b"source" | b"component" | b"module" | b"class" | b"func" | b"function" | b"op" | b"operation"
+        | b"stacktrace" => KeyClass::Prose,
+        b"level" | b"lvl" | b"severity" | b"severity_text" | b"loglevel" | b"log_level" | b"status" | b"code"
+        | b"status_code" | b"statuscode" | b"http_status" | b"http_code" | b"response_code" | b"exit_code"
+        | b"exitcode" | b"grpc_code" | b"outcome" | b"result" | b"success" | b"ok" => KeyClass::Status,
         _ => KeyClass::Data,
     }
 }
@@ -71,7 +70,7 @@ pub(super) fn is_source_extension(word: &str) -> bool {
 pub(super) fn is_telling(word: &str) -> bool {
     let mut lower = [0_u8; 12];
     if word.len() > lower.len() || word.len() < 2 {
-        return word.len() > 12 && (word.ends_with("Exception") || word.ends_with("Error"));
+        return is_exception_name(word);
     }
     for (to, from) in lower.iter_mut().zip(word.bytes()) {
         *to = from.to_ascii_lowercase();
@@ -113,8 +112,38 @@ pub(super) fn is_telling(word: &str) -> bool {
             | b"killed"
             | b"retry"
             | b"retrying"
-    ) || word.ends_with("Exception")
-        || (word.len() > 5 && word.ends_with("Error"))
+    ) || is_exception_name(word)
+}
+
+/// `TimeoutException`, `ValueError`.
+pub(super) fn is_exception_name(word: &str) -> bool {
+    word.ends_with("Exception") || (word.len() > 5 && word.ends_with("Error"))
+}
+
+/// Units that programs choose by the size of the number before them.
+pub(super) fn is_unit(word: &str) -> bool {
+    matches!(
+        word,
+        "B" | "KB"
+            | "kB"
+            | "MB"
+            | "GB"
+            | "TB"
+            | "PB"
+            | "KiB"
+            | "MiB"
+            | "GiB"
+            | "TiB"
+            | "ns"
+            | "us"
+            | "ms"
+            | "s"
+            | "sec"
+            | "secs"
+            | "min"
+            | "mins"
+            | "h"
+    )
 }
 
 pub(super) fn is_calendar_word(word: &str) -> bool {
@@ -140,4 +169,73 @@ pub(super) fn is_calendar_word(word: &str) -> bool {
             | "Nov"
             | "Dec"
     )
+}
+
+/// Last labels of host names, public and internal.
+pub(super) fn is_top_level_domain(label: &str) -> bool {
+    const GENERIC: [&str; 22] = [
+        "com",
+        "net",
+        "org",
+        "edu",
+        "gov",
+        "mil",
+        "int",
+        "io",
+        "dev",
+        "app",
+        "info",
+        "biz",
+        "local",
+        "localdomain",
+        "internal",
+        "lan",
+        "home",
+        "svc",
+        "cluster",
+        "corp",
+        "example",
+        "test",
+    ];
+    GENERIC.contains(&label) || (label.len() == 2 && label.bytes().all(|byte| byte.is_ascii_lowercase()))
+}
+
+/// Nouns that a name follows.
+pub(super) fn is_naming(word: &str) -> bool {
+    matches!(
+        word,
+        "user"
+            | "User"
+            | "username"
+            | "account"
+            | "host"
+            | "hostname"
+            | "node"
+            | "pod"
+            | "container"
+            | "namespace"
+            | "service"
+            | "topic"
+            | "queue"
+            | "table"
+            | "database"
+            | "bucket"
+            | "volume"
+            | "device"
+            | "interface"
+            | "group"
+            | "role"
+            | "tenant"
+            | "domain"
+            | "zone"
+            | "cluster"
+            | "instance"
+            | "file"
+            | "directory"
+    )
+}
+
+/// Methods of HTTP.
+pub(super) fn is_http_method(word: &str) -> bool {
+    matches!(word, "GET" | "POST" | "PUT" | "DELETE" | "PATCH" | "HEAD" | "OPTIONS")
 }

@@ -104,6 +104,7 @@ impl Assigned {
 }
 
 /// What the miner said about a line, or at the end of a file.
+#[derive(Clone, Copy)]
 struct Said {
     form: Option<FormId>,
     is_event: bool,
