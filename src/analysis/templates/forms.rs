@@ -85,9 +85,9 @@ pub(super) fn collect(entries: &[LogEntry], order: &[u32], baseline: TimeRange, 
             }
             _ => *since = Some(entry.at),
         }
-        sink.start(service);
+        sink.start(service, table.has_room());
         scan(&entry.line, &mut sink);
-        let form = table.record(&sink, true);
+        let form = table.record(&sink);
         of[place] = form;
         if form as usize == all.len() {
             all.push(Form { service, sample: index, counts: [0; 2], first: None, picks: [[NONE; 3]; 2] });

@@ -70,8 +70,26 @@ pub(super) fn clipped(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
+/// Classes of bytes, one bit each; a digit counts as 1.
+const DIGIT: u8 = 1;
+const WORD: u8 = 2;
+const NOT_HEX: u8 = 4;
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            classes[byte as usize] = WORD
+                | if byte.is_ascii_digit() { DIGIT } else { 0 }
+                | if byte.is_ascii_hexdigit() { 0 } else { NOT_HEX };
+        }
+        byte += 1;
+    }
+    classes
+};
+
 const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+    CLASSES[byte as usize] & WORD != 0
 }
 
 const fn ends_value(byte: u8) -> bool {
@@ -192,23 +210,24 @@ impl<'a, S: Sink<'a>> Scanner<'a, '_, S> {
     fn word(&mut self, before: Before) -> bool {
         let start = self.at;
         let mut digits = 0_usize;
-        let mut hex = true;
+        let mut seen = 0_u8;
         while let Some(&byte) = self.bytes.get(self.at) {
-            if byte.is_ascii_digit() {
-                digits += 1;
-            } else if is_word(byte) {
-                hex &= byte.is_ascii_hexdigit();
-            } else if byte == b'-'
-                && self.at > start
-                && self.bytes[self.at - 1] == b'_'
-                && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit)
-            {
+            let class = CLASSES[byte as usize];
+            if class & WORD == 0 {
                 // `blk_-17`: the sign of a number inside a name.
-            } else {
-                break;
+                let is_sign = byte == b'-'
+                    && self.at > start
+                    && self.bytes[self.at - 1] == b'_'
+                    && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit);
+                if !is_sign {
+                    break;
+                }
             }
+            digits += usize::from(class & DIGIT);
+            seen |= class;
             self.at += 1;
         }
+        let hex = seen & NOT_HEX == 0;
         let word = &self.text[start..self.at];
         let len = word.len();
         if digits == 0 {

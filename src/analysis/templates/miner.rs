@@ -235,13 +235,13 @@ impl Miner {
 
     fn record(&mut self, text: &str, head: &str) -> u32 {
         self.events += 1;
-        self.sink.start(0);
+        self.sink.start(0, self.kept < MAX_KEPT_BYTES && self.table.has_room());
         if head.len() == text.len() {
             scan_line(text.trim_end(), &mut self.sink);
         } else {
             scan(text, &mut self.sink);
         }
-        let form = self.table.record(&self.sink, self.kept < MAX_KEPT_BYTES);
+        let form = self.table.record(&self.sink);
         self.is_first = form as usize == self.samples.len();
         if self.is_first {
             let line = clipped(first_line(text), MAX_BYTES);

@@ -70,9 +70,13 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Counts the line that `sink` has read; the index of its form. `room` says whether another form may be kept
-    /// whole.
-    pub(super) fn record(&mut self, sink: &HashSink, room: bool) -> u32 {
+    /// Whether another form can be kept whole.
+    pub(super) fn has_room(&self) -> bool {
+        self.shapes.len() < MAX_FORMS
+    }
+
+    /// Counts the line that `sink` has read; the index of its form.
+    pub(super) fn record(&mut self, sink: &HashSink) -> u32 {
         if let Some(&at) = self.by_hash.get(&sink.hash) {
             let shape = &mut self.shapes[at as usize];
             for (known, seen) in shape.slots.iter_mut().zip(&sink.slots[..sink.used]) {
@@ -83,7 +87,7 @@ impl Table {
             shape.count += 1;
             return at;
         }
-        let (hash, precision) = if room && self.shapes.len() < MAX_FORMS {
+        let (hash, precision) = if !sink.is_coarse {
             (sink.hash, Precision::Full)
         } else {
             self.folded += 1;
@@ -109,6 +113,8 @@ impl Table {
 pub(super) struct HashSink {
     stream: u32,
     hash: u64,
+    /// Whether beginnings are of interest yet.
+    is_coarse: bool,
     coarse: u64,
     words: u32,
     slots: [u64; MAX_SLOTS],
@@ -117,13 +123,14 @@ pub(super) struct HashSink {
 
 impl Default for HashSink {
     fn default() -> Self {
-        Self { stream: 0, hash: 0, coarse: 0, words: 0, slots: [0; MAX_SLOTS], used: 0 }
+        Self { stream: 0, hash: 0, is_coarse: false, coarse: 0, words: 0, slots: [0; MAX_SLOTS], used: 0 }
     }
 }
 
 impl HashSink {
-    /// Begins a line of `stream`.
-    pub(super) fn start(&mut self, stream: u32) {
+    /// Begins a line of `stream`; `has_room` says whether unseen lines become forms of their own.
+    pub(super) fn start(&mut self, stream: u32, has_room: bool) {
+        self.is_coarse = !has_room;
         self.stream = stream;
         self.hash = mix(0x5EED, u64::from(stream));
         self.coarse = self.hash;
@@ -135,7 +142,7 @@ impl HashSink {
 impl Sink<'_> for HashSink {
     fn literal(&mut self, text: &str) {
         self.hash = hash_bytes(self.hash, text.as_bytes());
-        if self.words < COARSE_WORDS && text.len() > 1 {
+        if self.is_coarse && self.words < COARSE_WORDS && text.len() > 1 {
             self.coarse = hash_bytes(self.coarse, text.as_bytes());
             self.words += 1;
         }
@@ -164,15 +171,15 @@ const fn mix(hash: u64, value: u64) -> u64 {
 
 /// Hash of a token; its length ends it, so that `ab` and `a`, `b` differ.
 pub(super) fn hash_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        hash = mix(hash, u64::from_le_bytes(word));
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        hash = mix(hash, u64::from_le_bytes(*word));
+        rest = behind;
     }
-    let mut tail = bytes.len() as u64;
-    for &byte in chunks.remainder() {
-        tail = (tail << 8) | u64::from(byte);
-    }
-    mix(hash, tail)
+    // Two words that may overlap hold four to seven bytes; the length says how.
+    let tail = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(head), Some(end)) => u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*end)),
+        _ => rest.iter().fold(0, |tail, &byte| tail << 8 | u64::from(byte)),
+    };
+    mix(hash, tail ^ (bytes.len() as u64) << 56)
 }

@@ -69,7 +69,8 @@ pub(super) fn is_source_extension(word: &str) -> bool {
 /// is alike.
 pub(super) fn is_telling(word: &str) -> bool {
     let mut lower = [0_u8; 12];
-    if word.len() > lower.len() || word.len() < 2 {
+    let bytes = word.as_bytes();
+    if word.len() > lower.len() || word.len() < 2 || !may_tell(bytes[0], bytes[1]) {
         return is_exception_name(word);
     }
     for (to, from) in lower.iter_mut().zip(word.bytes()) {
@@ -115,9 +116,32 @@ pub(super) fn is_telling(word: &str) -> bool {
     ) || is_exception_name(word)
 }
 
+/// Whether a telling word may begin so; most words are sorted out by their second letter.
+const fn may_tell(first: u8, second: u8) -> bool {
+    matches!(
+        (first | 0x20, second | 0x20),
+        (b'e', b'r' | b'x')
+            | (b'w', b'a')
+            | (b'i', b'n')
+            | (b'd', b'e')
+            | (b't', b'r' | b'i')
+            | (b'f', b'a')
+            | (b'p', b'a')
+            | (b'c', b'r' | b'a')
+            | (b'r', b'e')
+            | (b'n', b'u' | b'o')
+            | (b's', b'u')
+            | (b'o', b'k')
+            | (b'u', b'n')
+            | (b'm', b'i')
+            | (b'a', b'b')
+            | (b'k', b'i')
+    )
+}
+
 /// `TimeoutException`, `ValueError`.
 pub(super) fn is_exception_name(word: &str) -> bool {
-    word.ends_with("Exception") || (word.len() > 5 && word.ends_with("Error"))
+    word.len() > 5 && (word.ends_with("Exception") || word.ends_with("Error"))
 }
 
 /// Units that programs choose by the size of the number before them.
