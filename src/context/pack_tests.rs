@@ -281,7 +281,7 @@ fn no_secret_is_seen_at_any_depth() {
                 }
                 Detail::Change(change) => {
                     change.summary = Text::new(secret);
-                    let added: String = secret.lines().map(|line| format!("+{line}\n")).collect();
+                    let added = format!("+{}\n", secret.replace('\n', "\n+"));
                     change.diff = Some(Text::new(&format!("@@ -1 +1 @@\n context\n-old\n{added}")));
                 }
                 Detail::Edge(_) | Detail::Query { .. } => {}
