@@ -385,7 +385,7 @@ mod tests {
     fn alert(fingerprint: &str, starts_at: i64) -> Alert {
         Alert {
             fingerprint: fingerprint.into(),
-            labels: [("alertname", "A"), ("service", "a")].into_iter().collect(),
+            labels: [("alertname", "A"), ("service", "a"), ("instance", fingerprint)].into_iter().collect(),
             annotations: Labels::new(),
             starts_at: Timestamp::from_secs(starts_at),
             ends_at: None,

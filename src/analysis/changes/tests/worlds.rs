@@ -99,12 +99,6 @@ fn culprits_come_first_and_the_innocent_go_free() {
         free += u64::from(innocent.scene.blamed(&innocent.changes).is_empty());
     }
     let share = |count: u64| count as f64 / WORLDS as f64;
-    println!(
-        "culprit first {:.2}, in the first three {:.2}, none blamed {:.2}",
-        share(first),
-        share(third),
-        share(free)
-    );
     assert!(share(first) >= 0.9, "culprit first in {:.2}", share(first));
     assert!(share(third) >= 0.95, "culprit in the first three in {:.2}", share(third));
     assert!(share(free) >= 0.85, "none blamed in {:.2}", share(free));
