@@ -10,6 +10,9 @@ pub fn figure(value: f64, unit: &str) -> String {
     }
     match unit {
         "s" | "seconds" => seconds(value),
+        // What is counted in thousandths is read as time all the same.
+        "ms" => seconds(value / 1e3),
+        "us" | "µs" => seconds(value / 1e6),
         "B" | "bytes" => scaled(value, 1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi"], " ", "B"),
         "%" => format!("{}%", short(value)),
         "ratio" => format!("{}%", short(value * 100.0)),

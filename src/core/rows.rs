@@ -64,6 +64,27 @@ pub fn suspect_evidence(case: &Case, suspect: &Suspect) -> Vec<EvidenceId> {
     ids
 }
 
+/// Changes that are not blamed and stand in the proof of their service.
+const RULED_OUT: usize = 4;
+
+/// The proof of a suspect: what speaks for it, then the changes blamed, then those of its service that are not.
+pub fn proof(case: &Case, suspect: &Suspect) -> Vec<EvidenceId> {
+    let mut ids = suspect_evidence(case, suspect);
+    let Some(found) = &case.investigation.value else { return ids };
+    let analysis = &found.analysis;
+    let of_service = |id: &EvidenceId| {
+        analysis.evidence(*id).is_some_and(|item| item.service.as_deref() == Some(suspect.service.as_str()))
+    };
+    let blamed = analysis.changes.iter().map(|ranked| ranked.evidence);
+    let ruled_out = analysis.ruled_out.iter().map(|ruled_out| ruled_out.evidence).filter(of_service).take(RULED_OUT);
+    for id in blamed.chain(ruled_out) {
+        if !ids.contains(&id) && analysis.evidence(id).is_some() {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
 /// Suggested actions of a case. None before its diagnosis ended cleanly.
 pub fn actions<'a>(case: &'a Case, list: &List) -> Vec<&'a Suggestion> {
     let Some(conclusion) = &case.conclusion.value else { return Vec::new() };

@@ -256,7 +256,7 @@ pub(crate) fn evidence() -> Vec<Evidence> {
                 errors: BeforeAfter { before: Some(0.001), after: Some(0.31) },
                 client_seconds: BeforeAfter { before: Some(0.09), after: Some(5.2) },
                 server_seconds: BeforeAfter { before: Some(0.08), after: None },
-                p95: BeforeAfter::default(),
+                p95: BeforeAfter { before: Some(0.21), after: Some(9.8) },
             }),
             provenance: provenance("prometheus", Some(Lang::PromQl), "traces_service_graph_request_total"),
         },

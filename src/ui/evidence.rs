@@ -10,7 +10,7 @@ use crate::core::model::{Case, Model};
 use crate::core::reading::{before_after, change_word, evidence_lines, rate_change};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
-use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail};
+use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
 
 use super::canvas::{Canvas, Piece, column, fit, flow};
 use super::reader::pieces;
@@ -23,6 +23,9 @@ const PREVIEW: u16 = 8;
 
 /// A width at which nothing is cut: the line is folded afterwards.
 const FULL: usize = 600;
+
+/// Widths of a list that has room for more than the needful.
+const WIDE: std::ops::Range<usize> = 100..FULL / 2;
 
 /// Columns of a sparkline at the end of a metric's line.
 const SPARK: usize = 20;
@@ -117,8 +120,8 @@ pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) 
             pieces.push((fit(&format!("{service}{title}"), width.saturating_sub(2)), text));
         }
         Detail::Metric(metric) => metric_line(item, metric, width, theme, text, &mut pieces),
-        Detail::Log(log) => log_line(log, width, theme, text, &mut pieces),
-        Detail::Edge(edge) => edge_line(edge, width, theme, text, &mut pieces),
+        Detail::Log(log) => log_line(item, log, width, theme, text, &mut pieces),
+        Detail::Edge(edge) => edge_line(item, edge, width, theme, text, &mut pieces),
         Detail::Change(change) => {
             pieces.push((format!("{} ", change.at.format("%H:%M:%S")), theme.dim()));
             pieces.push((fit(&item.title.one_line(), width.saturating_sub(26)), text));
@@ -137,6 +140,18 @@ pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) 
     pieces
 }
 
+/// A metric with its labels, the one that names its service last: the others tell it from its siblings.
+fn metric_name(item: &Evidence, metric: &MetricDetail) -> String {
+    if metric.labels.is_empty() {
+        return metric.metric.clone();
+    }
+    let of_service = |value: &str| item.service.as_deref() == Some(value);
+    let (last, first): (Vec<_>, Vec<_>) = metric.labels.iter().partition(|(_, value)| of_service(value));
+    let labels: Vec<String> =
+        first.into_iter().chain(last).map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    format!("{}{{{}}}", metric.metric, labels.join(","))
+}
+
 fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
     let show = |value| figure(value, &metric.unit);
     let base = if metric.baseline.count == 0 {
@@ -145,13 +160,23 @@ fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Them
         let (low, high) = (show(metric.baseline.low), show(metric.baseline.high));
         if low == high { format!("base {low}") } else { format!("base {low}–{high}") }
     };
-    let since = item.onset.map(|at| format!("  since {}", at.to_clock())).unwrap_or_default();
-    let figures = format!("  {base}  now {}", show(metric.last));
-    let wide = (100..FULL / 2).contains(&width);
+    let since = since(item);
+    // What came back to normal was elsewhere in between.
+    let normal = |value: f64| (metric.baseline.low..=metric.baseline.high).contains(&value);
+    let peak = match metric.turn {
+        Turn::Up | Turn::Down if metric.baseline.count > 0 && normal(metric.last) && !normal(metric.peak) => {
+            format!("  {} {}", if metric.turn == Turn::Up { "high" } else { "low" }, show(metric.peak))
+        }
+        _ => String::new(),
+    };
+    let figures = format!("  {base}{peak}  now {}", show(metric.last));
+    let wide = WIDE.contains(&width);
     let spark = if wide { SPARK + 2 } else { 0 };
+    // Half a time misleads: it stays away where it does not fit as a whole.
+    let fits = figures.chars().count() + since.chars().count() <= width - width / 3;
+    let since = if fits { since } else { String::new() };
     let tail = figures.chars().count() + since.chars().count() + spark;
-    let name =
-        if metric.labels.is_empty() { metric.metric.clone() } else { format!("{}{}", metric.metric, metric.labels) };
+    let name = metric_name(item, metric);
     let name = match &item.service {
         Some(service) if !name.contains(service.as_str()) => format!("{service}  {name}"),
         _ => name,
@@ -165,7 +190,12 @@ fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Them
     }
 }
 
-fn log_line(log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
+/// When it began.
+fn since(item: &Evidence) -> String {
+    item.onset.map(|at| format!("  since {}", at.to_clock())).unwrap_or_default()
+}
+
+fn log_line(item: &Evidence, log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
     let (word, style) = match log.change {
         Some(change @ (LogChange::New | LogChange::More)) => (change_word(change), theme.bad()),
         Some(change) => (change_word(change), theme.warn()),
@@ -174,10 +204,17 @@ fn log_line(log: &LogDetail, width: usize, theme: Theme, text: Style, out: &mut 
     let counts = column(&rate_change(log), 14);
     out.push((column(word, 6), style));
     out.push((format!("{counts} "), theme.dim()));
-    out.push((fit(&log.template.one_line(), width.saturating_sub(21)), text));
+    let room = width.saturating_sub(21);
+    let since = if WIDE.contains(&width) && log.change.is_some() { since(item) } else { String::new() };
+    if since.is_empty() {
+        out.push((fit(&log.template.one_line(), room), text));
+    } else {
+        out.push((column(&log.template.one_line(), room - since.chars().count()), text));
+        out.push((since, theme.dim()));
+    }
 }
 
-fn edge_line(edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
+fn edge_line(item: &Evidence, edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
     let name = format!("{} → {}", edge.client, edge.server);
     let mut figures = String::new();
     for (label, pair, unit) in [
@@ -195,6 +232,11 @@ fn edge_line(edge: &EdgeDetail, width: usize, theme: Theme, text: Style, out: &m
             }
         }
     }
+    let since = since(item);
+    let used = name.chars().count() + figures.chars().count();
     out.push((fit(&name, width / 2), text));
-    out.push((figures, theme.dim().patch(Style::new())));
+    out.push((figures, Style::new()));
+    if used + since.chars().count() <= width {
+        out.push((since, theme.dim()));
+    }
 }

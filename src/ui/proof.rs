@@ -19,6 +19,12 @@ use super::theme::severity_glyph;
 /// Columns of a sparkline beside an item.
 const SPARK: usize = 8;
 
+/// Labels that name an instance, of which there are many alike.
+const INSTANCE: [&str; 6] = ["pod", "instance", "host", "node", "container", "job"];
+
+/// Columns up to which a label's value tells series apart in a narrow list.
+const APART: usize = 12;
+
 /// Rows of the graph, its heading included.
 const GRAPH: u16 = 14;
 
@@ -105,9 +111,20 @@ fn short(item: &Evidence, width: usize, selected: bool, canvas: &Canvas<'_>) -> 
         Detail::Metric(metric) => {
             let bars = sparkline::bars(&sparkline::fold(&metric.samples, SPARK));
             let style = if metric.turn == Turn::Flat { theme.accent_plain() } else { theme.bad() };
-            // The end of a metric's name says most where the labels tell the series apart.
-            let quantile = metric.labels.get("quantile").map(|q| format!(" {q}")).unwrap_or_default();
-            (format!("{}{quantile}", metric.metric), (bars, style))
+            // What tells the series of one metric apart is short: `p99`, `/pay`, `500`.
+            let apart = metric.labels.iter().filter(|(name, value)| {
+                item.service.as_deref() != Some(*value) && !INSTANCE.contains(name) && value.width() <= APART
+            });
+            let apart: Vec<&str> = apart.map(|(_, value)| value).collect();
+            let tail_width = bars.width() + 1;
+            let name = if apart.is_empty() {
+                metric.metric.clone()
+            } else {
+                let apart = apart.join(" ");
+                let left = room.saturating_sub(tail_width + apart.width() + 1).max(room / 3);
+                format!("{} {apart}", fit(&metric.metric, left))
+            };
+            (name, (bars, style))
         }
         Detail::Log(log) => {
             let (word, style) = match log.change {

@@ -5,9 +5,10 @@ use ratatui::style::Style;
 
 use crate::core::list::first_row;
 use crate::core::model::{Case, Model};
+use crate::core::reading::change_name;
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
-use crate::domain::analysis::Suspect;
+use crate::domain::analysis::{Analysis, Suspect};
 use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail};
 use crate::domain::{Timestamp, time};
@@ -171,10 +172,13 @@ fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(found) = &case.investigation.value else { return };
     let ids = rows::suspect_evidence(case, suspect);
     let items: Vec<_> = ids.iter().filter_map(|id| found.analysis.evidence(*id)).collect();
+    // Which change it was, or that none was, is never crowded out.
+    let named = found.analysis.changes.first().is_some_and(|ranked| ids.contains(&ranked.evidence));
+    let end = area.bottom().saturating_sub(if named || area.height < 8 { 0 } else { 2 });
     let mut y = area.y;
     let mut charted = Vec::new();
     for (at, (item, metric)) in metrics(case, suspect).into_iter().take(2).enumerate() {
-        let left = area.bottom() - y;
+        let left = end.saturating_sub(y);
         let rest = items.len() as u16 - 1;
         // A second chart only where all else has room as well.
         let room = if at == 0 { left.saturating_sub(2 + rest.min(area.height / 3)) } else { left / 2 };
@@ -203,13 +207,13 @@ fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     };
     while let Some(item) = others.next() {
         for pieces in evidence::lines(item, width, most, theme, false) {
-            if y < area.bottom() {
+            if y < end {
                 canvas.pieces(area.x + 1, y, area.width - 1, &pieces);
                 y += 1;
             }
         }
-        if y >= area.bottom() && others.peek().is_some() {
-            return;
+        if y >= end && others.peek().is_some() {
+            break;
         }
     }
     if y + 1 < area.bottom() {
@@ -217,34 +221,47 @@ fn proof(case: &Case, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// The changes that may explain the incident, with the beginning of the first one's diff, and what was left out.
+/// The changes that may explain the incident, with the beginning of the first one's diff, those that were ruled out,
+/// and what was left out.
 fn changes(case: &Case, named: &[EvidenceId], canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let Some(found) = &case.investigation.value else { return };
+    let analysis = &found.analysis;
+    let width = area.width.saturating_sub(2);
     let mut y = area.y;
-    let left_out: Vec<String> = found.analysis.notes.iter().map(|note| note.text.one_line().into_owned()).collect();
+    let none = analysis.without_change.as_deref();
+    let left_out: Vec<String> = analysis
+        .notes
+        .iter()
+        .filter(|note| none != Some(note.text.as_str()))
+        .map(|note| note.text.one_line().into_owned())
+        .collect();
     let bottom = area.bottom().saturating_sub((left_out.len() as u16).min(area.height / 3));
-    if found.analysis.changes.is_empty() && y < bottom {
-        let known = found.analysis.evidence.iter().filter(|item| matches!(item.detail, Detail::Change(_))).count();
-        let text = match known {
-            0 => "No change explains this: none is known in the time before".to_owned(),
-            1 => "No change explains this: one is known, and it does not fit".to_owned(),
-            known => format!("No change explains this: {known} are known, and none fits"),
-        };
-        canvas.text(area.x + 1, y, area.width - 1, &text, theme.strong());
-        y += 1;
+    if analysis.changes.is_empty() {
+        let text = none.unwrap_or("no change explains this: none is known in the time before");
+        // The reason of the nearest is told once: in the list below, where there is room for it.
+        let listed = !analysis.ruled_out.is_empty() && area.height > 4;
+        let text = if listed { text.split(';').next().unwrap_or(text) } else { text };
+        let most = if area.height > 8 { 3 } else { 1 };
+        for line in folded(&sentence(text), usize::from(width), most) {
+            if y < bottom {
+                canvas.text(area.x + 1, y, width, &line, theme.strong());
+                y += 1;
+            }
+        }
     }
-    for (at, ranked) in found.analysis.changes.iter().take(2).enumerate() {
-        let Some(item) = found.analysis.evidence(ranked.evidence) else { continue };
+    // Some rows are kept for the changes after the first.
+    let kept = 1 + (analysis.ruled_out.len() as u16 * 2).min(area.height / 3);
+    for (at, ranked) in analysis.changes.iter().take(2).enumerate() {
+        let Some(item) = analysis.evidence(ranked.evidence) else { continue };
         if !named.contains(&item.id) && y < bottom {
-            let pieces = evidence::line(item, usize::from(area.width - 2), theme, false);
+            let pieces = evidence::line(item, usize::from(width), theme, false);
             canvas.pieces(area.x + 1, y, area.width - 1, &pieces);
             y += 1;
         }
         let Detail::Change(change) = &item.detail else { continue };
         for line in change.diff.iter().filter(|_| at == 0).flat_map(|diff| diff.lines()) {
-            // One row is kept for the change after this one.
-            if y + 1 >= bottom {
+            if y + kept >= bottom {
                 break;
             }
             let style = match line.as_bytes().first() {
@@ -256,7 +273,49 @@ fn changes(case: &Case, named: &[EvidenceId], canvas: &mut Canvas<'_>, area: Rec
             y += 1;
         }
     }
+    y += ruled_out(analysis, canvas, Rect { y, height: bottom.saturating_sub(y), ..area });
     notes(left_out.into_iter(), canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area });
+}
+
+/// The changes that are not blamed, dimmed, each with its reason. Returns the rows used.
+fn ruled_out(analysis: &Analysis, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+    let style = canvas.theme.dim();
+    let width = area.width.saturating_sub(2);
+    let most = if area.height > 2 { 2 } else { 1 };
+    let all: Vec<Vec<String>> = analysis
+        .ruled_out
+        .iter()
+        .filter_map(|ruled_out| {
+            let Detail::Change(change) = &analysis.evidence(ruled_out.evidence)?.detail else { return None };
+            let text = format!("not {}  {}: {}", ruled_out.evidence, change_name(change), ruled_out.why);
+            Some(folded(&text, usize::from(width).saturating_sub(2), most))
+        })
+        .collect();
+    let mut used = 0;
+    for (at, lines) in all.iter().enumerate() {
+        let last = at + 1 == all.len();
+        // What is not shown is counted.
+        if used + lines.len() as u16 + u16::from(!last) > area.height {
+            if used < area.height {
+                let more = format!("… {} more changes ruled out: pane 2", all.len() - at);
+                canvas.text(area.x + 1, area.y + used, width, &more, style);
+                used += 1;
+            }
+            break;
+        }
+        for (part, line) in lines.iter().enumerate() {
+            let indent = if part == 0 { 0 } else { 2 };
+            canvas.text(area.x + 1 + indent, area.y + used, width.saturating_sub(indent), line, style);
+            used += 1;
+        }
+    }
+    used
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// The changes that may explain the incident, likeliest first.

@@ -9,6 +9,8 @@ use crate::core::update::{start, update};
 use crate::core::{Effect, Model, Msg};
 use crate::domain::Text;
 use crate::domain::action::RunState;
+use crate::domain::analysis::RuledOut;
+use crate::domain::query::{Note, NoteKind};
 
 use super::{Theme, render};
 
@@ -179,6 +181,47 @@ fn proof_of_a_suspect() {
     both("proof_log_unfolded", &mut after("⏎⏎jjw"));
     both("proof_branch", &mut after("⏎⏎jjj"));
     both("proof_edge", &mut after("⏎⏎jjjj"));
+}
+
+/// The sample with a change that is not blamed and, where `without`, none that is.
+fn ruled_out(without: bool, keys: &str) -> Model {
+    let mut found = sample::investigation();
+    let analysis = &mut found.analysis;
+    let mut item = analysis.evidence.iter().find(|item| item.id == sample::id("C1")).unwrap().clone();
+    item.id = sample::id("C2");
+    item.service = Some("cart".into());
+    item.title = Text::new("flag cart new-basket \"on for everyone\"");
+    if let crate::domain::evidence::Detail::Change(change) = &mut item.detail {
+        change.kind = "flag".into();
+        change.service = "cart".into();
+        change.reference = Text::new("new-basket");
+        change.summary = Text::new("on for everyone");
+        change.diff = None;
+    }
+    analysis.evidence.push(item);
+    let why = "2m10s after the first onset; nothing that troubles calls it".to_owned();
+    analysis.ruled_out = vec![RuledOut { evidence: sample::id("C2"), why: why.clone() }];
+    if without {
+        analysis.changes.clear();
+        analysis.suspects[0].signals.retain(|signal| signal.kind != crate::domain::evidence::EvidenceKind::Change);
+        analysis.ruled_out.push(RuledOut { evidence: sample::id("C1"), why: "too long before: 9 h".into() });
+        let text = format!("no change explains this: 2 looked at; nearest flag cart new-basket: {why}");
+        analysis.notes.push(Note { kind: NoteKind::Info, text: Text::new(&text) });
+        analysis.without_change = Some(text);
+    }
+    let mut model = loaded();
+    model.cases.get_mut("I-3f9a2c").unwrap().investigation.value = Some(found);
+    press(&mut model, keys);
+    model
+}
+
+#[test]
+fn changes_that_were_ruled_out_say_why() {
+    both("ruled_out", &mut ruled_out(false, "⏎"));
+    both("without_change", &mut ruled_out(true, "⏎"));
+    both("ruled_out_in_full", &mut ruled_out(true, "⏎2G⏎"));
+    let blamed = picture(&mut ruled_out(false, "⏎⏎"), 120, 40);
+    assert!(blamed.contains("Other changes") && blamed.contains("new-basket: 2m10s after"), "{blamed}");
 }
 
 #[test]

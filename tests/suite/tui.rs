@@ -1,8 +1,11 @@
 //! The whole program on a pseudo-terminal: start, rest, resize, signals.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
+use stanch::domain::Timestamp;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::pseudo_terminal::{PATIENCE, Session};
 
@@ -82,6 +85,42 @@ fn a_suspension_gives_the_terminal_back_and_a_resumption_draws_anew() {
     session.press("q");
     assert_eq!(session.end(), 0);
     session.assert_restored();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_examination_of_sources_that_hang_is_stopped_with_escape() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let at = |seconds: i64| Timestamp::from_secs(seconds).to_rfc3339();
+    let alert = serde_json::json!([{
+        "labels": {"alertname": "ErrorsHigh", "service": "payments", "severity": "critical"},
+        "annotations": {"summary": "payments fails"},
+        "startsAt": at(now - 300), "endsAt": at(now + 300), "updatedAt": at(now - 60),
+        "fingerprint": "0011223344556677", "generatorURL": "", "receivers": [{"name": "nobody"}],
+        "status": {"state": "active", "silencedBy": [], "inhibitedBy": [], "mutedBy": []},
+    }]);
+    let alertmanager = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_json(alert);
+    Mock::given(path("/api/v2/alerts")).respond_with(answer).mount(&alertmanager).await;
+    // The connection is taken and no answer ever comes.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging = format!("http://{}", silent.local_addr().unwrap());
+    let session = move || {
+        let sources =
+            [("ALERTMANAGER_URL", alertmanager.uri()), ("PROMETHEUS_URL", hanging.clone()), ("LOKI_ADDR", hanging)];
+        let sources = sources.each_ref().map(|(name, url)| (*name, url.as_str()));
+        let mut session = Session::start(&sources, &[]);
+        session.wait_for("payments fails");
+        session.press("\r");
+        session.wait_for("Esc stops asking");
+        session.press("\x1b");
+        session.wait_for("asking was stopped");
+        session.wait_for("nothing found");
+        session.press("q");
+        assert_eq!(session.end(), 0);
+        session.assert_restored();
+    };
+    tokio::task::spawn_blocking(session).await.unwrap();
+    drop(silent);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::pseudo_terminal::Session;
 fn opened() -> Session {
     let mut session = Session::start(&[], &["demo"]);
     session.wait_for("DEMO");
-    session.wait_for("checkout fails for 31% of users");
+    session.wait_for("likely  payments");
     session.wait_for("payments ← deploy");
     session.press("\r");
     session.wait_for("1 Suspects");
@@ -68,6 +68,39 @@ fn every_pane_of_the_demo_shows_what_it_is_for() {
 }
 
 #[test]
+fn a_suspect_opens_into_its_proof_and_the_keys_walk_through_it() {
+    let mut session = opened();
+    session.resize(120, 40);
+    session.wait_for("why payments");
+    session.press("\r");
+    session.wait_for("proof 1 of ");
+    session.wait_for("place in the graph");
+    let (_, rest) = session.text().split_once("proof 1 of ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let items: usize = rest.split_whitespace().next().unwrap().parse().unwrap();
+    // Each item once down and once up again; each kind with words that only its proof shows.
+    let mut seen = String::new();
+    for item in 1..=items {
+        session.wait_for(&format!("proof {item} of {items}"));
+        seen.push_str(&session.text());
+        session.press(if item < items { "j" } else { "k" });
+    }
+    for words in
+        ["normal ", "deviations from the median", "NEW  never seen before", "caller waits", "Diff  +", "took effect"]
+    {
+        assert!(seen.contains(words), "no `{words}` in\n{seen}");
+    }
+    let added = seen.lines().filter_map(|line| line.split_once('│')).any(|(_, text)| text.starts_with(" +"));
+    let removed = seen.lines().filter_map(|line| line.split_once('│')).any(|(_, text)| text.starts_with(" -"));
+    assert!(added && removed, "no diff in\n{seen}");
+    session.wait_for(&format!("proof {} of {items}", items - 1));
+    session.press("\x1b");
+    session.wait_for("why payments");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.assert_restored();
+}
+
+#[test]
 fn a_read_runs_with_its_key_and_lands_in_timeline_and_ledger() {
     let mut session = opened();
     ask_to_run(&mut session);
@@ -118,7 +151,7 @@ fn without_the_confirmation_nothing_runs() {
 fn the_demo_can_be_read_without_colour_and_without_unicode() {
     let env = [("NO_COLOR", "1"), ("TERM", "vt100"), ("LANG", "C")];
     let mut session = Session::start(&env, &["demo"]);
-    session.wait_for("checkout fails for 31% of users");
+    session.wait_for("likely  payments");
     session.wait_for("CRITICAL");
     session.press("\r");
     session.wait_for("1 Suspects");

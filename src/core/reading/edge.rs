@@ -26,16 +26,21 @@ pub(super) fn edge(out: &mut Writer, analysis: Option<&Analysis>, item: &Evidenc
     out.blank();
     let head = format!("  {:<14} {:>9} {:<BAR$}  {:>9} {:<BAR$}  change", "", "before", "", "during", "");
     out.long(Role::Dim, &head);
-    let between = between(edge);
+    let slowest = edge.p95.before.is_some() || edge.p95.after.is_some();
     for (name, pair, unit) in [
         ("requests", edge.rate, "/s"),
         ("errors", edge.errors, "ratio"),
         ("caller waits", edge.client_seconds, "s"),
+        ("  p95", edge.p95, "s"),
         ("callee works", edge.server_seconds, "s"),
-        ("in between", between, "s"),
+        ("in between", between(edge), "s"),
     ] {
+        if name == "  p95" && !slowest {
+            continue;
+        }
         // Times are drawn to one scale, so that their lengths add up.
-        let most = if unit == "s" { largest(&[edge.client_seconds, edge.server_seconds]) } else { largest(&[pair]) };
+        let times = [edge.client_seconds, edge.server_seconds, edge.p95];
+        let most = if unit == "s" { largest(&times) } else { largest(&[pair]) };
         row(out, name, pair, unit, most);
     }
     let note = "  (in between: what the caller waits and the callee does not work: network, queues, retries)";
@@ -65,7 +70,7 @@ fn beside(out: &mut Writer, analysis: &Analysis, item: &Evidence, edge: &EdgeDet
     if others.is_empty() {
         return;
     }
-    out.heading("Other calls of both that changed");
+    out.heading("Other calls of both");
     for (id, other) in others {
         let (before, after) = before_after(other.client_seconds, "s");
         let (_, errors) = before_after(other.errors, "ratio");
@@ -125,12 +130,25 @@ pub(super) fn lost(edge: &EdgeDetail) -> String {
     if edge.rate.before.is_some_and(|rate| rate > 0.0) && edge.rate.after.is_none_or(|rate| rate == 0.0) {
         return format!("{client} no longer calls {server}");
     }
+    // The mean hides what few calls suffer.
+    let tail = match (added(edge.p95), edge.p95.before) {
+        (Some(added), Some(before)) if added > (before * 0.5).max(0.001) => Some(figure(added, "s")),
+        _ => None,
+    };
     let waits = match (added(edge.client_seconds), edge.client_seconds.before) {
         (Some(added), Some(before)) if added > (before * 0.2).max(0.001) => added,
+        _ if edge.client_seconds.after.is_none() && tail.is_some() => {
+            let longer = tail.unwrap_or_default();
+            return format!("one call in twenty waits {longer} longer or more for {server}{failing}");
+        }
         (None, _) if edge.client_seconds.after.is_none() => {
             return format!("how long {client} waits for {server} is not measured{failing}");
         }
         (None, _) => return format!("{client} did not call {server} before{failing}"),
+        _ if tail.is_some() => {
+            let longer = tail.unwrap_or_default();
+            return format!("the mean hides it: one call in twenty waits {longer} longer or more{failing}");
+        }
         _ if errors.is_some() => {
             let share = figure(edge.errors.after.unwrap_or(0.0), "ratio");
             return format!("no time is lost: {share} of the calls fail, and they are no slower");
@@ -233,6 +251,9 @@ mod tests {
         );
         assert!(said(pair(0.05, 3.0), none, none).ends_with("what shop itself needs is not measured"));
         assert!(said(pair(0.05, 0.05), none, pair(0.0, 0.5)).starts_with("no time is lost: 50% of the calls fail"));
+        let tail = |client_seconds| EdgeDetail { p95: pair(0.1, 1.3), ..calls(client_seconds, none, none) };
+        assert_eq!(lost(&tail(none)), "one call in twenty waits 1.2 s longer or more for shop");
+        assert!(lost(&tail(pair(0.05, 0.05))).starts_with("the mean hides it: one call in twenty waits 1.2 s"));
         assert_eq!(said(none, none, none), "how long web waits for shop is not measured");
     }
 

@@ -17,6 +17,7 @@ use super::list::contains;
 use super::model::Model;
 use super::screen::{Detail, Reader, Screen, Subject};
 
+pub use change::name as change_name;
 pub use edge::neighbourhood;
 pub use proof::{before_after, factor, turn};
 pub use template::{change_word, gist, rate_change, variables};
@@ -347,19 +348,24 @@ pub fn wrap(line: &str, width: usize) -> Vec<&str> {
     let mut start = 0;
     let mut columns = 0;
     let mut space = None;
+    let mut joint = None;
     for (at, c) in line.char_indices() {
         let wide = c.width().unwrap_or(0);
         if columns + wide > width && at > start {
-            // Break after the last space when that leaves a fair line.
-            let end = space.filter(|end| *end > start + width / 2 && *end <= at).unwrap_or(at);
+            // Break after the last space, else within a long name where its parts meet, if that leaves a fair line.
+            let fair = |end: &usize| *end > start + width / 2 && *end <= at;
+            let end = space.filter(fair).or(joint.filter(fair)).unwrap_or(at);
             parts.push(&line[start..end]);
             start = end;
             columns = line[start..at].width();
             space = None;
+            joint = None;
         }
         columns += wide;
         if c == ' ' {
             space = Some(at + 1);
+        } else if matches!(c, '_' | ',' | '/' | ';' | '&') {
+            joint = Some(at + 1);
         }
     }
     parts.push(&line[start..]);
@@ -376,6 +382,7 @@ mod tests {
     fn lines_break_after_words() {
         assert_eq!(wrap("one two three four", 10), ["one two ", "three four"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("x request_duration_seconds", 20), ["x request_duration_", "seconds"]);
         assert_eq!(wrap("", 4), [""]);
     }
 

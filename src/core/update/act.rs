@@ -168,7 +168,7 @@ fn open_row(model: &mut Model, id: &str, pane: Pane, list: &List, link: usize) -
     let at = list.cursor;
     match pane {
         Pane::Suspects => {
-            let ids = rows::suspects(case, list).get(at).map(|suspect| rows::suspect_evidence(case, suspect));
+            let ids = rows::suspects(case, list).get(at).map(|suspect| rows::proof(case, suspect));
             open_evidence(model, id, ids.unwrap_or_default(), 0)
         }
         Pane::Evidence => {
