@@ -25,8 +25,11 @@ const COLLECTORS: &[&str] = &[
     "pod",
 ];
 
+/// Labels that name a pod.
+pub(crate) const POD_LABELS: &[&str] = &["pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"];
+
 /// Labels that name a machine or process when none names a service.
-const INSTANCE_LABELS: &[&str] = &["node", "host", "hostname", "nodename", "instance"];
+pub(crate) const INSTANCE_LABELS: &[&str] = &["node", "host", "hostname", "nodename", "instance"];
 
 /// Labels that tell series of one service from each other without naming another subject.
 pub const REPLICA_LABELS: &[&str] =
@@ -40,13 +43,20 @@ pub fn service_of(labels: &Labels) -> Option<String> {
 
 /// [`service_of`] as it stands in the labels.
 pub fn service_ref(labels: &Labels) -> Option<&str> {
-    let first = |names: &[&str]| names.iter().find_map(|name| labels.get(name));
+    let of = |names: &'static [&'static str]| names.iter().filter_map(|name| labels.get(name));
+    service_among(of(SERVICE_LABELS), of(POD_LABELS), of(INSTANCE_LABELS))
+}
+
+/// [`service_of`] from the values that some labels have of each list of names, in the order of the list:
+/// [`SERVICE_LABELS`], [`POD_LABELS`] and [`INSTANCE_LABELS`].
+pub(crate) fn service_among<'a>(
+    mut named: impl Iterator<Item = &'a str> + Clone,
+    mut pods: impl Iterator<Item = &'a str>,
+    mut machines: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     // A job or container is a weaker name than the workload of the pod, but stronger than none.
-    let named = SERVICE_LABELS.iter().filter_map(|name| labels.get(name)).find(|value| !is_collector(value));
-    named
-        .or_else(|| first(&["pod", "pod_name", "k8s_pod_name", "kubernetes_pod_name"]).map(workload_of_pod))
-        .or_else(|| first(INSTANCE_LABELS))
-        .or_else(|| labels.service())
+    let subject = named.clone().find(|value| !is_collector(value));
+    subject.or_else(|| pods.next().map(workload_of_pod)).or_else(|| machines.next()).or_else(|| named.next())
 }
 
 /// Whether a name is that of a collector of series, not of a service. Charts put the release's name in front.

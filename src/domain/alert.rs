@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::text::neutralise;
 use super::{Labels, Text, Timestamp};
 
+/// Labels that say how bad an alert is, in the order in which they are trusted.
+pub const SEVERITY_LABELS: &[&str] = &["severity", "priority", "level"];
+
 /// How bad, from the `severity` label. Ordered: `Unknown < Info < Warning < Critical`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,10 +97,7 @@ impl Alert {
 
     /// From the `severity` label, or `priority` or `level` where sites use those.
     pub fn severity(&self) -> Severity {
-        ["severity", "priority", "level"]
-            .iter()
-            .find_map(|name| self.labels.get(name))
-            .map_or(Severity::Unknown, Severity::from_label)
+        SEVERITY_LABELS.iter().find_map(|name| self.labels.get(name)).map_or(Severity::Unknown, Severity::from_label)
     }
 
     /// The summary annotation, or the best substitute.

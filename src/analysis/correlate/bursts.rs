@@ -5,13 +5,12 @@
 //! explains. How many that takes depends on how much the place says: a node says more than a namespace, a namespace
 //! more than a cluster, and an alert's name in one namespace says something too where no graph knows better.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::time::Duration;
 
-use super::duplicates::Folded;
 use super::groups::Groups;
-use super::links::Traits;
+use super::symbols::{FastMap, FastSet};
+use super::traits::Traits;
 use crate::domain::Timestamp;
 
 /// Groups that begin within this time of each other begin together.
@@ -29,60 +28,46 @@ const IN_A_WORLD: usize = 12;
 /// However noisy the hour is, so many more than usual are no coincidence.
 const MOST_NEEDED: usize = 24;
 
-/// Joins groups that begin together.
-pub(super) fn join<'a>(alerts: &[Folded<'a>], traits: &[Traits<'a>], groups: &mut Groups) {
+/// Joins groups that begin together. `traits` are sorted by start.
+pub(super) fn join(traits: &[Traits], groups: &mut Groups) {
     let mut pass = Pass { traits, groups };
-    pass.join(ON_A_NODE, |one, _| Some((one.world, one.node?)));
-    pass.join(ALIKE_IN_A_NAMESPACE, |one, index| {
+    pass.join(ON_A_NODE, |one| Some((one.world, one.node?)));
+    pass.join(ALIKE_IN_A_NAMESPACE, |one| {
         let alone = !one.charted && !one.about_node;
-        alone.then_some((one.world, one.namespace?, alerts[index].alert.name()))
+        alone.then_some((one.world, one.namespace?, one.name))
     });
-    pass.join(IN_A_NAMESPACE, |one, _| Some((one.world, one.namespace?)));
-    pass.join(ALIKE, |one, index| Some((one.world, alerts[index].alert.name())));
-    pass.join(IN_A_ZONE, |one, index| Some((one.world, alerts[index].alert.labels.get("zone")?)));
-    pass.join(IN_A_WORLD, |one, _| Some(one.world));
+    pass.join(IN_A_NAMESPACE, |one| Some((one.world, one.namespace?)));
+    pass.join(ALIKE, |one| Some((one.world, one.name)));
+    pass.join(IN_A_ZONE, |one| Some((one.world, one.zone?)));
+    pass.join(IN_A_WORLD, |one| Some(one.world));
 }
 
-struct Pass<'p, 'a> {
-    traits: &'p [Traits<'a>],
+struct Pass<'p> {
+    traits: &'p [Traits],
     groups: &'p mut Groups,
 }
 
-impl<'a> Pass<'_, 'a> {
-    fn join<K: Hash + Eq>(&mut self, least: usize, key: impl Fn(&Traits<'a>, usize) -> Option<K>) {
+impl Pass<'_> {
+    fn join<K: Hash + Eq>(&mut self, least: usize, key: impl Fn(&Traits) -> Option<K>) {
         // For each place the first alert of each group; alerts come in the order of their start.
-        let mut places: HashMap<K, Vec<(Timestamp, usize)>> = HashMap::new();
+        let mut numbers: FastMap<K, u32> = FastMap::default();
+        let mut places: Vec<Vec<(Timestamp, usize)>> = Vec::new();
+        let mut known: FastSet<(u32, u32)> = FastSet::default();
         for (index, one) in self.traits.iter().enumerate() {
-            let Some(key) = key(one, index) else { continue };
+            let Some(key) = key(one) else { continue };
+            let next = places.len() as u32;
+            let place = *numbers.entry(key).or_insert(next);
+            if place == next {
+                places.push(Vec::new());
+            }
             let root = self.groups.root(index);
-            places.entry(key).or_default().push((one.start, root));
-        }
-        let mut known: HashSet<usize> = HashSet::new();
-        for mut begun in places.into_values() {
-            known.clear();
-            begun.retain(|(_, root)| known.insert(*root));
-            self.join_bursts(&begun, least);
-        }
-    }
-
-    fn join_bursts(&mut self, begun: &[(Timestamp, usize)], least: usize) {
-        if begun.len() < least {
-            return;
-        }
-        let needed = (least + 3 * usual(begun)).min(MOST_NEEDED.max(least));
-        let mut end = 0;
-        let mut joined_to = 0;
-        for begin in 0..begun.len() {
-            while end < begun.len() && begun[end].0.since(begun[begin].0) <= TOGETHER {
-                end += 1;
+            if known.insert((place, root as u32)) {
+                places[place as usize].push((one.start, root));
             }
-            if end - begin >= needed {
-                // What an earlier stretch joined need not be joined again.
-                for index in joined_to.max(begin + 1)..end {
-                    self.groups.join(begun[begin].1, begun[index].1);
-                }
-                joined_to = end.max(joined_to);
-            }
+        }
+        for begun in places.iter().filter(|begun| begun.len() >= least) {
+            let needed = (least + 3 * usual(begun)).min(MOST_NEEDED.max(least));
+            self.groups.join_crowds(begun, TOGETHER, needed);
         }
     }
 }
@@ -101,11 +86,8 @@ fn usual(begun: &[(Timestamp, usize)]) -> usize {
     if begun.len() * 2 < stretches {
         return 0;
     }
-    let mut counts: HashMap<u64, usize> = HashMap::new();
-    for (start, _) in begun {
-        *counts.entry(start.since(first.0).as_secs() / TOGETHER.as_secs()).or_default() += 1;
-    }
-    let mut counts: Vec<usize> = counts.into_values().collect();
+    let stretch = |start: Timestamp| start.since(first.0).as_secs() / TOGETHER.as_secs();
+    let mut counts: Vec<usize> = begun.chunk_by(|a, b| stretch(a.0) == stretch(b.0)).map(<[_]>::len).collect();
     counts.sort_unstable();
     // The empty ones stand in front.
     let empty = stretches - counts.len();

@@ -2,29 +2,14 @@
 //! and again by a rule that flaps.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::worlds::WORLDS;
+use super::symbols::FastMap;
+use super::traits::{REPLICAS, Reading};
 use crate::domain::alert::{Alert, AlertState};
 use crate::domain::{Labels, Timestamp};
 
-/// Labels that name the replica that sent an alert, not its subject.
-const REPLICAS: &[&str] = &[
-    "__replica__",
-    "ha_replica",
-    "prometheus_replica",
-    "receive_replica",
-    "replica",
-    "rule_replica",
-    "ruler_replica",
-    "thanos_replica",
-    "thanos_ruler_replica",
-    "vmalert_replica",
-];
-/// Labels that a server adds on the way out, so that its own copy lacks them, besides those that name a world.
-const EXTERNAL: &[&str] = &["monitor", "prometheus"];
 /// An alert that fires again within this time after it was over is the same trouble.
 const AGAIN: Duration = Duration::from_mins(30);
 /// Starts of one alert nearer than this are one start, told by clocks that differ.
@@ -35,6 +20,8 @@ const ONE_START: Duration = Duration::from_secs(5);
 pub(super) struct Folded<'a> {
     /// The liveliest copy.
     pub(super) alert: &'a Alert,
+    /// Where it stands in the reading.
+    pub(super) place: u32,
     /// The copies' smallest fingerprint; empty where no source gave one.
     pub(super) fingerprint: &'a str,
     /// The earliest start.
@@ -46,7 +33,20 @@ pub(super) struct Folded<'a> {
 impl Folded<'_> {
     /// The alert to keep.
     pub(super) fn kept(&self) -> Alert {
-        Alert { starts_at: self.starts_at, fingerprint: self.kept_fingerprint().into_owned(), ..self.alert.clone() }
+        let Alert { labels, annotations, ends_at, state, suppressed_by, receivers, generator_url, expression, .. } =
+            self.alert;
+        Alert {
+            fingerprint: self.kept_fingerprint().into_owned(),
+            labels: labels.clone(),
+            annotations: annotations.clone(),
+            starts_at: self.starts_at,
+            ends_at: *ends_at,
+            state: *state,
+            suppressed_by: suppressed_by.clone(),
+            receivers: receivers.clone(),
+            generator_url: generator_url.clone(),
+            expression: expression.clone(),
+        }
     }
 
     /// The fingerprint of the alert to keep.
@@ -65,96 +65,121 @@ fn over_at(alert: &Alert) -> Option<Timestamp> {
     (alert.state == AlertState::Resolved).then(|| alert.ends_at.unwrap_or(alert.starts_at).max(alert.starts_at))
 }
 
-/// Folds all copies, sorted by start and fingerprint. The order of `alerts` does not matter.
-pub(super) fn fold<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Vec<Folded<'a>> {
-    let mut hashed: Vec<(u64, &Alert)> = alerts.map(|alert| (hash_of(&alert.labels, REPLICAS), alert)).collect();
-    hashed.sort_by_key(|(hash, _)| *hash);
-    let mut subjects: Vec<Vec<&Alert>> = Vec::new();
+/// The copies of one subject, as places in the reading: one for most, and no list for those.
+#[derive(Debug)]
+struct Copies {
+    first: u32,
+    more: Vec<u32>,
+}
+
+impl Copies {
+    fn all(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+}
+
+/// Folds all copies, sorted by start and fingerprint. The order of the alerts does not matter.
+pub(super) fn fold<'a>(reading: &Reading<'a>) -> Vec<Folded<'a>> {
+    let mut hashed: Vec<(u64, u32)> =
+        reading.prints.iter().zip(0..).map(|(print, place)| (print.subject, place)).collect();
+    hashed.sort_unstable();
+    let labels = |place: u32| &reading.alerts[place as usize].labels;
+    let mut subjects: Vec<Copies> = Vec::with_capacity(hashed.len());
     for run in hashed.chunk_by(|a, b| a.0 == b.0) {
-        if let [(_, only)] = run {
-            subjects.push(vec![only]);
-            continue;
-        }
         let begin = subjects.len();
-        for (_, alert) in run {
-            let known = subjects[begin..].iter_mut().find(|known| are_equal_but(&known[0].labels, &alert.labels));
+        for &(_, place) in run {
+            let known = subjects[begin..].iter_mut().find(|known| are_equal_but(labels(known.first), labels(place)));
             match known {
-                Some(known) => known.push(alert),
-                None => subjects.push(vec![alert]),
+                Some(known) => known.more.push(place),
+                None => subjects.push(Copies { first: place, more: Vec::new() }),
             }
         }
     }
-    join_bare_copies(&mut subjects);
+    join_bare_copies(reading, &mut subjects);
     let mut folded: Vec<Folded> = Vec::with_capacity(subjects.len());
-    for copies in subjects {
-        episodes(copies, &mut folded);
+    for copies in &subjects {
+        episodes(reading, copies, &mut folded);
     }
-    folded.sort_by(|a, b| {
-        let order = a.starts_at.cmp(&b.starts_at).then_with(|| a.fingerprint.cmp(b.fingerprint));
-        order.then_with(|| a.alert.labels.cmp(&b.alert.labels))
-    });
-    folded
+    sorted(&folded)
 }
 
-fn hash_of(labels: &Labels, without: &[&str]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for pair in labels.iter().filter(|(name, _)| !without.contains(name)) {
-        pair.hash(&mut hasher);
-    }
-    hasher.finish()
+/// By start, then fingerprint; what is nearly always enough of a fingerprint stands next to the start.
+fn sorted<'a>(folded: &[Folded<'a>]) -> Vec<Folded<'a>> {
+    let mut keys: Vec<(Timestamp, u64, u32)> = folded
+        .iter()
+        .zip(0..)
+        .map(|(one, place)| {
+            let mut begin = [0; 8];
+            begin.iter_mut().zip(one.fingerprint.bytes()).for_each(|(to, byte)| *to = byte);
+            (one.starts_at, u64::from_be_bytes(begin), place)
+        })
+        .collect();
+    keys.sort_unstable_by(|a, b| {
+        let (one, other) = (&folded[a.2 as usize], &folded[b.2 as usize]);
+        let order = (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| one.fingerprint.cmp(other.fingerprint));
+        order.then_with(|| one.alert.labels.cmp(&other.alert.labels))
+    });
+    keys.into_iter().map(|(.., place)| folded[place as usize]).collect()
 }
 
 fn are_equal_but(one: &Labels, other: &Labels) -> bool {
-    let told = |labels: &'_ Labels| labels.iter().filter(|(name, _)| !REPLICAS.contains(name)).count();
-    told(one) == told(other)
-        && one.iter().filter(|(name, _)| !REPLICAS.contains(name)).all(|(name, value)| other.get(name) == Some(value))
+    fn told(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+        labels.iter().filter(|(name, value)| !value.is_empty() && !REPLICAS.contains(name))
+    }
+    told(one).eq(told(other))
 }
 
 /// Prometheus' own copy of an alert lacks the labels that name its world: it joins the only full copy there is.
-fn join_bare_copies(subjects: &mut Vec<Vec<&Alert>>) {
-    let added = |name: &str| WORLDS.contains(&name) || EXTERNAL.contains(&name);
-    let is_bare = |copies: &[&Alert]| !copies[0].labels.iter().any(|(name, _)| added(name));
-    let bare = subjects.iter().filter(|copies| is_bare(copies)).count();
+fn join_bare_copies(reading: &Reading<'_>, subjects: &mut Vec<Copies>) {
+    let print = |copies: &Copies| &reading.prints[copies.first as usize];
+    let bare = subjects.iter().filter(|copies| print(copies).is_bare).count();
     if bare == 0 || bare == subjects.len() {
         return;
     }
-    let without: Vec<&str> = [REPLICAS, WORLDS, EXTERNAL].concat();
-    let mut full: HashMap<u64, (usize, bool)> = HashMap::new();
-    for (index, copies) in subjects.iter().enumerate().filter(|(_, copies)| !is_bare(copies)) {
-        full.entry(hash_of(&copies[0].labels, &without))
-            .and_modify(|(_, alone)| *alone = false)
-            .or_insert((index, true));
+    let mut full: FastMap<u64, (usize, bool)> = FastMap::default();
+    for (index, copies) in subjects.iter().enumerate().filter(|(_, copies)| !print(copies).is_bare) {
+        full.entry(print(copies).bare).and_modify(|(_, alone)| *alone = false).or_insert((index, true));
     }
+    let mut is_left = vec![true; subjects.len()];
     for index in 0..subjects.len() {
-        if !is_bare(&subjects[index]) {
+        if !print(&subjects[index]).is_bare {
             continue;
         }
-        let Some(&(target, true)) = full.get(&hash_of(&subjects[index][0].labels, &without)) else { continue };
-        let whole = subjects[target][0];
-        let fits = subjects[index][0]
-            .labels
+        let Some(&(target, true)) = full.get(&print(&subjects[index]).bare) else { continue };
+        let labels = |index: usize| &reading.alerts[subjects[index].first as usize].labels;
+        let whole = labels(target);
+        let fits = labels(index)
             .iter()
-            .all(|(name, value)| REPLICAS.contains(&name) || whole.labels.get(name) == Some(value) || value.is_empty());
+            .all(|(name, value)| REPLICAS.contains(&name) || whole.get(name) == Some(value) || value.is_empty());
         if fits {
-            let copies = std::mem::take(&mut subjects[index]);
-            subjects[target].extend(copies);
+            let more: Vec<u32> = subjects[index].all().collect();
+            subjects[target].more.extend(more);
+            is_left[index] = false;
         }
     }
-    subjects.retain(|copies| !copies.is_empty());
+    let mut left = is_left.into_iter();
+    subjects.retain(|_| left.next().unwrap_or(true));
 }
 
 /// Splits the copies of one subject where it was quiet for long.
-fn episodes<'a>(mut copies: Vec<&'a Alert>, out: &mut Vec<Folded<'a>>) {
-    if let [only] = copies[..] {
-        let fingerprint = only.fingerprint.as_str();
-        out.push(Folded { alert: only, fingerprint, starts_at: only.starts_at, times: 1 });
+fn episodes<'a>(reading: &Reading<'a>, copies: &Copies, out: &mut Vec<Folded<'a>>) {
+    if copies.more.is_empty() {
+        let place = copies.first as usize;
+        out.push(Folded {
+            alert: reading.alerts[place],
+            place: copies.first,
+            fingerprint: reading.prints[place].fingerprint,
+            starts_at: reading.traits[place].start,
+            times: 1,
+        });
         return;
     }
-    copies.sort_by_key(|alert| alert.starts_at);
+    let mut copies: Vec<(&Alert, u32)> = copies.all().map(|place| (reading.alerts[place as usize], place)).collect();
+    copies.sort_by_key(|(alert, _)| alert.starts_at);
     // A copy that fires is believed until the end that it names; `None`: for ever.
     let until = |alert: &Alert| if alert.state == AlertState::Resolved { over_at(alert) } else { alert.ends_at };
-    let (mut begin, mut reach) = (0, until(copies[0]));
-    for (index, next) in copies.iter().enumerate().skip(1) {
+    let (mut begin, mut reach) = (0, until(copies[0].0));
+    for (index, (next, _)) in copies.iter().enumerate().skip(1) {
         if reach.is_some_and(|reach| next.starts_at.since(reach) > AGAIN) {
             out.extend(folded(&copies[begin..index]));
             (begin, reach) = (index, until(next));
@@ -165,12 +190,14 @@ fn episodes<'a>(mut copies: Vec<&'a Alert>, out: &mut Vec<Folded<'a>>) {
     out.extend(folded(&copies[begin..]));
 }
 
-fn folded<'a>(copies: &[&'a Alert]) -> Option<Folded<'a>> {
-    let alert = copies.iter().copied().reduce(|kept, other| if is_preferred(other, kept) { other } else { kept })?;
+fn folded<'a>(copies: &[(&'a Alert, u32)]) -> Option<Folded<'a>> {
+    let liveliest =
+        |kept: (&'a Alert, u32), other: (&'a Alert, u32)| if is_preferred(other.0, kept.0) { other } else { kept };
+    let (alert, place) = copies.iter().copied().reduce(liveliest)?;
     let times = {
         // Each replica tells of every time: the one that tells of most is believed.
         let mut starts: BTreeMap<&str, (Timestamp, u32)> = BTreeMap::new();
-        for copy in copies {
+        for (copy, _) in copies {
             let entry = starts.entry(copy.fingerprint.as_str()).or_insert((copy.starts_at, 1));
             if copy.starts_at.since(entry.0) > ONE_START {
                 *entry = (copy.starts_at, entry.1 + 1);
@@ -178,10 +205,12 @@ fn folded<'a>(copies: &[&'a Alert]) -> Option<Folded<'a>> {
         }
         starts.values().map(|(_, times)| *times).max().unwrap_or(1)
     };
+    let fingerprints = copies.iter().map(|(copy, _)| copy.fingerprint.as_str());
     Some(Folded {
         alert,
-        fingerprint: copies.iter().map(|copy| copy.fingerprint.as_str()).filter(|f| !f.is_empty()).min().unwrap_or(""),
-        starts_at: copies.iter().map(|copy| copy.starts_at).min()?,
+        place,
+        fingerprint: fingerprints.filter(|fingerprint| !fingerprint.is_empty()).min().unwrap_or(""),
+        starts_at: copies.iter().map(|(copy, _)| copy.starts_at).min()?,
         times,
     })
 }

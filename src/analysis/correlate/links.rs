@@ -4,15 +4,13 @@
 //! Alerts are walked in the order of their start; whatever an alert shares with the latest earlier one joins them. The
 //! cost is linear in alerts times keys.
 
-use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::duplicates::Folded;
+use super::chart::Chart;
 use super::groups::Groups;
-use super::worlds;
-use crate::analysis::entity::{canonical, is_collector, service_ref};
-use crate::domain::analysis::GraphEdge;
-use crate::domain::{Labels, Timestamp};
+use super::symbols::{FastMap, Symbol};
+use super::traits::Traits;
+use crate::domain::Timestamp;
 
 /// Two alerts of one service belong together when they start within this time.
 const SAME_SERVICE: Duration = Duration::from_mins(30);
@@ -20,103 +18,24 @@ const SAME_SERVICE: Duration = Duration::from_mins(30);
 const NEIGHBOURS: Duration = Duration::from_mins(10);
 /// Callers of a service that does not alert itself: most of them must begin within this time.
 const CALLERS: Duration = Duration::from_mins(5);
-/// Neighbours of one service that are looked at.
-const MOST_NEIGHBOURS: usize = 512;
-
-/// Labels that name the node a subject is on.
-const NODES: &[&str] = &["node", "nodename", "kubernetes_node", "k8s_node_name", "exported_node", "host", "hostname"];
-/// Labels that name a namespace.
-const NAMESPACES: &[&str] = &["namespace", "kubernetes_namespace", "k8s_namespace_name", "exported_namespace"];
-/// Labels in which an alert about one service names another that it needs.
-const PEERS: &[&str] = &[
-    "destination_service_name",
-    "destination_service",
-    "destination_workload",
-    "destination_canonical_service",
-    "dst_deployment",
-    "dst_service",
-    "dependency",
-    "upstream",
-    "upstream_cluster",
-    "envoy_cluster_name",
-    "peer_service",
-    "remote_service",
-    "target_service",
-    "server",
-    "backend",
-    "database",
-];
-
-/// What is read from an alert.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Traits<'a> {
-    pub(super) world: usize,
-    /// The service as the graph would call it.
-    pub(super) service: Option<&'a str>,
-    pub(super) namespace: Option<&'a str>,
-    pub(super) node: Option<&'a str>,
-    /// Whether it speaks about the node itself.
-    pub(super) about_node: bool,
-    /// Whether the graph knows its service.
-    pub(super) charted: bool,
-    pub(super) start: Timestamp,
-}
-
-/// Reads the traits of all alerts.
-pub(super) fn traits<'a>(alerts: &[Folded<'a>], graph: &[GraphEdge]) -> Vec<Traits<'a>> {
-    let charted: BTreeSet<&str> =
-        graph.iter().flat_map(|edge| [canonical(&edge.client), canonical(&edge.server)]).collect();
-    let worlds = worlds::number(alerts.iter().map(|alert| &alert.alert.labels));
-    let read = |(folded, world): (&Folded<'a>, usize)| {
-        let labels: &'a Labels = &folded.alert.labels;
-        let first = |names: &[&str]| names.iter().find_map(|name| labels.get(name));
-        let service = service_ref(labels).filter(|service| !is_collector(service));
-        let node = first(NODES);
-        // Without a node's name, a machine that is the subject itself names it.
-        let machine = service.filter(|service| labels.get("instance") == Some(service));
-        let about_node = match (node, service) {
-            (Some(node), Some(service)) => node == service,
-            (Some(_), None) => true,
-            (None, _) => machine.is_some(),
-        };
-        let service = service.map(canonical);
-        Traits {
-            world,
-            charted: service.is_some_and(|service| charted.contains(service)),
-            service,
-            namespace: first(NAMESPACES),
-            node: node.or(machine),
-            about_node,
-            start: folded.starts_at,
-        }
-    };
-    alerts.iter().zip(worlds).map(read).collect()
-}
 
 /// A service of one world.
 type Actor = u32;
 
 /// Numbers of the services of each world, with their neighbours in the graph.
-struct Actors<'a> {
-    numbers: HashMap<(usize, &'a str), Actor>,
-    neighbours: Vec<Option<Vec<Actor>>>,
-    by_name: HashMap<&'a str, BTreeSet<&'a str>>,
+struct Actors<'c> {
+    chart: &'c Chart,
+    numbers: FastMap<(u32, Symbol), Actor>,
+    /// The neighbours of each actor that alerted, each with how much earlier it may have begun.
+    neighbours: Vec<Option<Vec<(Actor, Duration)>>>,
 }
 
-impl<'a> Actors<'a> {
-    fn new(graph: &'a [GraphEdge]) -> Self {
-        let mut by_name: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-        for edge in graph {
-            let (client, server) = (canonical(&edge.client), canonical(&edge.server));
-            if client != server {
-                by_name.entry(client).or_default().insert(server);
-                by_name.entry(server).or_default().insert(client);
-            }
-        }
-        Self { numbers: HashMap::new(), neighbours: Vec::new(), by_name }
+impl<'c> Actors<'c> {
+    fn new(chart: &'c Chart) -> Self {
+        Self { chart, numbers: FastMap::default(), neighbours: Vec::new() }
     }
 
-    fn number(&mut self, world: usize, service: &'a str) -> Actor {
+    fn number(&mut self, world: u32, service: Symbol) -> Actor {
         let next = self.neighbours.len() as Actor;
         let number = *self.numbers.entry((world, service)).or_insert(next);
         if number == next {
@@ -126,24 +45,25 @@ impl<'a> Actors<'a> {
     }
 
     /// The neighbours of an actor; looked up once.
-    fn learn_neighbours(&mut self, world: usize, service: &'a str, actor: Actor) {
+    fn learn_neighbours(&mut self, world: u32, service: Symbol, actor: Actor) {
         if self.neighbours[actor as usize].is_none() {
-            let names: Vec<&str> =
-                self.by_name.get(service).into_iter().flatten().copied().take(MOST_NEIGHBOURS).collect();
-            let numbers = names.into_iter().map(|name| self.number(world, name)).collect();
+            let (callees, callers) = self.chart.neighbours(service);
+            let callees = callees.iter().map(|&callee| (callee, NEIGHBOURS));
+            let known = callees.chain(callers.iter().map(|&caller| (caller, NEIGHBOURS)));
+            let numbers = known.map(|(name, span)| (self.number(world, name), span)).collect();
             self.neighbours[actor as usize] = Some(numbers);
         }
     }
 }
 
-/// Joins alerts that belong together by what they say.
-pub(super) fn join<'a>(alerts: &[Folded<'a>], traits: &[Traits<'a>], graph: &'a [GraphEdge], groups: &mut Groups) {
-    let mut actors = Actors::new(graph);
+/// Joins alerts, sorted by start, that belong together by what they say. `peers` are the services that they name.
+pub(super) fn join(traits: &[Traits], peers: &[Symbol], chart: &Chart, groups: &mut Groups) {
+    let mut actors = Actors::new(chart);
     let within = |a: usize, b: usize, span: Duration| traits[b].start.since(traits[a].start) <= span;
     let mut last: Vec<Option<usize>> = Vec::new();
-    let mut last_in: HashMap<(Actor, Option<&str>), usize> = HashMap::new();
-    let mut mentioned: HashMap<Actor, usize> = HashMap::new();
-    let mut at_node: HashMap<(usize, &str), AtNode> = HashMap::new();
+    let mut last_in: FastMap<(Actor, Option<Symbol>), usize> = FastMap::default();
+    let mut mentioned: FastMap<Actor, usize> = FastMap::default();
+    let mut at_node: FastMap<(u32, Symbol), AtNode> = FastMap::default();
     for (index, one) in traits.iter().enumerate() {
         if let Some(service) = one.service {
             let actor = actors.number(one.world, service);
@@ -157,8 +77,8 @@ pub(super) fn join<'a>(alerts: &[Folded<'a>], traits: &[Traits<'a>], graph: &'a 
             for other in same.into_iter().flatten().filter(|&other| within(other, index, SAME_SERVICE)) {
                 groups.join(other, index);
             }
-            for neighbour in actors.neighbours[actor as usize].iter().flatten() {
-                if let Some(other) = last[*neighbour as usize].filter(|&other| within(other, index, NEIGHBOURS)) {
+            for &(neighbour, span) in actors.neighbours[actor as usize].iter().flatten() {
+                if let Some(other) = last[neighbour as usize].filter(|&other| within(other, index, span)) {
                     groups.join(other, index);
                 }
             }
@@ -170,10 +90,7 @@ pub(super) fn join<'a>(alerts: &[Folded<'a>], traits: &[Traits<'a>], graph: &'a 
             last[actor as usize] = Some(index);
             last_in.insert((actor, one.namespace), index);
         }
-        for peer in PEERS.iter().filter_map(|name| alerts[index].alert.labels.get(name)).map(canonical) {
-            if Some(peer) == one.service || is_collector(peer) {
-                continue;
-            }
+        for &peer in &peers[one.peers.0 as usize..one.peers.1 as usize] {
             let actor = actors.number(one.world, peer);
             last.resize(actors.neighbours.len(), None);
             for other in [last[actor as usize], mentioned.get(&actor).copied()].into_iter().flatten() {
@@ -198,7 +115,7 @@ pub(super) fn join<'a>(alerts: &[Folded<'a>], traits: &[Traits<'a>], graph: &'a 
             }
         }
     }
-    join_callers(traits, graph, groups);
+    join_callers(traits, chart, groups);
 }
 
 /// What alerts at a node.
@@ -211,44 +128,25 @@ struct AtNode {
 }
 
 /// Joins the callers of a service where most of them begin to alert together: it fails, though it says nothing.
-fn join_callers<'a>(traits: &[Traits<'a>], graph: &'a [GraphEdge], groups: &mut Groups) {
-    let mut callers: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    for edge in graph {
-        callers.entry(canonical(&edge.server)).or_default().insert(canonical(&edge.client));
-    }
-    let mut callees: HashMap<&str, Vec<&str>> = HashMap::new();
-    for (callee, all) in &callers {
-        for caller in all.iter().filter(|_| all.len() >= 2) {
-            callees.entry(caller).or_default().push(callee);
-        }
-    }
+fn join_callers(traits: &[Traits], chart: &Chart, groups: &mut Groups) {
     // Only the first alert of a service counts, until it was quiet for as long as joins its alerts.
-    let mut seen: HashMap<(usize, &str), Timestamp> = HashMap::new();
-    let mut begun: HashMap<(usize, &str), Vec<(Timestamp, &str, usize)>> = HashMap::new();
+    let mut seen: FastMap<(u32, Symbol), Timestamp> = FastMap::default();
+    let mut begun: FastMap<(u32, Symbol), Vec<(Timestamp, usize)>> = FastMap::default();
     for (index, one) in traits.iter().enumerate() {
-        let Some(service) = one.service else { continue };
+        let Some(service) = one.service.filter(|_| one.charted) else { continue };
         let before = seen.insert((one.world, service), one.start);
         if before.is_some_and(|before| one.start.since(before) <= SAME_SERVICE) {
             continue;
         }
-        for callee in callees.get(service).into_iter().flatten() {
-            begun.entry((one.world, callee)).or_default().push((one.start, service, index));
+        for &callee in chart.callees(service) {
+            if chart.callers(callee).len() >= 2 {
+                begun.entry((one.world, callee)).or_default().push((one.start, index));
+            }
         }
     }
     for ((_, callee), all) in begun {
-        let most = (callers[callee].len() / 2 + 1).max(2);
-        for begin in 0..all.len() {
-            // Distinct by construction within so short a time.
-            let together: Vec<usize> = all[begin..]
-                .iter()
-                .take_while(|(start, ..)| start.since(all[begin].0) <= CALLERS)
-                .map(|(_, _, index)| *index)
-                .collect();
-            if together.len() >= most {
-                for &index in &together[1..] {
-                    groups.join(together[0], index);
-                }
-            }
-        }
+        // Callers are distinct by construction within so short a time.
+        let most = (chart.callers(callee).len() / 2 + 1).max(2);
+        groups.join_crowds(&all, CALLERS, most);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `symbols`, `chart`, `traits` | what alerts and the graph say, read once and in numbers |
 //! | `duplicates` | copies of one alert into one, flapping counted |
 //! | `worlds` | clusters and environments apart; alerts that only show that alerting works |
 //! | `links` | what two alerts say that joins them |
@@ -9,23 +10,30 @@
 //! | `title` | what a person would say |
 
 mod bursts;
+mod chart;
 mod duplicates;
 mod groups;
 mod links;
+mod symbols;
 mod title;
+mod traits;
 mod worlds;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::entity::service_ref;
-use crate::domain::alert::{Alert, Severity};
+use crate::domain::alert::Alert;
 use crate::domain::analysis::GraphEdge;
 use crate::domain::incident::{Flapping, Incident};
 use crate::domain::{TimeRange, Timestamp};
+use chart::Chart;
 use duplicates::Folded;
+use groups::Groups;
+use symbols::{FastSet, Symbol, Symbols};
+use traits::Traits;
 
 /// What is examined before the first alert: rules wait before they fire.
 const LEAD: Duration = Duration::from_mins(10);
@@ -44,16 +52,25 @@ const FLAPS: u32 = 3;
 ///
 /// The order of `alerts` does not matter. Incidents come unresolved first, then worst, then earliest.
 pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<Incident> {
-    let folded = duplicates::fold(alerts.iter().filter(|alert| !worlds::is_heartbeat(alert)));
-    let traits = links::traits(&folded, graph);
-    let mut groups = groups::Groups::new(folded.len());
-    links::join(&folded, &traits, graph, &mut groups);
-    bursts::join(&folded, &traits, &mut groups);
-    let mut members: BTreeMap<usize, Vec<Folded<'_>>> = BTreeMap::new();
-    for (index, alert) in folded.into_iter().enumerate() {
-        members.entry(groups.root(index)).or_default().push(alert);
+    let mut symbols = Symbols::default();
+    let chart = Chart::new(graph, &mut symbols);
+    let reading = traits::read(alerts, &chart, symbols);
+    let folded = duplicates::fold(&reading);
+    let mut traits: Vec<Traits> = folded.iter().map(|one| reading.traits[one.place as usize]).collect();
+    let worlds = worlds::resolve(&reading.worlds, traits.iter().map(|one| one.world));
+    for one in &mut traits {
+        one.world = worlds[one.world as usize];
     }
-    let mut incidents: Vec<Incident> = members.into_values().map(|alerts| incident(alerts, now)).collect();
+    let mut groups = Groups::new(folded.len());
+    links::join(&traits, &reading.peers, &chart, &mut groups);
+    bursts::join(&traits, &mut groups);
+    let mut members: Vec<Vec<(Traits, Folded<'_>)>> = vec![Vec::new(); folded.len()];
+    for (index, one) in traits.into_iter().zip(folded).enumerate() {
+        members[groups.root(index)].push(one);
+    }
+    members.retain(|members| !members.is_empty());
+    let mut incidents: Vec<Incident> =
+        members.into_iter().map(|members| incident(members, &reading.symbols, now)).collect();
     incidents.sort_by(|a, b| {
         a.is_resolved()
             .cmp(&b.is_resolved())
@@ -73,27 +90,28 @@ pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<I
 }
 
 /// Makes the incident of alerts that are sorted by start.
-fn incident(alerts: Vec<Folded<'_>>, now: Timestamp) -> Incident {
-    let started_at = alerts.first().map_or(now, |alert| alert.starts_at);
-    let id = alerts.first().map(|first| incident_id(&first.kept_fingerprint())).unwrap_or_default();
+fn incident(members: Vec<(Traits, Folded<'_>)>, symbols: &Symbols<'_>, now: Timestamp) -> Incident {
+    let started_at = members.first().map_or(now, |(_, first)| first.starts_at);
+    let id = members.first().map(|(_, first)| incident_id(&first.kept_fingerprint())).unwrap_or_default();
     // The latest end, where all are over.
-    let resolved_at = alerts
+    let resolved_at = members
         .iter()
-        .map(Folded::over_at)
+        .map(|(_, one)| one.over_at())
         .try_fold(None, |latest: Option<Timestamp>, over| over.map(|over| Some(latest.map_or(over, |l| l.max(over)))))
         .flatten();
-    let mut ranked: Vec<(Severity, Folded<'_>)> =
-        alerts.into_iter().map(|alert| (alert.alert.severity(), alert)).collect();
+    let mut ranked = members;
     // Stable: among equals the order by start and fingerprint stays.
-    ranked.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
-    let services: BTreeSet<&str> = ranked.iter().filter_map(|(_, one)| service_ref(&one.alert.labels)).collect();
+    ranked.sort_by_key(|(traits, _)| Reverse(traits.severity));
+    let subjects: FastSet<Symbol> = ranked.iter().filter_map(|(traits, _)| traits.subject).collect();
+    let mut services: Vec<String> = subjects.into_iter().map(|subject| symbols.text(subject).to_owned()).collect();
+    services.sort_unstable();
     let mut flapping: Vec<Flapping> = ranked
         .iter()
         .filter(|(_, one)| one.times >= FLAPS)
-        .map(|(_, one)| Flapping {
+        .map(|(traits, one)| Flapping {
             fingerprint: one.kept_fingerprint().into_owned(),
-            name: one.alert.name().to_owned(),
-            service: service_ref(&one.alert.labels).map(str::to_owned),
+            name: symbols.text(traits.name).to_owned(),
+            service: traits.subject.map(|subject| symbols.text(subject).to_owned()),
             times: one.times,
         })
         .collect();
@@ -101,11 +119,11 @@ fn incident(alerts: Vec<Folded<'_>>, now: Timestamp) -> Incident {
     let window = window(started_at, resolved_at, now);
     Incident {
         id,
-        title: title::title(&ranked),
-        severity: ranked.first().map(|(severity, _)| *severity).unwrap_or_default(),
+        title: title::title(&ranked, symbols),
+        severity: ranked.first().map(|(traits, _)| traits.severity).unwrap_or_default(),
         started_at,
         resolved_at,
-        services: services.into_iter().map(str::to_owned).collect(),
+        services,
         alerts: ranked.iter().map(|(_, one)| one.kept()).collect(),
         flapping,
         window,

@@ -1,9 +1,10 @@
 //! What a person would say about an incident.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
 
 use super::duplicates::Folded;
-use crate::analysis::entity::service_ref;
+use super::symbols::{FastMap, FastSet, Symbol, Symbols};
+use super::traits::Traits;
 use crate::domain::Text;
 use crate::domain::alert::Severity;
 
@@ -66,39 +67,41 @@ fn symptom(name: &str, summary: &str) -> u8 {
 struct Kind<'a> {
     severity: Severity,
     first: &'a Folded<'a>,
-    services: BTreeSet<&'a str>,
+    subject: Option<Symbol>,
+    services: FastSet<Symbol>,
     count: usize,
 }
 
 /// The summary of the alert that a person would name: the worst, a symptom rather than a cause, the most common, the
 /// earliest; and how many services have it beside the one it speaks of. `ranked` is sorted by severity, then start.
-pub(super) fn title(ranked: &[(Severity, Folded<'_>)]) -> Text {
-    let mut kinds: BTreeMap<&str, Kind<'_>> = BTreeMap::new();
-    for (severity, one) in ranked {
-        let kind = kinds.entry(one.alert.name()).or_insert_with(|| Kind {
-            severity: *severity,
+pub(super) fn title(ranked: &[(Traits, Folded<'_>)], symbols: &Symbols<'_>) -> Text {
+    let mut kinds: FastMap<Symbol, Kind<'_>> = FastMap::default();
+    for (traits, one) in ranked {
+        let kind = kinds.entry(traits.name).or_insert_with(|| Kind {
+            severity: traits.severity,
             first: one,
-            services: BTreeSet::new(),
+            subject: traits.subject,
+            services: FastSet::default(),
             count: 0,
         });
-        kind.services.extend(service_ref(&one.alert.labels));
+        kind.services.extend(traits.subject);
         kind.count += 1;
     }
-    let said = kinds.into_iter().max_by(|(name, a), (other, b)| {
-        let symptom_of = |name: &str, kind: &Kind<'_>| symptom(name, kind.first.alert.summary());
-        a.severity
-            .cmp(&b.severity)
-            .then_with(|| symptom_of(name, a).cmp(&symptom_of(other, b)))
-            .then_with(|| a.services.len().cmp(&b.services.len()))
-            .then_with(|| a.count.cmp(&b.count))
-            .then_with(|| b.first.starts_at.cmp(&a.first.starts_at))
-            .then_with(|| other.cmp(name))
+    let said = kinds.into_iter().map(|(name, kind)| (symbols.text(name), kind)).max_by_key(|(name, kind)| {
+        let symptom = if kind.severity == ranked[0].0.severity { symptom(name, kind.first.alert.summary()) } else { 0 };
+        let (earliest, by_name) = (Reverse(kind.first.starts_at), Reverse(*name));
+        (kind.severity, symptom, kind.services.len(), kind.count, earliest, by_name)
     });
     let Some((_, kind)) = said else { return Text::default() };
     let summary = Text::new(kind.first.alert.summary());
     let summary = summary.one_line();
-    let own = service_ref(&kind.first.alert.labels);
-    let others: Vec<&str> = kind.services.iter().copied().filter(|service| Some(*service) != own).collect();
+    let mut others: Vec<&str> = kind
+        .services
+        .iter()
+        .filter(|&&service| Some(service) != kind.subject)
+        .map(|&service| symbols.text(service))
+        .collect();
+    others.sort_unstable();
     let flaps = if kind.first.times >= super::FLAPS {
         format!(", flapping: fired {} times", kind.first.times)
     } else {

@@ -1,8 +1,6 @@
 //! Which world an alert is of, and what in it says where it comes from.
 
-use std::collections::BTreeMap;
-
-use crate::domain::Labels;
+use super::symbols::Symbol;
 use crate::domain::alert::Alert;
 
 /// Labels that separate worlds: alerts that differ in one of them never belong together.
@@ -12,13 +10,17 @@ pub(super) const WORLDS: &[&str] =
 /// Names of alerts that fire while all is well, so that silence can be noticed, or that only mute others.
 const HEARTBEATS: &[&str] = &["watchdog", "infoinhibitor", "alwaysfiring", "heartbeat"];
 
-/// Whether an alert only shows that alerting works: a dead man's switch, or a helper of inhibition rules.
-pub(super) fn is_heartbeat(alert: &Alert) -> bool {
+/// What an alert says of its world: a value for each of [`WORLDS`].
+pub(super) type World = [Option<Symbol>; WORLDS.len()];
+
+/// Whether an alert fires while all is well, whatever its name.
+pub(super) fn fires_always(alert: &Alert) -> bool {
     let always = |expression: &str| expression.trim().eq_ignore_ascii_case("vector(1)");
-    if alert.expression.as_deref().is_some_and(always) {
-        return true;
-    }
-    let name = alert.name();
+    alert.expression.as_deref().is_some_and(always)
+}
+
+/// Whether alerts of this name only show that alerting works: a dead man's switch, or a helper of inhibition rules.
+pub(super) fn is_heartbeat(name: &str) -> bool {
     if HEARTBEATS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
@@ -30,45 +32,34 @@ pub(super) fn is_heartbeat(alert: &Alert) -> bool {
     }
 }
 
-/// Numbers the worlds. Where some alerts say less of their world than others (no `cluster`, say), they are of the only
-/// fuller one that agrees with them, if there is only one.
-pub(super) fn number<'a>(all: impl Iterator<Item = &'a Labels>) -> Vec<usize> {
+/// Gives each world the number that stands for it, itself as a rule. Where some alerts say less of their world than
+/// others (no `cluster`, say), they are of the only fuller one that agrees with them, if there is only one.
+///
+/// `told` are places in `all`, of the worlds that alerts are left of.
+pub(super) fn resolve(all: &[World], told: impl Iterator<Item = u32>) -> Vec<u32> {
     /// Beyond so many worlds those that say less stay worlds of their own.
     const MOST: usize = 256;
-    let mut known: BTreeMap<Vec<(usize, &str)>, usize> = BTreeMap::new();
-    let mut told: Vec<usize> = Vec::new();
-    let mut scratch: Vec<(usize, &str)> = Vec::new();
-    for labels in all {
-        scratch.clear();
-        scratch.extend(WORLDS.iter().enumerate().filter_map(|(place, name)| Some((place, labels.get(name)?))));
-        let next = known.len();
-        let number = match known.get(&scratch) {
-            Some(&number) => number,
-            None => *known.entry(scratch.clone()).or_insert(next),
-        };
-        told.push(number);
+    let mut resolved: Vec<u32> = (0..all.len() as u32).collect();
+    let mut is_told = vec![false; all.len()];
+    for world in told {
+        is_told[world as usize] = true;
     }
-    if known.len() <= 1 || known.len() > MOST {
-        return told;
+    let told: Vec<usize> = (0..all.len()).filter(|&world| is_told[world]).collect();
+    if told.len() <= 1 || told.len() > MOST {
+        return resolved;
     }
-    let mut by_number: Vec<&[(usize, &str)]> = vec![&[]; known.len()];
-    for (world, &number) in &known {
-        by_number[number] = world;
+    let fullest: Vec<usize> =
+        told.iter().copied().filter(|&world| !told.iter().any(|&other| says_less(&all[world], &all[other]))).collect();
+    for &world in &told {
+        let mut fuller = fullest.iter().filter(|&&other| says_less(&all[world], &all[other]));
+        if let (Some(&only), None) = (fuller.next(), fuller.next()) {
+            resolved[world] = only as u32;
+        }
     }
-    let says_less = |one: &[(usize, &str)], other: &[(usize, &str)]| {
-        one.len() < other.len() && one.iter().all(|p| other.contains(p))
-    };
-    let fullest: Vec<usize> = (0..by_number.len())
-        .filter(|&world| !by_number.iter().any(|other| says_less(by_number[world], other)))
-        .collect();
-    let resolved: Vec<usize> = (0..by_number.len())
-        .map(|world| {
-            let mut fuller = fullest.iter().filter(|&&other| says_less(by_number[world], by_number[other]));
-            match (fuller.next(), fuller.next()) {
-                (Some(&only), None) => only,
-                _ => world,
-            }
-        })
-        .collect();
-    told.into_iter().map(|world| resolved[world]).collect()
+    resolved
+}
+
+/// Whether one world agrees with another in all that it says, and says less.
+fn says_less(one: &World, other: &World) -> bool {
+    one != other && one.iter().zip(other).all(|(one, other)| one.is_none() || one == other)
 }
