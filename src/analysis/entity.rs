@@ -87,7 +87,7 @@ pub fn canonical(name: &str) -> &str {
         return if host.is_empty() { name } else { host };
     }
     let bare = bare.trim_end_matches('.');
-    let inside = bare.find(".svc.").or_else(|| bare.ends_with(".svc").then(|| bare.len() - 4));
+    let inside = bare.find(".svc.").or_else(|| bare.strip_suffix(".svc").map(str::len));
     if let Some(end) = inside {
         // A pod of a stateful set stands in front of its service: `mysql-0.mysql.shop.svc`.
         let mut labels = bare[..end].rsplit('.');

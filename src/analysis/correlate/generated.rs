@@ -41,7 +41,7 @@ fn world(seed: u64) -> (Vec<(Alert, usize)>, Vec<GraphEdge>) {
             name: format!("svc-{i:02}"),
             namespace: format!("ns-{}", dice.roll(4)),
             node: format!("node-{}", dice.roll(8)),
-            callees: (0..1 + dice.roll(2)).map(|_| i + 1 + dice.roll(12)).filter(|&callee| callee < count).collect(),
+            callees: (0..=dice.roll(2)).map(|_| i + 1 + dice.roll(12)).filter(|&callee| callee < count).collect(),
         })
         .collect();
     let graph: Vec<GraphEdge> = services
@@ -91,7 +91,7 @@ fn world(seed: u64) -> (Vec<(Alert, usize)>, Vec<GraphEdge>) {
                 let node = services[root].node.clone();
                 fire("KubeNodeNotReady", None, &[("node", &node), ("job", "kube-state-metrics")], start, truth);
                 for service in services.iter().filter(|service| service.node == node) {
-                    for pod in 0..1 + dice.roll(3) {
+                    for pod in 0..=dice.roll(3) {
                         let pod = format!("{}-{pod}", service.name);
                         let after = dice.roll(240) as i64;
                         fire("KubePodNotReady", Some(service), &[("pod", &pod)], start + after, truth);
@@ -110,8 +110,8 @@ fn world(seed: u64) -> (Vec<(Alert, usize)>, Vec<GraphEdge>) {
                 let mut frontier = vec![root];
                 fire(CAUSES[dice.roll(4)], Some(&services[root]), &[], start, truth);
                 while let Some(callee) = frontier.pop() {
-                    for caller in 0..callee {
-                        if services[caller].callees.contains(&callee) && dice.chance(60) && hit.insert(caller) {
+                    for (caller, service) in services.iter().enumerate().take(callee) {
+                        if service.callees.contains(&callee) && dice.chance(60) && hit.insert(caller) {
                             frontier.push(caller);
                         }
                     }

@@ -306,11 +306,6 @@ impl Dialect {
         kept
     }
 
-    /// Labels that tell failed requests, as far as the store has them.
-    pub(crate) fn outcome_labels(&self, known: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
-        OUTCOMES.iter().copied().filter(|name| known(name)).collect()
-    }
-
     /// Whether a series is the callee's own view.
     pub(crate) fn is_callees_view(&self, labels: &Labels) -> bool {
         self.seen_by_callee.is_some_and(|(name, value)| labels.get(name) == Some(value))
@@ -323,6 +318,11 @@ fn named(name: &str) -> Option<&str> {
     let name = canonical(name);
     let somebody = !NOBODY.iter().any(|nobody| nobody.eq_ignore_ascii_case(name)) && !name.starts_with(['/', '{']);
     somebody.then_some(name)
+}
+
+/// Labels that tell failed requests, as far as the store has them.
+pub(crate) fn outcome_labels(known: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
+    OUTCOMES.iter().copied().filter(|name| known(name)).collect()
 }
 
 /// Whether the requests of a series failed on the callee's account; `None` when no label tells. What a client asked
@@ -357,7 +357,7 @@ pub(crate) fn failed(labels: &Labels) -> Option<bool> {
 
 /// Codes of gRPC that are the callee's or the network's fault, by number and by name.
 fn is_bad_grpc(code: &str) -> bool {
-    let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
+    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     matches!(
         plain.as_str(),
         "2" | "4"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::analysis::edges::dialects::{DIALECTS, Dialect, Role};
+use crate::analysis::edges::dialects::{DIALECTS, Dialect, Role, outcome_labels};
 use crate::domain::analysis::GraphEdge;
 use crate::domain::labels::{Labels, quote};
 use crate::domain::query::{Lang, Purpose, Query};
@@ -28,7 +28,7 @@ pub fn questions(names: &BTreeSet<String>, labels: &BTreeSet<String>, span: &str
     for dialect in spoken.filter(|dialect| dialect.plain || speaks(dialect, labels)).take(MOST_DIALECTS) {
         let known = |label: &str| labels.contains(label);
         let ends = dialect.kept_labels(&known);
-        let outcomes = dialect.outcome_labels(&known);
+        let outcomes = outcome_labels(&known);
         // Where requests are counted apart, the waits need no outcome.
         let counted = dialect.metrics.iter().any(|(metric, role)| {
             matches!(role, Role::Requests | Role::Failed | Role::Classes) && names.contains(*metric)
@@ -72,7 +72,7 @@ fn telling_series() -> String {
 fn telling() -> impl Iterator<Item = &'static str> {
     DIALECTS
         .iter()
-        .flat_map(|dialect| {
+        .filter_map(|dialect| {
             let of = |wanted: fn(&Role) -> bool| dialect.metrics.iter().find(|(_, role)| wanted(role));
             of(|role| matches!(role, Role::Requests)).or_else(|| of(|role| matches!(role, Role::ClientCount)))
         })
