@@ -320,6 +320,23 @@ fn items_of_one_service_share_its_heading() {
 }
 
 #[test]
+fn what_is_new_is_shown_before_what_did_not_change() {
+    let mut analysis = analysis(3, 3, "x");
+    for number in 100..160 {
+        let mut same = log(&format!("INFO word{number} all is well"), "INFO all is well", LogChange::New);
+        if let Detail::Log(log) = &mut same {
+            log.change = (number == 159).then_some(LogChange::New);
+        }
+        analysis.evidence.push(item(EvidenceKind::Log, number, "svc-9", 0.03, same));
+    }
+    let pack = pack(&analysis, 1_500);
+    let shown: Vec<bool> =
+        pack.evidence.iter().filter(|one| one.id.number >= 100).map(|one| one.change.is_some()).collect();
+    assert!(shown.contains(&true), "{}", pack.text);
+    assert!(shown.len() < 60, "{}", pack.text);
+}
+
+#[test]
 fn a_broken_habit_keeps_both_of_its_lines() {
     let mut analysis = analysis(1, 1, "hunter22");
     let long = "x".repeat(400);

@@ -196,7 +196,10 @@ fn worth(analysis: &Analysis, item: &Evidence) -> f64 {
         .map_or(analysis.suspects.len() + 1, |suspect| suspect.rank);
     // Half as likely at the fourth rank, as measured rankings fall off.
     let likely = 1.0 / (rank.max(1) as f64).sqrt();
-    if strength < LEAST_STRENGTH {
+    // That a line is new or gone is a fact that a reader can use, though a short baseline leaves it to chance.
+    let is_fact =
+        matches!(&item.detail, Detail::Log(log) if matches!(log.change, Some(LogChange::New | LogChange::Vanished)));
+    if strength < LEAST_STRENGTH && !is_fact {
         return CONTEXT * likely;
     }
     likely * (1.0 - BY_STRENGTH + BY_STRENGTH * strength)

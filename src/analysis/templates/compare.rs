@@ -18,9 +18,9 @@ use crate::domain::{Text, TimeRange, Timestamp};
 
 /// Findings returned for one service: the strongest.
 const MAX_PER_SERVICE: usize = 60;
-/// Of those, templates that did not change for sure: what the service usually says, for context.
+/// Of those, templates that did not change: what the service usually says, for context.
 const MAX_UNCHANGED: usize = 6;
-/// Score below which a finding is only context.
+/// Score below which a finding blames nobody: it did not change, or is new or vanished in a way that chance explains.
 pub const CONTEXT_SCORE: f64 = 0.05;
 /// Findings returned in all.
 const MAX_FINDINGS: usize = 2_000;
@@ -51,8 +51,8 @@ pub fn compare_logs(entries: &[LogEntry], baseline: TimeRange, window: TimeRange
 
 impl LogReading<'_> {
     /// Compares the templates of each service between baseline and window. Strongest first; ties by service, then
-    /// template. A few unchanged templates of each service follow with scores below [`CONTEXT_SCORE`]: where in its
-    /// code the service was. Entries outside both periods are ignored; an entry inside both counts for the window.
+    /// template. With scores below [`CONTEXT_SCORE`] follow what is new or vanished in a way that chance explains, and a
+    /// few unchanged templates of each service: where in its code it was. Entries outside both periods are ignored; an entry inside both counts for the window.
     pub fn compare(&self) -> Vec<LogFinding> {
         let spans = Spans::observed(
             &self.periods,
@@ -70,7 +70,7 @@ impl LogReading<'_> {
         let flows = flows::of(self, &is_new);
         let told = telling::tell(self, &counted);
         let scores = Scores::of(&counted, &flows.ways, &flows.implied, &told, &spans);
-        let findings = strongest(&counted, &scores);
+        let findings = strongest(&counted, &scores, &spans);
         let around = Surroundings::of(self);
         let mut out: Vec<LogFinding> = findings
             .into_iter()
@@ -132,7 +132,7 @@ impl LogReading<'_> {
 }
 
 /// The findings worth returning, by score.
-fn strongest(counted: &[Counted<'_>], scores: &Scores<'_, '_>) -> Vec<(f64, usize)> {
+fn strongest(counted: &[Counted<'_>], scores: &Scores<'_, '_>, spans: &Spans) -> Vec<(f64, usize)> {
     let mut findings: Vec<(f64, usize)> =
         (0..counted.len()).map(|index| (scores.score(index), index)).filter(|(score, _)| *score > 0.0).collect();
     findings.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| counted[a.1].key().cmp(&counted[b.1].key())));
@@ -140,8 +140,10 @@ fn strongest(counted: &[Counted<'_>], scores: &Scores<'_, '_>) -> Vec<(f64, usiz
     findings.retain(|(score, index)| {
         let [all, unchanged] = taken.entry(counted[*index].template.service).or_default();
         *all += 1;
-        *unchanged += usize::from(*score < CONTEXT_SCORE);
-        *all <= MAX_PER_SERVICE && *unchanged <= MAX_UNCHANGED
+        // What is new or vanished is worth reading, even where so short a baseline does not prove that it is.
+        let is_unchanged = *score < CONTEXT_SCORE && counted[*index].change(spans).is_none();
+        *unchanged += usize::from(is_unchanged);
+        *all <= MAX_PER_SERVICE && (!is_unchanged || *unchanged <= MAX_UNCHANGED)
     });
     findings.truncate(MAX_FINDINGS);
     findings

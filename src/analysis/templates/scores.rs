@@ -21,6 +21,13 @@ fn gravity(level: &str) -> f64 {
     }
 }
 
+/// Whether the words of a template hold all values that are told with it: then its lines share them because they are
+/// its lines, and that adds nothing to their being there.
+fn spells_out(one: &Counted<'_>, told: &Told) -> bool {
+    let text = one.template.render();
+    told.values.iter().all(|value| text.contains(value.value.as_str()))
+}
+
 /// Scores of all templates.
 pub(super) struct Scores<'a, 's> {
     counted: &'s [Counted<'a>],
@@ -109,8 +116,9 @@ impl<'a, 's> Scores<'a, 's> {
         });
         let own = changed.max(parted).clamp(0.0, 1.0);
         // What the troubled lines have in common tells more than that there are some.
-        self.told
-            .get(&(index as u32))
-            .map_or(own, |told| own.max(CONTEXT_SCORE).max(told.strength).max(own + (1.0 - own) * told.bonus))
+        self.told.get(&(index as u32)).map_or(own, |told| {
+            let bonus = if spells_out(one, told) { 0.0 } else { told.bonus };
+            own.max(CONTEXT_SCORE).max(told.strength).max(own + (1.0 - own) * bonus)
+        })
     }
 }

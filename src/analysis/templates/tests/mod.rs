@@ -55,6 +55,25 @@ fn new_vanished_more_and_fewer_are_told_apart() {
 }
 
 #[test]
+fn what_chance_explains_blames_nobody_but_keeps_its_mark() {
+    let mut entries = Vec::new();
+    let usual = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet"];
+    for range in [BASELINE, WINDOW] {
+        for word in usual {
+            entries.extend(spread(range, 60, "payments", |i| format!("INFO {word} done id={i}")));
+        }
+    }
+    entries.push(entry(WINDOW.0 + 300, "payments", "INFO breaker opened at charge"));
+    entries.push(entry(BASELINE.0 + 300, "payments", "INFO breaker closed again by timer"));
+    assert!(compare(&entries).is_empty());
+    let found = compare_logs(&entries, range(BASELINE), range(WINDOW));
+    let change = |word: &str| found.iter().find(|one| one.detail.template.contains(word)).map(|one| one.detail.change);
+    assert_eq!(change("opened"), Some(Some(LogChange::New)), "{found:?}");
+    assert_eq!(change("closed"), Some(Some(LogChange::Vanished)), "{found:?}");
+    assert_eq!(found.iter().filter(|one| one.detail.change.is_none()).count(), 6, "{found:?}");
+}
+
+#[test]
 fn a_branch_to_an_error_outweighs_new_traffic() {
     let mut entries = Vec::new();
     let request = |at: i64, id: i64, fails: bool, out: &mut Vec<LogEntry>| {
