@@ -52,7 +52,8 @@ pub fn compare_logs(entries: &[LogEntry], baseline: TimeRange, window: TimeRange
 impl LogReading<'_> {
     /// Compares the templates of each service between baseline and window. Strongest first; ties by service, then
     /// template. With scores below [`CONTEXT_SCORE`] follow what is new or vanished in a way that chance explains, and a
-    /// few unchanged templates of each service: where in its code it was. Entries outside both periods are ignored; an entry inside both counts for the window.
+    /// few unchanged templates of each service: where in its code it was. Entries outside both periods are ignored;
+    /// an entry inside both counts for the window.
     pub fn compare(&self) -> Vec<LogFinding> {
         let spans = Spans::observed(
             &self.periods,

@@ -87,9 +87,7 @@ impl Table {
             shape.count += 1;
             return at;
         }
-        let (hash, precision) = if !sink.is_coarse {
-            (sink.hash, Precision::Full)
-        } else {
+        let (hash, precision) = if sink.is_coarse {
             self.folded += 1;
             let coarse = mix(sink.coarse, 0xC0A2);
             if self.by_hash.contains_key(&coarse) || self.shapes.len() < MAX_FORMS + MAX_COARSE {
@@ -97,6 +95,8 @@ impl Table {
             } else {
                 (mix(u64::from(sink.stream), 0xA11), Precision::Stream)
             }
+        } else {
+            (sink.hash, Precision::Full)
         };
         let slots: &[u64] = if precision == Precision::Full { &sink.slots[..sink.used] } else { &[] };
         let shapes = &mut self.shapes;

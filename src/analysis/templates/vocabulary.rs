@@ -118,25 +118,21 @@ pub(super) fn is_telling(word: &str) -> bool {
 
 /// Whether a telling word may begin so; most words are sorted out by their second letter.
 const fn may_tell(first: u8, second: u8) -> bool {
-    matches!(
-        (first | 0x20, second | 0x20),
-        (b'e', b'r' | b'x')
-            | (b'w', b'a')
-            | (b'i', b'n')
-            | (b'd', b'e')
-            | (b't', b'r' | b'i')
-            | (b'f', b'a')
-            | (b'p', b'a')
-            | (b'c', b'r' | b'a')
-            | (b'r', b'e')
-            | (b'n', b'u' | b'o')
-            | (b's', b'u')
-            | (b'o', b'k')
-            | (b'u', b'n')
-            | (b'm', b'i')
-            | (b'a', b'b')
-            | (b'k', b'i')
-    )
+    let second = second | 0x20;
+    match first | 0x20 {
+        b'e' => matches!(second, b'r' | b'x'),
+        b't' => matches!(second, b'r' | b'i'),
+        b'c' => matches!(second, b'r' | b'a'),
+        b'n' => matches!(second, b'u' | b'o'),
+        b'w' | b'f' | b'p' => second == b'a',
+        b'i' | b'u' => second == b'n',
+        b'd' | b'r' => second == b'e',
+        b'm' | b'k' => second == b'i',
+        b's' => second == b'u',
+        b'o' => second == b'k',
+        b'a' => second == b'b',
+        _ => false,
+    }
 }
 
 /// `TimeoutException`, `ValueError`.

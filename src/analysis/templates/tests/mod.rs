@@ -57,10 +57,19 @@ fn new_vanished_more_and_fewer_are_told_apart() {
 #[test]
 fn what_chance_explains_blames_nobody_but_keeps_its_mark() {
     let mut entries = Vec::new();
-    let usual = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet"];
+    let usual = [
+        "cart loaded for visitor",
+        "price fetched from catalogue within budget",
+        "stock reserved",
+        "card charged by gateway on first try today",
+        "mail queued",
+        "session renewed until next login",
+        "coupon checked against rules of region one",
+        "ledger balanced",
+    ];
     for range in [BASELINE, WINDOW] {
-        for word in usual {
-            entries.extend(spread(range, 60, "payments", |i| format!("INFO {word} done id={i}")));
+        for words in usual {
+            entries.extend(spread(range, 60, "payments", |i| format!("INFO {words} id={i}")));
         }
     }
     entries.push(entry(WINDOW.0 + 300, "payments", "INFO breaker opened at charge"));
