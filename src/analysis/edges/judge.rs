@@ -21,6 +21,10 @@ const PRIOR_REQUESTS: f64 = 50.0;
 const LEAST_SCATTER: f64 = 2.0;
 /// Traffic that ceases, appears or multiplies follows from trouble more often than it is trouble.
 const TRAFFIC: f64 = 0.3;
+/// A rise of transit is comparable to another that is at most so many times larger.
+const COMPARABLE: f64 = 0.3;
+/// A caller is to blame for a slow call where so much of its other edges slowed down comparably.
+const MOST_OF_ITS_EDGES: f64 = 0.5;
 /// Share of a failure that passes down when the callee's own calls fail as often.
 const PASSED_DOWN: f64 = 0.6;
 /// Time-outs that people configure, in seconds.
@@ -156,7 +160,7 @@ impl<'e> Judge<'e> {
             .collect();
         // How much transit changes on edges that have nothing to do with it.
         let (usual_shift, shift_spread) = usual(shifts.values().copied());
-        let shift_spread = shift_spread.max(LEAST_TRANSIT);
+        let shift_spread = shift_spread.max(LEAST_TRANSIT).max(falls(shifts.values().map(|shift| shift - usual_shift)));
         let own = own_times(edges, grid);
         let (usual_growth, growth_spread) = usual(own.values().map(|own| own.growth));
         let (usual_growth, growth_spread) = (usual_growth.max(0.0), growth_spread.max(LEAST_GROWTH));
@@ -228,15 +232,21 @@ impl<'e> Judge<'e> {
             return None;
         }
         let variation = transit_variation(edge, self.grid).unwrap_or(self.usual_variation).max(0.5);
-        let noise = old * variation * (1.0 / before.count() + 1.0 / after.count()).sqrt();
         let course = Course::of(&edge.bins, self.grid, Sums::transit);
+        let noise = old * variation * (1.0 / before.count() + 1.0 / after.count()).sqrt();
+        // What single slow requests could do to the mean of so few.
+        let unsure = (old + shift) * variation / after.count().sqrt();
         let level = old + (0.3 * shift).max(LEAST_TRANSIT);
         if shift < self.beyond * noise || !course.lasts(level) {
             return None;
         }
-        let strength = strength((shift - self.usual_shift) / self.shift_spread, 3.0, 6.0);
-        // The side whose other edges slowed down as well; the callee where neither's did, or both alike.
-        let suspect = if self.slowed(&key.0, key) > self.slowed(&key.1, key) { &key.0 } else { &key.1 };
+        let strength =
+            strength((shift - self.usual_shift) / self.shift_spread, 3.0, 6.0).min(strength(shift / unsure, 1.0, 1.0));
+        // A slow network delays all that a service sends: its other edges slowed down as well. The callee where neither's
+        // did, or both alike.
+        let extra = shift - self.usual_shift;
+        let [caller, callee] = [&key.0, &key.1].map(|side| self.slowed_alike(side, key, extra));
+        let suspect = if caller >= MOST_OF_ITS_EDGES && caller > callee { &key.0 } else { &key.1 };
         Some(Verdict {
             trouble: EdgeTrouble::Transit,
             strength,
@@ -246,13 +256,14 @@ impl<'e> Judge<'e> {
         })
     }
 
-    /// How far transit rose at a service: the median over its edges but one.
-    fn slowed(&self, service: &str, but: &Key) -> f64 {
+    /// Share of a service's other edges whose transit rose comparably: by at least [`COMPARABLE`] of `extra` seconds.
+    /// Zero where there are none.
+    fn slowed_alike(&self, service: &str, but: &Key, extra: f64) -> f64 {
         let at = |edges: &BTreeMap<&str, Vec<&'e Key>>| edges.get(service).cloned().unwrap_or_default();
         let others = at(&self.incoming).into_iter().chain(at(&self.outgoing)).filter(|key| *key != but);
-        median_of(others.filter_map(|key| self.shifts.get(key)).map(|s| (s - self.usual_shift) / self.shift_spread))
-            .unwrap_or(0.0)
-            .max(0.0)
+        let shifts: Vec<f64> = others.filter_map(|key| self.shifts.get(key)).map(|s| s - self.usual_shift).collect();
+        let alike = shifts.iter().filter(|shift| **shift >= COMPARABLE * extra).count();
+        alike as f64 / shifts.len().max(1) as f64
     }
 
     fn own_time(&self, key: &Key, edge: &Edge) -> Option<Verdict> {
@@ -453,6 +464,14 @@ fn usual(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let Some(middle) = median_of(values.iter().copied()).filter(|_| values.len() >= FEW) else { return (0.0, 0.0) };
     let away = median_of(values.iter().map(|value| (value - middle).abs())).unwrap_or(0.0);
     (middle, away * MAD_TO_SIGMA)
+}
+
+/// Root mean square of what fell. Nobody's fault makes a call faster: what fell shows how far chance goes, heavy tails
+/// included, which a median does not see. Nothing where too few did.
+fn falls(shifts: impl Iterator<Item = f64>) -> f64 {
+    const FEW: usize = 4;
+    let squares: Vec<f64> = shifts.filter(|shift| *shift < 0.0).map(|shift| shift * shift).collect();
+    if squares.len() < FEW { 0.0 } else { (squares.iter().sum::<f64>() / squares.len() as f64).sqrt() }
 }
 
 fn transit_variation(edge: &Edge, grid: Grid) -> Option<f64> {
