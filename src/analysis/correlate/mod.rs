@@ -5,13 +5,14 @@
 //! | `symbols`, `chart`, `traits` | what alerts and the graph say, read once and in numbers |
 //! | `duplicates` | copies of one alert into one, flapping counted |
 //! | `worlds` | clusters and environments apart; alerts that only show that alerting works |
-//! | `links` | what two alerts say that joins them |
+//! | `links`, `explained` | what explains each alert best |
 //! | `bursts` | what begins together too often to be chance |
 //! | `title` | what a person would say |
 
 mod bursts;
 mod chart;
 mod duplicates;
+mod explained;
 mod groups;
 mod links;
 mod symbols;
@@ -56,7 +57,9 @@ pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<I
     let chart = Chart::new(graph, &mut symbols);
     let reading = traits::read(alerts, &chart, symbols);
     let folded = duplicates::fold(&reading);
-    let mut traits: Vec<Traits> = folded.iter().map(|one| reading.traits[one.place as usize]).collect();
+    // An alert begins when the first of its copies does.
+    let read = |one: &Folded| Traits { start: one.starts_at, ..reading.traits[one.place as usize] };
+    let mut traits: Vec<Traits> = folded.iter().map(read).collect();
     let worlds = worlds::resolve(&reading.worlds, traits.iter().map(|one| one.world));
     for one in &mut traits {
         one.world = worlds[one.world as usize];

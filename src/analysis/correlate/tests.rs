@@ -193,6 +193,31 @@ fn a_silent_callee_groups_its_callers() {
 }
 
 #[test]
+fn two_faults_whose_callers_meet_stay_apart() {
+    let graph = [edge("web", "cart"), edge("web", "pay"), edge("cart", "stock"), edge("pay", "bank")];
+    let alerts = [
+        alert("Restarts", &[("service", "stock")], 10_000),
+        alert("Errors", &[("service", "cart")], 10_060),
+        alert("Restarts", &[("service", "bank")], 10_400),
+        alert("Errors", &[("service", "pay")], 10_460),
+        // Both could be why; the nearer one is.
+        alert("Errors", &[("service", "web")], 10_500),
+    ];
+    assert_eq!(services(&alerts, &graph), [vec!["bank", "pay", "web"], vec!["cart", "stock"]]);
+}
+
+#[test]
+fn a_cause_that_is_told_of_late_takes_its_callers_along() {
+    let graph = [edge("cart", "stock"), edge("orders", "stock"), edge("search", "stock"), edge("ads", "stock")];
+    let alerts = [
+        alert("Errors", &[("service", "cart")], 10_000),
+        alert("Errors", &[("service", "orders")], 10_060),
+        alert("Restarts", &[("service", "stock")], 10_120),
+    ];
+    assert_eq!(services(&alerts, &graph), [vec!["cart", "orders", "stock"]]);
+}
+
+#[test]
 fn an_alert_that_names_the_callee_joins_it() {
     let alerts = [
         alert("UpstreamErrors", &[("service", "cart"), ("destination_service_name", "stock:8080")], 10_000),
@@ -268,6 +293,15 @@ fn flapping_is_one_incident_and_said() {
     assert_eq!(incidents[0].alerts.len(), 1);
     assert_eq!(incidents[0].flapping[0].times, 6);
     assert_eq!(incidents[0].title.as_str(), "Flap fires, flapping: fired 6 times");
+}
+
+#[test]
+fn a_flapping_alert_begins_when_it_first_fired() {
+    let mut first = alert("Errors", &[("service", "cart")], 10_000);
+    first.state = AlertState::Resolved;
+    first.ends_at = Some(Timestamp::from_secs(10_100));
+    let alerts = [first, alert("Errors", &[("service", "cart")], 11_500), alert("Slow", &[("service", "web")], 10_060)];
+    assert_eq!(services(&alerts, &[edge("web", "cart")]), [vec!["cart", "web"]]);
 }
 
 #[test]
