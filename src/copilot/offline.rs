@@ -161,7 +161,7 @@ fn signal_evidence<'a>(analysis: &'a Analysis, suspect: &Suspect) -> Vec<&'a Evi
 
 fn hypothesis(id: &str, candidate: &Candidate<'_>, analysis: &Analysis, values: &Values) -> Option<Hypothesis> {
     let render = |template: &Template| template.render(values).ok();
-    let supporting: Vec<Claim> = candidate.found.supporting.iter().take(CLAIMS).map(|item| claim(item)).collect();
+    let supporting = cited(&candidate.found.supporting);
     let mut contradicting: Vec<Claim> = candidate.found.against.iter().take(CLAIMS).map(|item| claim(item)).collect();
     contradicting.extend(rival(analysis, candidate.suspect));
     let checks = candidate.playbook.checks.iter().filter_map(|rule| check(rule, values)).collect();
@@ -175,6 +175,19 @@ fn hypothesis(id: &str, candidate: &Candidate<'_>, analysis: &Analysis, values: 
         contradicting,
         checks,
     })
+}
+
+/// The strongest of what speaks for a hypothesis. Its cause names the change: that is cited among them.
+fn cited(supporting: &[&Evidence]) -> Vec<Claim> {
+    let mut chosen: Vec<&Evidence> = supporting.iter().copied().take(CLAIMS).collect();
+    let is_change = |item: &&Evidence| item.id.kind == EvidenceKind::Change;
+    if !chosen.iter().any(is_change)
+        && let Some(change) = supporting.iter().copied().find(is_change)
+    {
+        chosen.truncate(CLAIMS - 1);
+        chosen.push(change);
+    }
+    chosen.into_iter().map(claim).collect()
 }
 
 fn claim(item: &Evidence) -> Claim {

@@ -1,5 +1,9 @@
 //! Cursor, filter and search of a list.
 
+use std::sync::Arc;
+
+use super::effect::Generation;
+
 /// Longest text that can be typed into a field, in characters.
 const INPUT_MAX: usize = 500;
 
@@ -50,6 +54,17 @@ pub struct List {
     pub filter: Input,
     /// Whether the filter is being typed.
     pub typing: bool,
+    /// What the filter admits, where finding it anew for each picture would take long.
+    matches: Option<Matches>,
+}
+
+/// The rows that a filter admits, remembered with what they were found for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Matches {
+    filter: String,
+    content: Generation,
+    of: usize,
+    rows: Arc<Vec<usize>>,
 }
 
 impl List {
@@ -61,6 +76,37 @@ impl List {
     /// Keeps the cursor inside `len` rows.
     pub fn clamp(&mut self, len: usize) {
         self.cursor = self.cursor.min(len.saturating_sub(1));
+    }
+
+    /// Remembers which of `of` rows the filter admits, unless it is known for this content already. What a longer
+    /// filter admits is looked for among what the shorter one did.
+    pub(super) fn remember(&mut self, content: Generation, of: usize, admits: impl Fn(&Self, usize) -> bool) {
+        if self.filter.text.is_empty() {
+            self.matches = None;
+            return;
+        }
+        if self.matches(content, of).is_some() {
+            return;
+        }
+        // Beyond ASCII a letter may match in one case only: there a longer filter may admit more.
+        let shorter = self.matches.take().filter(|known| {
+            known.content == content
+                && known.of == of
+                && self.filter.text.is_ascii()
+                && self.filter.text.starts_with(&known.filter)
+        });
+        let rows = match shorter {
+            Some(known) => known.rows.iter().copied().filter(|row| admits(self, *row)).collect(),
+            None => (0..of).filter(|row| admits(self, *row)).collect(),
+        };
+        self.matches = Some(Matches { filter: self.filter.text.clone(), content, of, rows: Arc::new(rows) });
+    }
+
+    /// The rows that the filter admits of this content, where they are remembered.
+    pub(super) fn matches(&self, content: Generation, of: usize) -> Option<&[usize]> {
+        let known = self.matches.as_ref()?;
+        let same = known.content == content && known.of == of && known.filter == self.filter.text;
+        same.then_some(&known.rows[..])
     }
 
     /// Whether a row with this text is shown.
@@ -102,6 +148,36 @@ mod tests {
         assert_eq!(list.cursor, 2);
         list.step(1, 0);
         assert_eq!(list.cursor, 0);
+    }
+
+    #[test]
+    fn what_a_filter_admits_is_found_once_and_narrowed_while_it_is_typed() {
+        use std::cell::Cell;
+        let lines: Vec<String> = (0..2000).map(|n| format!("order {n} Done")).collect();
+        let looked = Cell::new(0);
+        let mut list = List::default();
+        let remember = |list: &mut List, text: &str, content: Generation| {
+            list.filter.text = text.into();
+            looked.set(0);
+            list.remember(content, lines.len(), |list, at| {
+                looked.set(looked.get() + 1);
+                list.admits(&lines[at])
+            });
+            assert_eq!(
+                list.matches(content, lines.len()).map(<[usize]>::to_vec),
+                (!text.is_empty())
+                    .then(|| (0..lines.len()).filter(|at| contains(&lines[*at], text)).collect::<Vec<_>>())
+            );
+            looked.get()
+        };
+        assert_eq!(remember(&mut list, "order 7", 1), 2000);
+        assert_eq!(remember(&mut list, "order 7", 1), 0, "known");
+        assert_eq!(remember(&mut list, "order 77", 1), 111, "among those before");
+        assert_eq!(remember(&mut list, "order 77 D", 1), 11, "the case matters from here on");
+        assert_eq!(remember(&mut list, "order 77", 1), 2000, "shorter");
+        assert_eq!(remember(&mut list, "order 77", 2), 2000, "new lines");
+        assert_eq!(remember(&mut list, "order 77é", 2), 2000, "beyond ASCII");
+        assert_eq!(remember(&mut list, "", 2), 0);
     }
 
     #[test]

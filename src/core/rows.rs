@@ -102,16 +102,31 @@ pub fn actions<'a>(case: &'a Case, list: &List) -> Vec<&'a Suggestion> {
 /// Log entries of a case with their index.
 pub fn logs<'a>(case: &'a Case, list: &List) -> Vec<(usize, &'a LogEntry)> {
     let Some(found) = &case.investigation.value else { return Vec::new() };
-    found
-        .logs
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| {
-            list.filter.text.is_empty()
-                || list.admits(&entry.line)
-                || entry.labels.service().is_some_and(|service| list.admits(service))
-        })
-        .collect()
+    let logs = &found.logs;
+    if let Some(rows) = list.matches(case.investigation.content(), logs.len()) {
+        return rows.iter().filter_map(|row| Some((*row, logs.get(*row)?))).collect();
+    }
+    logs.iter().enumerate().filter(|(_, entry)| admits_entry(list, entry)).collect()
+}
+
+fn admits_entry(list: &List, entry: &LogEntry) -> bool {
+    list.filter.text.is_empty()
+        || list.admits(&entry.line)
+        || entry.labels.service().is_some_and(|service| list.admits(service))
+}
+
+/// Filters the log entries of the open incidents where their filter or the entries changed: there may be so many that
+/// it would be felt with each key.
+pub(super) fn remember_logs(model: &mut Model) {
+    for screen in &mut model.screens {
+        let Screen::Incident(screen) = screen else { continue };
+        let Some(case) = model.cases.get(&screen.incident) else { continue };
+        let Some(found) = &case.investigation.value else { continue };
+        let list = &mut screen.lists[Pane::Logs.index()];
+        list.remember(case.investigation.content(), found.logs.len(), |list, row| {
+            found.logs.get(row).is_some_and(|entry| admits_entry(list, entry))
+        });
+    }
 }
 
 /// Questions asked about a case with their index.

@@ -20,15 +20,16 @@ pub struct Slot<T> {
     /// Whether the attempt was told to make do with what it has.
     pub enough: bool,
     awaited: Generation,
+    content: Generation,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { value: None, error: None, progress: None, since: None, enough: false, awaited: 0 }
+        Self { value: None, error: None, progress: None, since: None, enough: false, awaited: 0, content: 0 }
     }
 }
 
-impl<T> Slot<T> {
+impl<T: PartialEq> Slot<T> {
     /// An effect with this number is under way; reports of earlier ones are stale from now on.
     pub fn begin(&mut self, generation: Generation, now: Timestamp) {
         self.awaited = generation;
@@ -47,6 +48,11 @@ impl<T> Slot<T> {
         (self.awaited != 0).then_some(self.awaited)
     }
 
+    /// The number of the effect that brought the value, other than the one before it; 0 while there is none.
+    pub fn content(&self) -> Generation {
+        self.content
+    }
+
     /// Whether a report with this number is the awaited one.
     pub fn awaits(&self, generation: Generation) -> bool {
         generation != 0 && self.awaited == generation
@@ -61,7 +67,10 @@ impl<T> Slot<T> {
         self.progress = None;
         match result {
             Ok(value) => {
-                self.value = Some(value);
+                if self.value.as_ref() != Some(&value) {
+                    self.value = Some(value);
+                    self.content = generation;
+                }
                 self.error = None;
             }
             Err(why) => self.error = Some(why),

@@ -123,12 +123,40 @@ pub(super) fn folded(text: &str, width: usize, lines: usize) -> Vec<String> {
     out
 }
 
+/// Text in at most `width` columns, cut in its middle so that its beginning and its end stay.
+pub(super) fn amid(text: &str, width: usize) -> String {
+    if text.width() <= width || width < 8 {
+        return fit(text, width);
+    }
+    let mut end = text.len();
+    let mut used = 0;
+    for (at, c) in text.char_indices().rev() {
+        used += c.width().unwrap_or(0);
+        if used > width / 2 {
+            break;
+        }
+        end = at;
+    }
+    let tail = &text[end..];
+    format!("{}{tail}", fit(text, width - tail.width()))
+}
+
+/// Where a text may be broken: at spaces, and where two of them part figures only there, as long as these are short.
+fn words(text: &str, most: usize) -> impl Iterator<Item = &str> {
+    let figures = text.contains("  ");
+    text.split_inclusive("  ").flat_map(move |group| {
+        let whole = figures && group.width() <= most;
+        let (one, several) = if whole { (Some(group), "") } else { (None, group) };
+        one.into_iter().chain(several.split_inclusive(' '))
+    })
+}
+
 /// Pieces in at most `most` lines of `width` columns, broken at spaces; later lines begin at `indent`.
 pub(super) fn flow(pieces: &[Piece], width: usize, indent: usize, most: usize) -> Vec<Vec<Piece>> {
     let mut lines: Vec<Vec<Piece>> = vec![Vec::new()];
     let mut used = 0;
     for (text, style) in pieces {
-        for word in text.split_inclusive(' ') {
+        for word in words(text, width / 2) {
             let wide = word.trim_end().width();
             if used + wide > width && used > indent && wide > 0 {
                 if lines.len() == most {
@@ -153,6 +181,10 @@ pub(super) fn flow(pieces: &[Piece], width: usize, indent: usize, most: usize) -
             }
         }
     }
+    // Spaces at which a line was broken would count as cut off.
+    for (text, _) in lines.iter_mut().filter_map(|line| line.last_mut()) {
+        text.truncate(text.trim_end().len());
+    }
     lines
 }
 
@@ -176,6 +208,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_long_name_keeps_both_its_ends() {
+        assert_eq!(amid("request_duration_seconds_sum", 16), "request…onds_sum");
+        assert_eq!(amid("request", 16), "request");
+        assert_eq!(amid("request", 4), "req…");
+        assert_eq!(amid("価格価格価格価格", 9), "価格…価格");
+    }
 
     #[test]
     fn text_is_cut_by_columns_not_characters() {

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::core::figures::figure;
 use crate::core::list::first_row;
 use crate::core::model::{Case, Model};
-use crate::core::reading::{before_after, change_word, evidence_lines, rate_change};
+use crate::core::reading::{before_after, change_word, evidence_lines, quantity, rate_change};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
@@ -140,16 +140,20 @@ pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) 
     pieces
 }
 
-/// A metric with its labels, the one that names its service last: the others tell it from its siblings.
+/// Labels that all series of a deployment share.
+const PLACE: [&str; 5] = ["namespace", "cluster", "job", "datname", "environment"];
+
+/// A metric with its labels, those that say where last: the others tell it from its siblings.
 fn metric_name(item: &Evidence, metric: &MetricDetail) -> String {
+    let quantity = quantity(&metric.metric);
     if metric.labels.is_empty() {
-        return metric.metric.clone();
+        return quantity;
     }
-    let of_service = |value: &str| item.service.as_deref() == Some(value);
-    let (last, first): (Vec<_>, Vec<_>) = metric.labels.iter().partition(|(_, value)| of_service(value));
+    let says_where = |name: &str, value: &str| item.service.as_deref() == Some(value) || PLACE.contains(&name);
+    let (last, first): (Vec<_>, Vec<_>) = metric.labels.iter().partition(|(name, value)| says_where(name, value));
     let labels: Vec<String> =
         first.into_iter().chain(last).map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-    format!("{}{{{}}}", metric.metric, labels.join(","))
+    format!("{quantity}{{{}}}", labels.join(","))
 }
 
 fn metric_line(item: &Evidence, metric: &MetricDetail, width: usize, theme: Theme, text: Style, out: &mut Vec<Piece>) {
@@ -219,8 +223,8 @@ fn edge_line(item: &Evidence, edge: &EdgeDetail, width: usize, theme: Theme, tex
     let mut figures = String::new();
     for (label, pair, unit) in [
         ("p95", edge.p95, "s"),
-        ("time", edge.client_seconds, "s"),
         ("errors", edge.errors, "ratio"),
+        ("time", edge.client_seconds, "s"),
         ("rate", edge.rate, "/s"),
     ] {
         if pair.before.is_some() || pair.after.is_some() {

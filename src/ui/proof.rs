@@ -5,12 +5,14 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::core::Model;
 use crate::core::list::first_row;
-use crate::core::reading::{before_after, change_word, factor, gist, items, neighbourhood, rate_change, shown};
+use crate::core::reading::{
+    before_after, change_word, factor, gist, items, neighbourhood, quantity, rate_change, shown,
+};
 use crate::core::screen::Screen;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{Detail, Evidence, LogChange, Turn};
 
-use super::canvas::{Canvas, Piece, column, fit};
+use super::canvas::{Canvas, Piece, amid, column, fit};
 use super::evidence;
 use super::reader::pieces;
 use super::sparkline;
@@ -115,14 +117,21 @@ fn short(item: &Evidence, width: usize, selected: bool, canvas: &Canvas<'_>) -> 
             let apart = metric.labels.iter().filter(|(name, value)| {
                 item.service.as_deref() != Some(*value) && !INSTANCE.contains(name) && value.width() <= APART
             });
-            let apart: Vec<&str> = apart.map(|(_, value)| value).collect();
+            let mut apart: Vec<&str> = apart.map(|(_, value)| value).collect();
+            // Of pods alike the end of the name differs.
+            let pod = metric.labels.get("pod").and_then(|pod| pod.rsplit('-').next());
+            if apart.is_empty() {
+                apart.extend(pod.filter(|end| end.width() <= APART));
+            }
             let tail_width = bars.width() + 1;
+            let quantity = quantity(&metric.metric);
             let name = if apart.is_empty() {
-                metric.metric.clone()
+                // Metrics of one family differ at their end.
+                amid(&quantity, room.saturating_sub(tail_width))
             } else {
                 let apart = apart.join(" ");
                 let left = room.saturating_sub(tail_width + apart.width() + 1).max(room / 3);
-                format!("{} {apart}", fit(&metric.metric, left))
+                format!("{} {apart}", fit(&quantity, left))
             };
             (name, (bars, style))
         }

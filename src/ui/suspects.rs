@@ -5,12 +5,12 @@ use ratatui::style::Style;
 
 use crate::core::list::first_row;
 use crate::core::model::{Case, Model};
-use crate::core::reading::change_name;
+use crate::core::reading::{change_name, quantity};
 use crate::core::rows;
 use crate::core::screen::IncidentScreen;
 use crate::domain::analysis::{Analysis, Suspect};
 use crate::domain::change::Change;
-use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail};
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail, Turn};
 use crate::domain::{Timestamp, time};
 
 use super::board::score;
@@ -57,7 +57,12 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
         let shown = (suspects.len() as u16).min(area.height / 2);
         rank(&suspects, list.cursor, canvas, Rect { height: shown, ..left });
         if let Some(suspect) = selected {
-            why(suspect, canvas, Rect { y: left.y + shown + 1, height: left.height.saturating_sub(shown + 1), ..left });
+            why(
+                &found.analysis,
+                suspect,
+                canvas,
+                Rect { y: left.y + shown + 1, height: left.height.saturating_sub(shown + 1), ..left },
+            );
             proof(case, suspect, canvas, right);
         }
     } else {
@@ -96,17 +101,54 @@ fn bar(share: f64, width: usize) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-fn why(suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
+/// Why it is suspected, a line for each thing that is said: what several series of one metric say is said once.
+fn reasons(analysis: &Analysis, suspect: &Suspect) -> Vec<String> {
+    struct Reason<'a> {
+        ids: Vec<EvidenceId>,
+        of: Option<(&'a str, Turn)>,
+        text: String,
+    }
+    let mut reasons: Vec<Reason<'_>> = Vec::new();
+    for signal in &suspect.signals {
+        let first = signal.evidence.first().and_then(|id| analysis.evidence(*id));
+        let metric = first.and_then(|item| match &item.detail {
+            Detail::Metric(metric) => Some(metric),
+            _ => None,
+        });
+        let of = metric.map(|metric| (metric.metric.as_str(), metric.turn));
+        if let Some(reason) = reasons.iter_mut().find(|reason| of.is_some() && reason.of == of) {
+            reason.ids.extend(&signal.evidence);
+            continue;
+        }
+        // An expression is told in few words: else nothing but it would be seen.
+        let text = metric
+            .and_then(|metric| {
+                Some(format!("{}{}", quantity(&metric.metric), signal.text.strip_prefix(&metric.metric)?))
+            })
+            .unwrap_or_else(|| signal.text.clone());
+        reasons.push(Reason { ids: signal.evidence.clone(), of, text });
+    }
+    reasons
+        .into_iter()
+        .map(|reason| {
+            let named: Vec<String> = reason.ids.iter().take(2).map(ToString::to_string).collect();
+            let more = reason.ids.len().saturating_sub(2);
+            let more = if more > 0 { format!(" +{more}") } else { String::new() };
+            format!("{}{more} {}", named.join(" "), reason.text)
+        })
+        .collect()
+}
+
+fn why(analysis: &Analysis, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     if area.height < 2 {
         return;
     }
     canvas.text(area.x + 1, area.y, area.width - 1, &format!("why {}", suspect.service), theme.strong());
     let mut y = area.y + 1;
-    let most = (usize::from(area.height) / suspect.signals.len().max(1)).clamp(2, 4);
-    for signal in &suspect.signals {
-        let ids: Vec<String> = signal.evidence.iter().take(2).map(ToString::to_string).collect();
-        let text = format!("{} {}", ids.join(" "), signal.text);
+    let reasons = reasons(analysis, suspect);
+    let most = (usize::from(area.height) / reasons.len().max(1)).clamp(2, 4);
+    for text in reasons {
         let width = usize::from(area.width).saturating_sub(5).max(8);
         for (i, line) in folded(&text, width, most).into_iter().enumerate() {
             if y >= area.bottom() {

@@ -52,7 +52,7 @@ fn every_pane_of_the_demo_shows_what_it_is_for() {
     session.press("3");
     session.wait_for("in short");
     session.press("j\r");
-    session.wait_for("[C1] deploy payments");
+    session.wait_for("[L1] new");
     session.press("\x1b");
     session.wait_for("3 Diagnosis");
     session.press("p");

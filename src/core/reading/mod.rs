@@ -3,6 +3,7 @@
 
 mod change;
 mod edge;
+mod expression;
 mod proof;
 mod template;
 mod texts;
@@ -19,6 +20,7 @@ use super::screen::{Detail, Reader, Screen, Subject};
 
 pub use change::name as change_name;
 pub use edge::neighbourhood;
+pub use expression::quantity;
 pub use proof::{before_after, factor, turn};
 pub use template::{change_word, gist, rate_change, variables};
 pub use texts::why;
@@ -292,7 +294,8 @@ impl Writer {
     }
 
     fn pieces_at_most(&mut self, pieces: &Pieces, indent: usize, most: usize) {
-        let indent = indent.min(self.width / 2);
+        let width = self.width;
+        let indent = indent.min(width / 2);
         let mut from = 0;
         let parts = if pieces.text.width() <= self.width {
             vec![pieces.text.as_str()]
@@ -310,9 +313,14 @@ impl Writer {
                     let (start, end) = (range.start.max(from), range.end.min(to));
                     (start < end).then(|| (start - from + before..end - from + before, *role))
                 };
-                let marks = pieces.marks.iter().filter_map(within).collect();
+                let mut marks: Vec<_> = pieces.marks.iter().filter_map(within).collect();
                 if cut && number + 1 == most {
                     text.truncate(text.trim_end().len());
+                    while text.width() >= width && text.pop().is_some() {}
+                    // What was marked up to there is marked no further than the text goes.
+                    for (range, _) in &mut marks {
+                        *range = range.start.min(text.len())..range.end.min(text.len());
+                    }
                     text.push('…');
                 }
                 Line { role: Role::Plain, text, marks }
@@ -384,6 +392,21 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("x request_duration_seconds", 20), ["x request_duration_", "seconds"]);
         assert_eq!(wrap("", 4), [""]);
+    }
+
+    #[test]
+    fn what_is_cut_is_marked_no_further_than_it_goes() {
+        let mut out = Writer { width: 12, range: 0..9, len: 0, lines: Vec::new(), whole: false };
+        out.pieces_at_most(&Pieces::default().with(Role::Dim, "one two three four five"), 2, 2);
+        assert_eq!(out.lines[1].text, "  three…");
+        for line in &out.lines {
+            for (range, _) in &line.marks {
+                assert!(line.text.get(range.clone()).is_some(), "{line:?}");
+            }
+        }
+        let mut out = Writer { width: 10, range: 0..9, len: 0, lines: Vec::new(), whole: false };
+        out.pieces_at_most(&Pieces::default().with(Role::Dim, "abcdefghijklmnop"), 0, 1);
+        assert_eq!(out.lines[0].text, "abcdefghi…");
     }
 
     proptest! {

@@ -123,15 +123,23 @@ fn step(model: &mut Model, by: isize) {
     if scroll(model, by) {
         return;
     }
-    let Some(len) = rows::top_len(model) else { return };
-    match model.top_mut() {
-        Screen::Board(list) | Screen::FirstRun(list) => list.step(by, len),
+    step_rows(model, by);
+}
+
+/// Moves through the list on top; whether it moved.
+fn step_rows(model: &mut Model, by: isize) -> bool {
+    let Some(len) = rows::top_len(model) else { return false };
+    let list = match model.top_mut() {
+        Screen::Board(list) | Screen::FirstRun(list) => list,
         Screen::Incident(screen) => {
-            screen.list_mut().step(by, len);
             screen.link = 0;
+            screen.list_mut()
         }
-        _ => {}
-    }
+        _ => return false,
+    };
+    let before = list.cursor;
+    list.step(by, len);
+    list.cursor != before
 }
 
 fn reader_mut(model: &mut Model) -> Option<&mut Reader> {
@@ -434,7 +442,14 @@ pub(super) fn stop_typing(model: &mut Model) {
 
 fn next_match(model: &mut Model, forward: bool) {
     if reading::len(model).is_none() {
-        step(model, if forward { 1 } else { -1 });
+        // A filtered list holds nothing but matches.
+        let by = if forward { 1 } else { -1 };
+        if !step_rows(model, by) {
+            say(
+                model,
+                if forward { "no further match: this is the last" } else { "no match before this: it is the first" },
+            );
+        }
         return;
     }
     let target = reading::next_match(model, forward);

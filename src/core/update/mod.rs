@@ -13,6 +13,7 @@ use super::confirm::Dialog;
 use super::effect::Effect;
 use super::message::Msg;
 use super::model::{Case, Model, Toast};
+use super::rows;
 use super::screen::Screen;
 
 /// Incidents that are investigated without being asked for, worst first.
@@ -20,6 +21,12 @@ pub const INVESTIGATED_UNASKED: usize = 8;
 
 /// Applies what happened and says what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let effects = apply(model, msg);
+    rows::remember_logs(model);
+    effects
+}
+
+fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => keys::key(model, key),
         Msg::Paste(text) => {
