@@ -64,9 +64,7 @@ fn words(expr: &Expr, depth: usize) -> Option<String> {
             }
         }
         Expr::Binary(binary) if binary.op.is_comparison_operator() => inner(&binary.lhs),
-        Expr::Binary(binary) => {
-            Some(format!("{} {} {}", inner(&binary.lhs)?, binary.op, inner(&binary.rhs)?))
-        }
+        Expr::Binary(binary) => Some(format!("{} {} {}", inner(&binary.lhs)?, binary.op, inner(&binary.rhs)?)),
         Expr::StringLiteral(_) | Expr::Extension(_) => None,
     }
 }
