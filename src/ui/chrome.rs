@@ -153,7 +153,11 @@ fn board_summary(model: &Model) -> String {
     let resolved = ids.len() - open.min(ids.len());
     let resolved = if resolved > 0 { format!(" · {resolved} resolved") } else { String::new() };
     let failed = if model.board.error.is_some() { " · last refresh failed" } else { "" };
-    format!("{open} open{resolved} · {} alerts folded{failed}", crate::core::figures::count(alerts as u64))
+    format!(
+        "{open} open{resolved} · {} alert{} folded{failed}",
+        crate::core::figures::count(alerts as u64),
+        if alerts == 1 { "" } else { "s" }
+    )
 }
 
 fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canvas<'_>, area: Rect) {

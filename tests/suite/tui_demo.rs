@@ -67,6 +67,40 @@ fn every_pane_of_the_demo_shows_what_it_is_for() {
     session.assert_restored();
 }
 
+/// A line without the times of day in it, of which the demo's are those of now.
+fn timeless(line: &str) -> String {
+    let mut out: Vec<char> = line.trim_end().chars().collect();
+    for at in 2..out.len().saturating_sub(2) {
+        if out[at] == ':' && [at - 2, at - 1, at + 1, at + 2].iter().all(|near| matches!(out[*near], '0'..='9' | '#')) {
+            for near in [at - 2, at - 1, at + 1, at + 2] {
+                out[near] = '#';
+            }
+        }
+    }
+    out.into_iter().collect()
+}
+
+#[test]
+fn the_picture_in_the_readme_is_what_the_demo_shows() {
+    let readme = include_str!("../../README.md");
+    let (_, picture) = readme.split_once("```\n stanch").unwrap();
+    let (picture, _) = picture.split_once("\n```").unwrap();
+    let picture: Vec<String> = format!(" stanch{picture}").lines().map(timeless).collect();
+    let mut session = opened();
+    session.resize(120, 40);
+    session.wait_for("changes ruled out");
+    let text = session.text();
+    let shown: Vec<String> = text.lines().map(timeless).collect();
+    // The chart moves with the time of day against the marks of its axis.
+    let chart = |row: &&String| row.contains(['┤', '│', '└', '┆', '#']) && !row.contains("since ");
+    let still = |rows: &[String]| -> Vec<String> {
+        rows.iter().map(|row| if chart(&row) { row.chars().take(36).collect() } else { row.clone() }).collect()
+    };
+    assert_eq!(still(&shown).join("\n"), still(&picture).join("\n"), "the README shows another screen:\n{text}");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
 #[test]
 fn a_suspect_opens_into_its_proof_and_the_keys_walk_through_it() {
     let mut session = opened();
