@@ -67,13 +67,13 @@ pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<I
     let mut groups = Groups::new(folded.len());
     links::join(&traits, &reading.peers, &chart, &mut groups);
     bursts::join(&traits, &mut groups);
-    let mut members: Vec<Vec<(Traits, Folded<'_>)>> = vec![Vec::new(); folded.len()];
-    for (index, one) in traits.into_iter().zip(folded).enumerate() {
-        members[groups.root(index)].push(one);
-    }
-    members.retain(|members| !members.is_empty());
+    // The members of each group, groups and members in the order of their start; places, for a storm is large.
+    let mut members: Vec<(u32, u32)> =
+        (0..folded.len()).map(|index| (groups.root(index) as u32, index as u32)).collect();
+    members.sort_unstable();
+    let storm = Storm { traits: &traits, folded: &folded, symbols: &reading.symbols };
     let mut incidents: Vec<Incident> =
-        members.into_iter().map(|members| incident(members, &reading.symbols, now)).collect();
+        members.chunk_by(|a, b| a.0 == b.0).map(|members| incident(&storm, members, now)).collect();
     incidents.sort_by(|a, b| {
         a.is_resolved()
             .cmp(&b.is_resolved())
@@ -92,29 +92,38 @@ pub fn correlate(alerts: &[Alert], graph: &[GraphEdge], now: Timestamp) -> Vec<I
     incidents
 }
 
-/// Makes the incident of alerts that are sorted by start.
-fn incident(members: Vec<(Traits, Folded<'_>)>, symbols: &Symbols<'_>, now: Timestamp) -> Incident {
-    let started_at = members.first().map_or(now, |(_, first)| first.starts_at);
-    let id = members.first().map(|(_, first)| incident_id(&first.kept_fingerprint())).unwrap_or_default();
+/// All folded alerts, sorted by start, with what was read of each.
+struct Storm<'s, 'a> {
+    traits: &'s [Traits],
+    folded: &'s [Folded<'a>],
+    symbols: &'s Symbols<'a>,
+}
+
+/// Makes the incident of the members of one group: its number and theirs, in the order of their start.
+fn incident(storm: &Storm<'_, '_>, members: &[(u32, u32)], now: Timestamp) -> Incident {
+    let one = |place: usize| (&storm.traits[place], &storm.folded[place]);
+    let mut places: Vec<usize> = members.iter().map(|&(_, place)| place as usize).collect();
+    let first = places.first().map(|&place| one(place).1);
+    let started_at = first.map_or(now, |first| first.starts_at);
+    let id = first.map(|first| incident_id(&first.kept_fingerprint())).unwrap_or_default();
     // The latest end, where all are over.
-    let resolved_at = members
-        .iter()
-        .map(|(_, one)| one.over_at())
+    let mut ends = places.iter().map(|&place| one(place).1.over_at());
+    let resolved_at = ends
         .try_fold(None, |latest: Option<Timestamp>, over| over.map(|over| Some(latest.map_or(over, |l| l.max(over)))))
         .flatten();
-    let mut ranked = members;
     // Stable: among equals the order by start and fingerprint stays.
-    ranked.sort_by_key(|(traits, _)| Reverse(traits.severity));
-    let subjects: FastSet<Symbol> = ranked.iter().filter_map(|(traits, _)| traits.subject).collect();
-    let mut services: Vec<String> = subjects.into_iter().map(|subject| symbols.text(subject).to_owned()).collect();
+    places.sort_by_key(|&place| Reverse(storm.traits[place].severity));
+    let ranked = || places.iter().map(|&place| one(place));
+    let subjects: FastSet<Symbol> = ranked().filter_map(|(traits, _)| traits.subject).collect();
+    let mut services: Vec<String> =
+        subjects.into_iter().map(|subject| storm.symbols.text(subject).to_owned()).collect();
     services.sort_unstable();
-    let mut flapping: Vec<Flapping> = ranked
-        .iter()
+    let mut flapping: Vec<Flapping> = ranked()
         .filter(|(_, one)| one.times >= FLAPS)
         .map(|(traits, one)| Flapping {
             fingerprint: one.kept_fingerprint().into_owned(),
-            name: symbols.text(traits.name).to_owned(),
-            service: traits.subject.map(|subject| symbols.text(subject).to_owned()),
+            name: storm.symbols.text(traits.name).to_owned(),
+            service: traits.subject.map(|subject| storm.symbols.text(subject).to_owned()),
             times: one.times,
         })
         .collect();
@@ -122,12 +131,12 @@ fn incident(members: Vec<(Traits, Folded<'_>)>, symbols: &Symbols<'_>, now: Time
     let window = window(started_at, resolved_at, now);
     Incident {
         id,
-        title: title::title(&ranked, symbols),
-        severity: ranked.first().map(|(traits, _)| traits.severity).unwrap_or_default(),
+        title: title::title(ranked(), storm.symbols),
+        severity: ranked().next().map(|(traits, _)| traits.severity).unwrap_or_default(),
         started_at,
         resolved_at,
         services,
-        alerts: ranked.iter().map(|(_, one)| one.kept()).collect(),
+        alerts: ranked().map(|(_, one)| one.kept()).collect(),
         flapping,
         window,
         baseline: TimeRange::new(window.start.minus(BASELINE), window.start),

@@ -74,9 +74,14 @@ struct Kind<'a> {
 
 /// The summary of the alert that a person would name: the worst, a symptom rather than a cause, the most common, the
 /// earliest; and how many services have it beside the one it speaks of. `ranked` is sorted by severity, then start.
-pub(super) fn title(ranked: &[(Traits, Folded<'_>)], symbols: &Symbols<'_>) -> Text {
+pub(super) fn title<'s, 'a: 's>(
+    ranked: impl Iterator<Item = (&'s Traits, &'s Folded<'a>)>,
+    symbols: &Symbols<'_>,
+) -> Text {
+    let mut worst = Severity::Unknown;
     let mut kinds: FastMap<Symbol, Kind<'_>> = FastMap::default();
     for (traits, one) in ranked {
+        worst = worst.max(traits.severity);
         let kind = kinds.entry(traits.name).or_insert_with(|| Kind {
             severity: traits.severity,
             first: one,
@@ -88,7 +93,7 @@ pub(super) fn title(ranked: &[(Traits, Folded<'_>)], symbols: &Symbols<'_>) -> T
         kind.count += 1;
     }
     let said = kinds.into_iter().map(|(name, kind)| (symbols.text(name), kind)).max_by_key(|(name, kind)| {
-        let symptom = if kind.severity == ranked[0].0.severity { symptom(name, kind.first.alert.summary()) } else { 0 };
+        let symptom = if kind.severity == worst { symptom(name, kind.first.alert.summary()) } else { 0 };
         let (earliest, by_name) = (Reverse(kind.first.starts_at), Reverse(*name));
         (kind.severity, symptom, kind.services.len(), kind.count, earliest, by_name)
     });
