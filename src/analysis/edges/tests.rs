@@ -135,6 +135,26 @@ fn a_slow_way_is_told_from_a_slow_callee() {
 }
 
 #[test]
+fn a_slow_way_to_a_leaf_is_not_blamed_on_a_caller_that_is_a_hair_slower() {
+    let mut pairs = vec![("edge", "a"), ("a", "leaf")];
+    let others: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
+    pairs.extend(others.iter().map(|other| ("edge", other.as_str())));
+    let mut answers = Vec::new();
+    for (place, pair) in pairs.iter().enumerate() {
+        let after = match *pair {
+            ("a", "leaf") => 0.5,
+            // Within what the other edges do.
+            ("edge", "a") => 0.013,
+            _ if place % 2 == 0 => 0.012,
+            _ => 0.009,
+        };
+        answers.extend(timed(&[("client", pair.0), ("server", pair.1)], (0.010, after), (0.002, 0.002)));
+    }
+    let found = compared(answers);
+    assert_eq!((found[0].trouble, found[0].suspect.as_str()), (EdgeTrouble::Transit, "leaf"), "{found:?}");
+}
+
+#[test]
 fn a_reset_and_late_errors_are_counted() {
     let mut total = counter(AB, 10.0, 10.0);
     for sample in total.samples.iter_mut().filter(|sample| sample.at > at(WINDOW + 300)) {
