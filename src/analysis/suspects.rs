@@ -57,7 +57,7 @@ const LEAST_SCORE: f64 = 0.12;
 const LEAST_SCORE_IN_CALM: f64 = 0.2;
 /// Weight of a template's change of rate where requests can be followed.
 const TRAFFIC_BOUND: f64 = 0.4;
-/// Weight of what is known by its callers only.
+/// Weight of what is known by its callers only, and of what a service says about another.
 const BY_HEARSAY: f64 = 0.75;
 /// How much of the trouble of a service is taken to be that of a callee in the same trouble.
 const PASSED_ON: f64 = 0.4;
@@ -162,6 +162,8 @@ fn metric_strengths(metrics: &[MetricFinding], own: &mut BTreeMap<String, [f64; 
 
 fn log_strengths(findings: Findings<'_>, own: &mut BTreeMap<String, [f64; 3]>) {
     let Findings { logs, sequences, traced, .. } = findings;
+    let known: BTreeSet<&str> =
+        own.keys().map(String::as_str).chain(logs.iter().map(|one| one.service.as_str())).collect();
     let mut templates: BTreeMap<&str, f64> = BTreeMap::new();
     for finding in logs.iter().filter(|finding| !finding.service.is_empty() && finding.score >= CONTEXT_SCORE) {
         // Where requests can be followed, how often a template comes given its request says more than how often it
@@ -169,6 +171,9 @@ fn log_strengths(findings: Findings<'_>, own: &mut BTreeMap<String, [f64; 3]>) {
         let alarming = matches!(finding.detail.level.as_str(), "error" | "fatal" | "critical");
         let bound = traced && !alarming && finding.detail.branch.is_none();
         let weight = if bound { TRAFFIC_BOUND } else { 1.0 };
+        // `call failed: 503 from payments` is a complaint about payments, not about who says so.
+        let complains = is_complaint(&finding.detail.level, &finding.detail.template, &finding.service, &known);
+        let weight = if complains { weight * BY_HEARSAY } else { weight };
         let slot = templates.entry(&finding.service).or_default();
         *slot = slot.max(finding.score * weight);
     }
@@ -192,6 +197,13 @@ fn log_strengths(findings: Findings<'_>, own: &mut BTreeMap<String, [f64; 3]>) {
         let slot = &mut own.entry(finding.service.clone()).or_default()[1];
         *slot = slot.max(strength);
     }
+}
+
+/// Whether a line of `service` is an error or a warning that names another service that is known.
+fn is_complaint(level: &str, template: &str, service: &str, known: &BTreeSet<&str>) -> bool {
+    let alarming = matches!(level, "warn" | "error" | "fatal" | "critical");
+    let between = |letter: char| !(letter.is_alphanumeric() || matches!(letter, '-' | '_'));
+    alarming && template.split(between).any(|word| !word.is_empty() && word != service && known.contains(word))
 }
 
 /// How much each service is in the trouble the alert speaks of: blame passes only to a callee that shares it. Where the
@@ -319,5 +331,21 @@ pub fn edge_words(finding: &EdgeFinding) -> &'static str {
         EdgeTrouble::Retries => "each request makes more calls",
         EdgeTrouble::Traffic => "traffic changed",
         EdgeTrouble::None => "normal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_names_another_service_is_a_complaint_about_it() {
+        let known = BTreeSet::from(["", "checkout", "payments", "order-db"]);
+        let complains = |level: &str, template: &str| is_complaint(level, template, "checkout", &known);
+        assert!(complains("error", "charge failed: <*> from payments, giving up"));
+        assert!(complains("warn", r#"{"upstream":"order-db:5432","msg":"slow"}"#));
+        assert!(!complains("error", "checkout: nil pointer dereference"));
+        assert!(!complains("error", "no payments-worker is free, order lost"));
+        assert!(!complains("info", "asked payments"));
     }
 }
