@@ -113,9 +113,11 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
             let text = board_summary(model);
             canvas.text(area.x + used, area.y, area.width.saturating_sub(used), &text, theme.dim());
         }
-        Some(Screen::Incident(screen)) => incident_title(model, &screen.incident, Some(screen.pane), canvas, area),
+        Some(Screen::Incident(screen)) => {
+            incident_title(model, &screen.incident, &tabs(screen.pane, usize::from(area.width), theme), canvas, area);
+        }
         Some(Screen::Detail(detail)) => {
-            incident_title(model, &detail.incident, None, canvas, area);
+            let mut place = Vec::new();
             if let Subject::Evidence { ids, at } = &detail.subject
                 && ids.len() > 1
             {
@@ -124,9 +126,9 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
                     (false, true) => " · Tab items",
                     (false, false) => " · j k items  Tab text",
                 };
-                let place = format!("  proof {} of {}{keys} ", at + 1, ids.len());
-                canvas.right(area, &place, theme.dim());
+                place.push((format!("  proof {} of {}{keys} ", at + 1, ids.len()), theme.dim()));
             }
+            incident_title(model, &detail.incident, &place, canvas, area);
         }
         Some(Screen::Pack(_)) => {
             canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
@@ -160,14 +162,14 @@ fn board_summary(model: &Model) -> String {
     )
 }
 
-fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canvas<'_>, area: Rect) {
+/// The incident, and what stands at the right of it.
+fn incident_title(model: &Model, id: &str, right: &[Piece], canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let Some(case) = model.cases.get(id) else { return };
     let incident = &case.incident;
     let resolved = incident.is_resolved();
     let severity = if resolved { Severity::Unknown } else { incident.severity };
-    let tabs = pane.map(|pane| tabs(pane, usize::from(area.width), theme)).unwrap_or_default();
-    let tabs_width: usize = tabs.iter().map(|(text, _)| text.width()).sum();
+    let right_width: usize = right.iter().map(|(text, _)| text.width()).sum();
     let compared = case.baseline.map_or_else(String::new, |choice| format!("  vs {choice}"));
     let anew = match (&case.investigation.value, &case.investigation.progress) {
         (Some(_), Some(progress)) if progress.total > 0 => {
@@ -181,11 +183,11 @@ fn incident_title(model: &Model, id: &str, pane: Option<Pane>, canvas: &mut Canv
         severity_word(incident.severity, resolved).trim_end(),
         pace::age(incident.started_at, model.now)
     );
-    let room = usize::from(area.width).saturating_sub(tabs_width + tail.width() + 2);
+    let room = usize::from(area.width).saturating_sub(right_width + tail.width() + 2);
     let pieces =
         [(format!(" {}", fit(&incident.title.one_line(), room)), theme.strong()), (tail, theme.severity(severity))];
-    canvas.pieces(area.x, area.y, area.width.saturating_sub(tabs_width as u16), &pieces);
-    canvas.pieces(area.right().saturating_sub(tabs_width as u16), area.y, tabs_width as u16, &tabs);
+    canvas.pieces(area.x, area.y, area.width.saturating_sub(right_width as u16), &pieces);
+    canvas.pieces(area.right().saturating_sub(right_width as u16), area.y, right_width as u16, right);
 }
 
 /// Tabs of the panes: all names where there is room, else numbers and the name of the one in front.

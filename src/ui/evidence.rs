@@ -140,6 +140,9 @@ pub(super) fn line(item: &Evidence, width: usize, theme: Theme, selected: bool) 
     pieces
 }
 
+/// Labels that name an instance, of which there are many alike.
+pub(super) const INSTANCE: [&str; 6] = ["pod", "instance", "host", "node", "container", "job"];
+
 /// Labels that all series of a deployment share.
 const PLACE: [&str; 5] = ["namespace", "cluster", "job", "datname", "environment"];
 
@@ -149,10 +152,17 @@ fn metric_name(item: &Evidence, metric: &MetricDetail) -> String {
     if metric.labels.is_empty() {
         return quantity;
     }
-    let says_where = |name: &str, value: &str| item.service.as_deref() == Some(value) || PLACE.contains(&name);
-    let (last, first): (Vec<_>, Vec<_>) = metric.labels.iter().partition(|(name, value)| says_where(name, value));
-    let labels: Vec<String> =
-        first.into_iter().chain(last).map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    // Short ones come first; of instances there are many alike.
+    let place = |name: &str, value: &str| {
+        if item.service.as_deref() == Some(value) || PLACE.contains(&name) {
+            2
+        } else {
+            u8::from(INSTANCE.contains(&name))
+        }
+    };
+    let mut labels: Vec<_> = metric.labels.iter().collect();
+    labels.sort_by_key(|(name, value)| place(name, value));
+    let labels: Vec<String> = labels.into_iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     format!("{quantity}{{{}}}", labels.join(","))
 }
 

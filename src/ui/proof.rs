@@ -21,9 +21,6 @@ use super::theme::severity_glyph;
 /// Columns of a sparkline beside an item.
 const SPARK: usize = 8;
 
-/// Labels that name an instance, of which there are many alike.
-const INSTANCE: [&str; 6] = ["pod", "instance", "host", "node", "container", "job"];
-
 /// Columns up to which a label's value tells series apart in a narrow list.
 const APART: usize = 12;
 
@@ -115,7 +112,7 @@ fn short(item: &Evidence, width: usize, selected: bool, canvas: &Canvas<'_>) -> 
             let style = if metric.turn == Turn::Flat { theme.accent_plain() } else { theme.bad() };
             // What tells the series of one metric apart is short: `p99`, `/pay`, `500`.
             let apart = metric.labels.iter().filter(|(name, value)| {
-                item.service.as_deref() != Some(*value) && !INSTANCE.contains(name) && value.width() <= APART
+                item.service.as_deref() != Some(*value) && !evidence::INSTANCE.contains(name) && value.width() <= APART
             });
             let mut apart: Vec<&str> = apart.map(|(_, value)| value).collect();
             // Of pods alike the end of the name differs.

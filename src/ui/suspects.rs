@@ -14,7 +14,7 @@ use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail, Turn};
 use crate::domain::{Timestamp, time};
 
 use super::board::score;
-use super::canvas::{Canvas, column, fit, folded};
+use super::canvas::{Canvas, amid, column, fit, folded};
 use super::chart::{self, Mark};
 use super::{evidence, waiting};
 
@@ -86,7 +86,7 @@ fn rank(suspects: &[&Suspect], cursor: usize, canvas: &mut Canvas<'_>, area: Rec
         let name_width = usize::from(area.width).saturating_sub(bar_width + 11).clamp(6, 40);
         let pieces = [
             (format!("{:>2} ", suspect.rank), theme.dim()),
-            (column(&suspect.service, name_width), style),
+            (column(&amid(&suspect.service, name_width), name_width), style),
             (format!(" {:<4} ", score(suspect.score)), style),
             (bar(suspect.score, bar_width), theme.accent()),
         ];
@@ -105,6 +105,7 @@ fn bar(share: f64, width: usize) -> String {
 fn reasons(analysis: &Analysis, suspect: &Suspect) -> Vec<String> {
     struct Reason<'a> {
         ids: Vec<EvidenceId>,
+        /// What is measured, as it is told, and which way it went.
         of: Option<(&'a str, Turn)>,
         text: String,
     }
@@ -115,7 +116,10 @@ fn reasons(analysis: &Analysis, suspect: &Suspect) -> Vec<String> {
             Detail::Metric(metric) => Some(metric),
             _ => None,
         });
-        let of = metric.map(|metric| (metric.metric.as_str(), metric.turn));
+        // The text names the labels that tell series apart, other than instances: up to its figures.
+        let figures = signal.text.find(" rose ").or_else(|| signal.text.find(" fell "));
+        let told = &signal.text[..figures.unwrap_or(signal.text.len())];
+        let of = metric.map(|metric| (told, metric.turn));
         if let Some(reason) = reasons.iter_mut().find(|reason| of.is_some() && reason.of == of) {
             reason.ids.extend(&signal.evidence);
             continue;
@@ -163,13 +167,11 @@ fn why(analysis: &Analysis, suspect: &Suspect, canvas: &mut Canvas<'_>, area: Re
     }
     if !suspect.normal.is_empty() && y < area.bottom() {
         canvas.text(area.x + 2, y, 1, "⊖", theme.good());
-        canvas.text(
-            area.x + 4,
-            y,
-            area.width.saturating_sub(5),
-            &format!("{} normal", suspect.normal.join(", ")),
-            theme.dim(),
-        );
+        let width = area.width.saturating_sub(5);
+        let text = format!("{} normal", suspect.normal.join(", "));
+        for (y, line) in (y..area.bottom()).zip(folded(&text, usize::from(width), 3)) {
+            canvas.text(area.x + 4, y, width, &line, theme.dim());
+        }
     }
 }
 

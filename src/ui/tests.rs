@@ -225,6 +225,49 @@ fn changes_that_were_ruled_out_say_why() {
 }
 
 #[test]
+fn a_long_title_leaves_room_for_how_bad_and_how_old() {
+    let mut model = loaded();
+    model.cases.get_mut("I-3f9a2c").unwrap().incident.title = Text::new(&"all of it fails ".repeat(9));
+    press(&mut model, "⏎⏎");
+    let shown = picture(&mut model, 80, 24);
+    assert!(shown.contains("…  ▲ CRITICAL  4m   proof 1 of 5"), "{shown}");
+}
+
+#[test]
+fn what_several_series_of_an_expression_say_is_said_once_and_short() {
+    let expression = "histogram_quantile(0.95, sum by (pod, le) (rate(request_seconds_bucket[2m])))";
+    let mut found = sample::investigation();
+    let analysis = &mut found.analysis;
+    let item = analysis.evidence.iter().find(|item| item.id == sample::id("M4")).unwrap().clone();
+    let mut signal = analysis.suspects[0].signals[0].clone();
+    signal.text = format!("{expression} rose to 5s from 0.1s");
+    analysis.suspects[0].signals.clear();
+    for (id, pod) in [("M5", "payments-1"), ("M6", "payments-2"), ("M7", "payments-3")] {
+        let mut item = item.clone();
+        item.id = sample::id(id);
+        if let crate::domain::evidence::Detail::Metric(metric) = &mut item.detail {
+            metric.metric = expression.to_owned();
+            metric.labels = [("pod", pod)].into_iter().collect();
+        }
+        signal.evidence = vec![item.id];
+        analysis.evidence.push(item);
+        analysis.suspects[0].signals.push(signal.clone());
+    }
+    let mut model = loaded();
+    model.cases.get_mut("I-3f9a2c").unwrap().investigation.value = Some(found);
+    press(&mut model, "⏎");
+    let shown = picture(&mut model, 120, 40);
+    assert!(shown.contains("⊕ M5 M6 +1 p95 request_seconds"), "{shown}");
+    assert!(
+        shown.contains("p95 request_seconds{pod=\"payments-1\"}") && !shown.contains("histogram_quantile"),
+        "{shown}"
+    );
+    press(&mut model, "⏎");
+    let shown = picture(&mut model, 120, 40);
+    assert!(shown.contains("M7   p95 request_secon… 3"), "{shown}");
+}
+
+#[test]
 fn change_in_full() {
     both("change_in_full", &mut after("⏎2G⏎"));
 }
