@@ -263,6 +263,26 @@ pub fn pane_len(case: &Case, screen: &IncidentScreen) -> usize {
     }
 }
 
+/// Where the selected row stands when nothing is filtered, so that it stays selected; `None` where rows have no place
+/// of their own.
+pub(super) fn unfiltered(case: &Case, screen: &IncidentScreen) -> Option<usize> {
+    let list = screen.list();
+    let analysis = &case.investigation.value.as_ref()?.analysis;
+    match screen.pane {
+        Pane::Suspects => {
+            let selected = suspects(case, list).get(list.cursor)?.rank;
+            analysis.suspects.iter().position(|suspect| suspect.rank == selected)
+        }
+        Pane::Evidence => {
+            let selected = evidence(case, list).get(list.cursor)?.id;
+            analysis.evidence.iter().position(|item| item.id == selected)
+        }
+        Pane::Logs => logs(case, list).get(list.cursor).map(|(index, _)| *index),
+        Pane::Asked => asked(case, list).get(list.cursor).map(|(index, _)| *index),
+        Pane::Diagnosis | Pane::Actions | Pane::Timeline => None,
+    }
+}
+
 /// Number of rows of the list on top; `None` where there is no list.
 pub fn top_len(model: &Model) -> Option<usize> {
     match model.top() {

@@ -325,6 +325,15 @@ fn stop_investigation(model: &mut Model, id: &str) -> Option<Vec<Effect>> {
 }
 
 fn clear_filter(model: &mut Model) -> bool {
+    let selected = match model.top() {
+        Screen::Incident(screen) if !screen.list().filter.text.is_empty() => {
+            model.cases.get(&screen.incident).and_then(|case| rows::unfiltered(case, screen))
+        }
+        _ => None,
+    };
+    if let (Some(row), Screen::Incident(screen)) = (selected, model.top_mut()) {
+        screen.list_mut().cursor = row;
+    }
     let field = match model.top_mut() {
         Screen::Board(list) => &mut list.filter,
         Screen::Incident(screen) => &mut screen.list_mut().filter,

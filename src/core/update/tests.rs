@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::core::confirm::{RUN_KEY, Stage};
 use crate::core::effect::Analyst;
 use crate::core::message::{Board, Draft, Progress, RunReport};
+use crate::core::rows;
 use crate::core::sample::{self, at, blank, loaded, press, settle};
 use crate::core::screen::{Pane, Subject};
 use crate::core::{Effect, Identity, Key, Model, Msg, Report, Screen, pace};
@@ -340,6 +341,44 @@ fn a_filter_narrows_the_list_and_escape_clears_it_first() {
     press(&mut model, "⎋");
     assert_eq!(pane(&model), Some(Pane::Evidence), "still there");
     assert!(model.incident_screen().unwrap().list().filter.text.is_empty());
+}
+
+#[test]
+fn what_was_found_stays_selected_when_its_filter_is_cleared() {
+    let mut model = loaded();
+    press(&mut model, "⏎2/pool⏎n");
+    let selected = |model: &Model| {
+        let screen = model.incident_screen().unwrap();
+        rows::evidence(model.current().unwrap(), screen.list())[screen.list().cursor].id
+    };
+    let found = selected(&model);
+    press(&mut model, "⎋");
+    assert_eq!(selected(&model), found);
+    // At the last match that is said.
+    press(&mut model, "/pool⏎Gn");
+    assert_eq!(toast(&model), "no further match: this is the last");
+}
+
+#[test]
+fn a_log_is_filtered_with_the_key_that_changes_the_filter_and_not_again() {
+    let mut model = loaded();
+    press(&mut model, "⏎6/acquire⏎");
+    let shown = |model: &Model| {
+        let screen = model.incident_screen().unwrap();
+        let case = model.current().unwrap();
+        let len = case.investigation.value.as_ref().unwrap().logs.len();
+        let known = screen.list().matches(case.investigation.content(), len).map(<[usize]>::to_vec);
+        (known, rows::logs(case, screen.list()).iter().map(|(row, _)| *row).collect::<Vec<_>>())
+    };
+    let (known, rows) = shown(&model);
+    assert!(!rows.is_empty() && known == Some(rows));
+    // Entries that came anew are filtered anew.
+    let effects = key(&mut model, Key::Char('r'));
+    settle(&mut model, effects);
+    let (known, rows) = shown(&model);
+    assert_eq!(known, Some(rows));
+    press(&mut model, "⎋");
+    assert_eq!(shown(&model).0, None);
 }
 
 #[test]
