@@ -83,6 +83,16 @@ fn the_usual_causes_are_told_apart() {
 }
 
 #[test]
+fn a_change_that_the_cause_names_is_cited_however_much_else_there_is() {
+    let mut items: Vec<Evidence> =
+        (1..12).map(|n| log(n, "cart", &format!("error: cannot read property p{n}"), LogChange::New, 0.9)).collect();
+    items.push(change(1, "deploy", "cart", 100));
+    let first = offline(&shop(items)).diagnosis.hypotheses[0].clone();
+    assert!(first.cause.contains("deploy v2.41"), "{}", first.cause);
+    assert!(first.supporting.iter().any(|claim| claim.evidence == ["C1"]));
+}
+
+#[test]
 fn a_change_after_the_first_signal_is_not_its_cause() {
     let error = log(1, "cart", "error: cannot read property total", LogChange::New, 0.9);
     let late = change(1, "deploy", "cart", 400);

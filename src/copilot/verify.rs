@@ -236,6 +236,9 @@ impl Item {
                 self.before_after(edge.client_seconds, Unit::Seconds(1.0));
                 self.before_after(edge.server_seconds, Unit::Seconds(1.0));
                 self.before_after(edge.p95, Unit::Seconds(1.0));
+                if edge.p95.before.or(edge.p95.after).is_some() {
+                    self.say("p95");
+                }
             }
             Detail::Change(change) => {
                 for text in [change.kind.as_str(), &change.service, &change.reference, &change.summary, &change.author]

@@ -62,6 +62,19 @@ fn false_claims_do_not() {
 }
 
 #[test]
+fn the_slowest_calls_of_an_edge_may_be_named_where_they_are_known() {
+    let mut analysis = pool();
+    let known = Proof::new(&analysis, None);
+    assert!(known.refutes("p95 0.1 s to 5 s", &["E1".parse().unwrap()]).is_some());
+    for item in &mut analysis.evidence {
+        if let Detail::Edge(edge) = &mut item.detail {
+            edge.p95 = BeforeAfter { before: Some(0.1), after: Some(5.0) };
+        }
+    }
+    assert_eq!(Proof::new(&analysis, None).refutes("p95 0.1 s to 5 s", &["E1".parse().unwrap()]), None);
+}
+
+#[test]
 fn ids_that_do_not_exist_are_dropped_and_counted() {
     let claim = |ids: &[&str]| Claim {
         text: "the pool is full".into(),
