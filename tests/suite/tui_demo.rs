@@ -85,7 +85,8 @@ fn the_picture_in_the_readme_is_what_the_demo_shows() {
     let text = session.text();
     let shown: Vec<String> = text.lines().map(without_figures).collect();
     // The chart moves with the time of day against the marks of its axis.
-    let chart = |row: &&String| row.contains(['┤', '│', '└', '┆', '#']) && !row.contains("since ");
+    let ticks = |row: &str| row.chars().skip(36).all(|c| matches!(c, '#' | ':' | ' '));
+    let chart = |row: &&String| row.contains(['┤', '│', '└', '┆']) || ticks(row);
     let still = |rows: &[String]| -> Vec<String> {
         rows.iter().map(|row| if chart(&row) { row.chars().take(36).collect() } else { row.clone() }).collect()
     };
