@@ -71,16 +71,25 @@ pub struct MetricFinding {
 pub fn compare_metrics(snapshot: &Snapshot) -> Vec<MetricFinding> {
     let (window, baseline) = (snapshot.incident.window, snapshot.incident.baseline);
     let mut found: BTreeMap<(String, Labels), MetricFinding> = BTreeMap::new();
-    for answer in &snapshot.metrics {
-        if matches!(answer.purpose, Purpose::Edge { .. } | Purpose::Restart { .. } | Purpose::Discovery) {
-            continue;
-        }
+    let is_compared = |answer: &&MetricAnswer| {
+        !matches!(answer.purpose, Purpose::Edge { .. } | Purpose::Restart { .. } | Purpose::Discovery)
+    };
+    let mut answers: Vec<&MetricAnswer> = snapshot.metrics.iter().filter(is_compared).collect();
+    // What the alert itself asks is kept of what is asked twice; the order of the answers does not matter.
+    answers.sort_by_cached_key(|answer| {
+        let alerted = matches!(answer.purpose, Purpose::AlertExpression { .. });
+        (!alerted, format!("{:?}", answer.purpose), answer.provenance.expr.clone(), answer.provenance.source.clone())
+    });
+    for answer in answers {
         for finding in compare_answer(answer, snapshot, baseline, window) {
             let key = (finding.detail.metric.clone(), finding.detail.labels.clone());
             match found.get_mut(&key) {
                 Some(known) => {
                     known.alerted |= finding.alerted;
                     known.of_alert |= finding.of_alert;
+                    if known.detail.unit.is_empty() {
+                        known.detail.unit = finding.detail.unit;
+                    }
                 }
                 None => {
                     found.insert(key, finding);

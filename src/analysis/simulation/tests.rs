@@ -52,3 +52,58 @@ fn the_culprit_comes_first() {
     let all = &ranks["all"];
     assert!(within(all, 1) >= 0.8 && within(all, 3) >= 0.85, "{table:#?} {missed:#?}");
 }
+
+/// Who is suspected, in this order and how much.
+fn ranking(snapshot: &Snapshot) -> Vec<(String, f64)> {
+    analyse(snapshot).suspects.into_iter().map(|one| (one.service, one.score)).collect()
+}
+
+#[test]
+fn units_change_no_rank() {
+    // Another name for the same figure, in a unit that is so many times smaller.
+    let other = |metric: &str| -> Option<(String, f64)> {
+        let renamed =
+            |from: &str, to: &str, times: f64| metric.strip_suffix(from).map(|stem| (format!("{stem}{to}"), times));
+        renamed("_seconds", "_milliseconds", 1e3)
+            .or_else(|| renamed("_bytes", "_kilobytes", 1e-3))
+            .or_else(|| renamed("_length", "_length_thousands", 1e-3))
+    };
+    for seed in 0..16 {
+        let world = faulty(seed).snapshot;
+        let mut scaled = world.clone();
+        for answer in &mut scaled.metrics {
+            let Purpose::Golden { metric, .. } = &mut answer.purpose else { continue };
+            let Some((name, times)) = other(metric) else { continue };
+            *metric = name;
+            for sample in answer.series.iter_mut().flat_map(|one| &mut one.samples) {
+                sample.value *= times;
+            }
+        }
+        let (one, two) = (ranking(&world), ranking(&scaled));
+        assert!(!one.is_empty() || seed > 0, "something is found");
+        assert_eq!(one.len(), two.len(), "{seed}");
+        for (a, b) in one.iter().zip(&two) {
+            assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-6, "{seed}: {one:?} {two:?}");
+        }
+    }
+}
+
+#[test]
+fn order_and_repetition_change_nothing() {
+    for seed in 0..8 {
+        let world = faulty(seed).snapshot;
+        let mut mixed = world.clone();
+        mixed.metrics.reverse();
+        for answer in &mut mixed.metrics {
+            answer.series.reverse();
+            for one in &mut answer.series {
+                let again: Vec<Sample> = one.samples.iter().step_by(3).copied().collect();
+                one.samples.extend(again);
+                one.samples.reverse();
+            }
+        }
+        let (one, two) = (analyse(&world), analyse(&mixed));
+        assert_eq!(one.suspects, two.suspects, "{seed}");
+        assert!(one == two, "{seed}: the same evidence, changes and notes");
+    }
+}
