@@ -337,5 +337,5 @@ fn the_title_names_the_symptom() {
     ];
     let incidents = correlate(&alerts, &[edge("web", "cart")], now());
     assert_eq!(incidents.len(), 1);
-    assert_eq!(incidents[0].title.as_str(), "HighErrorRate fires (and web)");
+    assert_eq!(incidents[0].title.as_str(), "HighErrorRate fires (cart, web)");
 }

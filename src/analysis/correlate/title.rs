@@ -112,10 +112,16 @@ pub(super) fn title<'s, 'a: 's>(
     } else {
         String::new()
     };
-    Text::new(&match others[..] {
-        [] => format!("{summary}{flaps}"),
-        [one] => format!("{summary} (and {one}){flaps}"),
-        [one, other] => format!("{summary} (and {one}, {other}){flaps}"),
-        _ => format!("{summary} (and {} more services){flaps}", others.len()),
+    // Of several services the summary may name its own, or none: then all are named.
+    let subject = kind.subject.map(|subject| symbols.text(subject));
+    let unnamed = subject.filter(|subject| !others.is_empty() && !summary.contains(subject));
+    Text::new(&match (unnamed, &others[..]) {
+        (_, []) => format!("{summary}{flaps}"),
+        (None, [one]) => format!("{summary} (and {one}){flaps}"),
+        (None, [one, other]) => format!("{summary} (and {one}, {other}){flaps}"),
+        (None, _) => format!("{summary} (and {} more services){flaps}", others.len()),
+        (Some(own), [one]) => format!("{summary} ({own}, {one}){flaps}"),
+        (Some(own), [one, other]) => format!("{summary} ({own}, {one}, {other}){flaps}"),
+        (Some(own), _) => format!("{summary} ({own} and {} more services){flaps}", others.len()),
     })
 }
