@@ -153,19 +153,16 @@ const WORLDS: u64 = 120;
 
 #[test]
 fn quiet_graphs_are_silent() {
-    let mut loud = 0;
+    let mut loud: Vec<String> = Vec::new();
     for seed in 0..WORLDS {
         let mut dice = Dice(seed * 7_919 + 1);
         let shop = shop(&mut dice);
         let said: Vec<_> =
             simulate(&shop, Fault::None, &mut dice).into_iter().filter(|one| one.strength > 0.0).collect();
-        loud += u64::from(!said.is_empty());
-        for one in said.iter().take(1) {
-            println!("seed {seed}: {:?} {} {:?} {:?}", one.trouble, one.strength, one.detail, one.remark);
-        }
+        let told = said.first().map(|one| format!("seed {seed}: {:?} {} {:?}", one.trouble, one.strength, one.detail));
+        loud.extend(told);
     }
-    println!("{loud} of {WORLDS} quiet graphs were not silent");
-    assert!(loud * 20 <= WORLDS, "{loud} of {WORLDS}");
+    assert!(loud.len() as u64 * 20 <= WORLDS, "{} of {WORLDS} were not silent: {loud:#?}", loud.len());
 }
 
 /// Share of worlds in which the strongest finding blames the right service for the right trouble.
@@ -174,7 +171,7 @@ fn found(
     trouble: EdgeTrouble,
     right: impl Fn(&EdgeFinding, usize) -> bool,
 ) -> f64 {
-    let (mut hits, mut all, mut late) = (0, 0, 0);
+    let (mut hits, mut all) = (0, 0);
     for seed in 0..WORLDS {
         let mut dice = Dice(seed * 104_729 + 11);
         let shop = shop(&mut dice);
@@ -185,11 +182,8 @@ fn found(
         let Some(first) = findings.first().filter(|first| first.strength > 0.0) else { continue };
         if first.trouble == trouble && right(first, victim) {
             hits += 1;
-            let onset = first.onset.map_or(i64::MAX, |onset| onset.secs() - WINDOW - 300);
-            late += i32::from(onset.abs() > 240);
         }
     }
-    println!("{trouble:?}: {hits} of {all}, onset off by more than 4 minutes in {late}");
     f64::from(hits) / f64::from(all)
 }
 
@@ -198,7 +192,7 @@ fn faults_are_found_where_they_are() {
     let delay = found(
         |victim, dice| Fault::Delay(victim, 0.05 + 0.2 * dice.unit()),
         EdgeTrouble::Transit,
-        |finding, victim| finding.detail.server == format!("s{victim}"),
+        |finding, victim| finding.detail.server == format!("s{victim}") && finding.suspect == finding.detail.server,
     );
     let slow = found(
         |victim, _| Fault::Slow(victim, 10.0),
