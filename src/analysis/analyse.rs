@@ -20,7 +20,7 @@ use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind, LogCha
 use crate::domain::incident::Incident;
 use crate::domain::query::{Note, NoteKind};
 use crate::domain::snapshot::{Provenance, Snapshot};
-use crate::domain::{Text, Timestamp};
+use crate::domain::{Text, TimeRange, Timestamp};
 
 /// Evidence items kept, by kind.
 const MOST_ALERTS: usize = 20;
@@ -91,6 +91,7 @@ pub fn analyse(snapshot: &Snapshot) -> Analysis {
     }
     notes.extend(snapshot.notes.iter().cloned());
     notes.extend(scope_notes(&scope, &reporting));
+    notes.extend(silent_notes(&reading, &scope));
     for asked in &snapshot.asked {
         notes.extend(asked.notes.iter().cloned());
         if let Err(error) = &asked.outcome
@@ -246,6 +247,18 @@ fn scope_notes(scope: &Scope, reporting: &BTreeSet<String>) -> Vec<Note> {
         notes.push(Note { kind: NoteKind::Cut, text: Text::new(&text) });
     }
     notes
+}
+
+/// Which services were silent in the baseline, and what they are compared with instead.
+fn silent_notes(reading: &LogReading<'_>, scope: &Scope) -> Vec<Note> {
+    let note = |(range, services): (TimeRange, &BTreeSet<String>)| {
+        let named: Vec<&str> = services.iter().map(String::as_str).filter(|name| scope.admits(name)).collect();
+        let told = named.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        let more = if named.len() > 8 { format!(" and {} more", named.len() - 8) } else { String::new() };
+        let text = format!("no log lines in the baseline, so compared with what they said in {range}: {told}{more}");
+        (!named.is_empty()).then(|| Note { kind: NoteKind::Info, text: Text::new(&text) })
+    };
+    reading.periods.references().filter_map(note).collect()
 }
 
 /// A log template or a broken habit, as evidence.
@@ -546,9 +559,10 @@ fn log_text(finding: &LogFinding) -> String {
         );
     }
     format!(
-        "{change} ({}/min from {}/min): {}{}",
+        "{change} ({}/min from {}/min{}): {}{}",
         figure(detail.window_per_minute),
         figure(detail.baseline_per_minute),
+        if detail.outside_baseline { " outside of the baseline, where its service was silent" } else { "" },
         Text::new(&detail.template.one_line()).truncated(160),
         telling_text(detail)
     )

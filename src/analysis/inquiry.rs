@@ -9,8 +9,8 @@
 //! 2. The alerts' own expressions, calls between services, restarts; how many series the promising metrics have;
 //!    which label of the log store names services.
 //! 3. The signals of all services where the store is small, else which metrics the services in scope have; logs.
-//! 4. In a large store, the signals of the services in scope and of those they call. Where logs were cut, who wrote
-//!    how many.
+//! 4. In a large store, the signals of the services in scope and of those they call. What services
+//!    said before the baseline that were silent in it. Where logs were cut, who wrote how many.
 //! 5. Where logs were cut, a fair share of each service's.
 //!
 //! Alert expressions, and in a small store other signals too, are also asked about the same time of earlier days, with
@@ -96,6 +96,8 @@ enum Role {
     /// Series for the metric question of this number.
     Metric(usize),
     Logs,
+    /// Lines before the window of services that were silent in the baseline.
+    Elsewhere,
     /// Lines by value of the label that names services, in a slice that was cut.
     LineCounts(TimeRange),
     /// A fair share of the slice in place of what was cut.
@@ -186,6 +188,7 @@ impl Inquiry {
                 }
                 4 => {
                     self.ask_scope();
+                    self.ask_silent_logs();
                     self.count_cut_logs();
                 }
                 _ => self.ask_shares(),

@@ -1,6 +1,6 @@
 //! Which log entries are normal, which belong to the incident, and how long each was really watched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::log::LogEntry;
 use crate::domain::query::{Direction, NoteKind, Query};
@@ -27,6 +27,34 @@ pub struct Periods {
     spoiled: Vec<TimeRange>,
     /// Answers that a limit cut.
     cuts: Vec<Cut>,
+    /// What stands for the baseline of services that were silent in it.
+    references: Vec<Reference>,
+}
+
+/// A stretch before the window in which services spoke that were silent in the baseline. What they said there is the
+/// only thing known of what they usually say.
+#[derive(Debug, Clone, PartialEq)]
+struct Reference {
+    /// From the first line of any of them to the end of the stretch.
+    range: TimeRange,
+    /// Parts in which other incidents were open, sorted, apart from each other.
+    spoiled: Vec<TimeRange>,
+    services: BTreeSet<String>,
+}
+
+/// Where services that are silent in the baseline may have spoken: just before the baseline, else between baseline
+/// and window, each as long as the longer of the two. Empty where there is no such time.
+pub(super) fn elsewhere(baseline: TimeRange, window: TimeRange) -> [TimeRange; 2] {
+    let length = baseline.duration().max(window.duration());
+    [
+        TimeRange::new(baseline.start.minus(length), baseline.start.min(window.start)),
+        TimeRange::new(baseline.end.max(window.start.minus(length)), window.start),
+    ]
+}
+
+/// The service that wrote an entry, as its labels name it; empty when they do not.
+pub(super) fn speaker(entry: &LogEntry) -> &str {
+    entry.labels.service().or_else(|| entry.metadata.service()).unwrap_or_default()
 }
 
 /// An answer that lacks entries at one end.
@@ -41,7 +69,7 @@ struct Cut {
 impl Periods {
     /// All of `baseline` and `window`.
     pub const fn new(baseline: TimeRange, window: TimeRange) -> Self {
-        Self { baseline, window, spoiled: Vec::new(), cuts: Vec::new() }
+        Self { baseline, window, spoiled: Vec::new(), cuts: Vec::new(), references: Vec::new() }
     }
 
     /// Those of a snapshot: without what other incidents spoiled, unless little else is left, and mindful of answers
@@ -49,6 +77,7 @@ impl Periods {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut periods = Self::new(snapshot.incident.baseline, snapshot.incident.window);
         periods.spoil(&snapshot.spoiled, &snapshot.logs);
+        periods.refer(&snapshot.spoiled, &snapshot.logs);
         let questions: Vec<_> = snapshot
             .asked
             .iter()
@@ -68,26 +97,75 @@ impl Periods {
     }
 
     fn spoil(&mut self, spoiled: &[TimeRange], entries: &[LogEntry]) {
-        let mut parts: Vec<TimeRange> = spoiled
-            .iter()
-            .filter(|range| range.overlaps(self.baseline))
-            .map(|range| TimeRange::new(range.start.max(self.baseline.start), range.end.min(self.baseline.end)))
-            .collect();
-        parts.sort_by_key(|range| (range.start, range.end));
-        let mut apart: Vec<TimeRange> = Vec::new();
-        for part in parts {
-            match apart.last_mut() {
-                Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
-                _ => apart.push(part),
-            }
-        }
-        let lost: f64 = apart.iter().map(|range| range.duration().as_secs_f64()).sum();
-        let left = self.baseline.duration().as_secs_f64() - lost;
+        let apart = within(spoiled, self.baseline);
+        let left = seconds_outside(self.baseline, &apart);
         let speaks =
             |entry: &LogEntry| self.baseline.contains(entry.at) && !apart.iter().any(|range| range.contains(entry.at));
         if left >= LEAST_LEFT * self.baseline.duration().as_secs_f64() && entries.iter().any(speaks) {
             self.spoiled = apart;
         }
+    }
+
+    /// Finds what stands for the baseline of services that spoke in the window and were silent in the baseline.
+    fn refer(&mut self, spoiled: &[TimeRange], entries: &[LogEntry]) {
+        let places = elsewhere(self.baseline, self.window);
+        let spoiled = places.map(|place| within(spoiled, place));
+        let place_of = |at: Timestamp| {
+            (0..2).find(|&place| {
+                places[place].contains(at) && !spoiled[place].iter().any(|range: &TimeRange| range.contains(at))
+            })
+        };
+        if !entries.iter().any(|entry| place_of(entry.at).is_some()) {
+            return;
+        }
+        let mut spoke: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
+        let mut first: BTreeMap<&str, [Option<Timestamp>; 2]> = BTreeMap::new();
+        for entry in entries {
+            if let Some(period) = self.of_time(entry.at) {
+                spoke.entry(speaker(entry)).or_default()[period] = true;
+            } else if let Some(place) = place_of(entry.at) {
+                let first = &mut first.entry(speaker(entry)).or_default()[place];
+                *first = Some(first.map_or(entry.at, |known| known.min(entry.at)));
+            }
+        }
+        first.retain(|service, _| spoke.get(service) == Some(&[false, true]));
+        for (number, (place, spoiled)) in places.into_iter().zip(spoiled).enumerate() {
+            let is_here = |first: &[Option<Timestamp>; 2]| first.iter().position(Option::is_some) == Some(number);
+            let here: BTreeMap<&str, Timestamp> = first
+                .iter()
+                .filter(|(_, first)| is_here(first))
+                .filter_map(|(service, first)| first[number].map(|at| (*service, at)))
+                .collect();
+            if let Some(start) = here.values().min() {
+                let range = TimeRange::new(*start, place.end);
+                let services = here.into_keys().map(str::to_owned).collect();
+                self.references.push(Reference { range, spoiled: within(&spoiled, range), services });
+            }
+        }
+    }
+
+    /// [`BASELINE`], [`WINDOW`], or neither, with what stands for the baseline where a service was silent in it.
+    pub(super) fn of_entry(&self, entry: &LogEntry) -> Option<usize> {
+        self.of_time(entry.at).or_else(|| self.reference(entry).map(|_| BASELINE))
+    }
+
+    /// Number of the reference that an entry belongs to, which lies outside of baseline and window.
+    pub(super) fn reference(&self, entry: &LogEntry) -> Option<usize> {
+        self.references.iter().position(|one| {
+            one.range.contains(entry.at)
+                && !one.spoiled.iter().any(|range| range.contains(entry.at))
+                && one.services.contains(speaker(entry))
+        })
+    }
+
+    /// What stands for the baseline of a service, where it was silent in it: the number of the reference.
+    pub(super) fn reference_of(&self, service: &str) -> Option<usize> {
+        self.references.iter().position(|one| one.services.contains(service))
+    }
+
+    /// The stretches of the references, with the services that they are for.
+    pub(super) fn references(&self) -> impl Iterator<Item = (TimeRange, &BTreeSet<String>)> {
+        self.references.iter().map(|one| (one.range, &one.services))
     }
 
     /// [`BASELINE`], [`WINDOW`], or neither. What lies in both belongs to the window.
@@ -106,13 +184,36 @@ impl Periods {
         if period == WINDOW {
             return self.window.duration().as_secs_f64();
         }
-        let lost: f64 = self.spoiled.iter().map(|range| range.duration().as_secs_f64()).sum();
-        (self.baseline.duration().as_secs_f64() - lost).max(0.0)
+        seconds_outside(self.baseline, &self.spoiled)
     }
 
     const fn range(&self, period: usize) -> TimeRange {
         if period == WINDOW { self.window } else { self.baseline }
     }
+}
+
+/// The parts of `ranges` inside `place`, sorted, apart from each other.
+fn within(ranges: &[TimeRange], place: TimeRange) -> Vec<TimeRange> {
+    let mut parts: Vec<TimeRange> = ranges
+        .iter()
+        .filter(|range| range.overlaps(place))
+        .map(|range| TimeRange::new(range.start.max(place.start), range.end.min(place.end)))
+        .collect();
+    parts.sort_by_key(|range| (range.start, range.end));
+    let mut apart: Vec<TimeRange> = Vec::new();
+    for part in parts {
+        match apart.last_mut() {
+            Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+            _ => apart.push(part),
+        }
+    }
+    apart
+}
+
+/// Seconds of `range` outside of `parts`, which lie in it, apart from each other.
+fn seconds_outside(range: TimeRange, parts: &[TimeRange]) -> f64 {
+    let lost: f64 = parts.iter().map(|part| part.duration().as_secs_f64()).sum();
+    (range.duration().as_secs_f64() - lost).max(0.0)
 }
 
 /// Minutes that each service was watched in baseline and window.
@@ -197,6 +298,13 @@ impl Spans {
         }
     }
 
+    /// Sets the minutes of a service whose baseline is a reference: the time from its begin on.
+    pub(super) fn refer(&mut self, service: u32, periods: &Periods, reference: usize) {
+        let one = &periods.references[reference];
+        let seconds = seconds_outside(one.range, &one.spoiled);
+        self.by_service.entry(service).or_insert(self.all)[BASELINE] = seconds.max(1.0) / 60.0;
+    }
+
     /// Minutes of one service.
     pub(super) fn minutes(&self, service: u32) -> [f64; 2] {
         self.by_service.get(&service).copied().unwrap_or(self.all)
@@ -215,63 +323,4 @@ impl Spans {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::domain::{Labels, Text};
-
-    fn range(start: i64, end: i64) -> TimeRange {
-        TimeRange::new(Timestamp::from_secs(start), Timestamp::from_secs(end))
-    }
-
-    fn entry(at: i64) -> LogEntry {
-        LogEntry {
-            at: Timestamp::from_secs(at),
-            labels: Arc::new(Labels::new()),
-            line: Text::new("x"),
-            metadata: Labels::new(),
-        }
-    }
-
-    #[test]
-    fn what_other_incidents_spoiled_is_no_baseline_unless_little_else_is_left() {
-        let mut periods = Periods::new(range(0, 600), range(600, 900));
-        let entries: Vec<LogEntry> = (0..60).map(|i| entry(i * 10)).collect();
-        periods.spoil(&[range(100, 250), range(200, 300), range(-50, 20)], &entries);
-        assert_eq!(periods.spoiled, [range(0, 20), range(100, 300)]);
-        assert_eq!(periods.of_time(Timestamp::from_secs(150)), None);
-        assert_eq!(periods.of_time(Timestamp::from_secs(50)), Some(BASELINE));
-        assert_eq!(periods.of_time(Timestamp::from_secs(700)), Some(WINDOW));
-        assert!((periods.seconds(BASELINE) - 380.0).abs() < 1e-9);
-        let mut periods = Periods::new(range(0, 600), range(600, 900));
-        periods.spoil(&[range(0, 590)], &entries);
-        assert!(periods.spoiled.is_empty());
-    }
-
-    #[test]
-    fn the_silent_end_of_a_cut_answer_was_not_watched() {
-        let mut periods = Periods::new(range(0, 600), range(600, 1_200));
-        periods.cuts = vec![
-            Cut { range: range(300, 600), direction: Direction::Backward, partial: false },
-            Cut { range: range(600, 1_200), direction: Direction::Forward, partial: true },
-        ];
-        // The second half of the baseline was cut at 500; in the window, service 1 was cut at 700 and service 2 not.
-        let times = (0..30).map(|i| (i * 10, 2)).chain((0..100).map(|i| (500 + i, 2)));
-        let times = times.chain((0..100).map(|i| (600 + i, 1))).chain((0..100).map(|i| (600 + i * 6, 2)));
-        let spans = Spans::observed(&periods, times.map(|(at, service)| (Timestamp::from_secs(at), service)));
-        assert!((spans.minutes(2)[BASELINE] - 400.0 / 60.0).abs() < 0.1, "{spans:?}");
-        assert!((spans.minutes(2)[WINDOW] - 10.0).abs() < 0.2, "{spans:?}");
-        assert!((spans.minutes(1)[WINDOW] - 100.0 / 60.0).abs() < 0.1, "{spans:?}");
-    }
-
-    #[test]
-    fn a_recording_that_begins_late_is_measured_by_what_it_holds() {
-        let periods = Periods::new(range(0, 600), range(600, 900));
-        let times = (0..100).map(|i| (Timestamp::from_secs(500 + i), 0)).chain([(Timestamp::from_secs(700), 0)]);
-        let spans = Spans::observed(&periods, times);
-        assert!((spans.minutes(0)[BASELINE] - 101.0 / 60.0).abs() < 0.1);
-        assert!((spans.minutes(0)[WINDOW] - 5.0).abs() < 1e-9);
-        assert!(spans.comparable());
-    }
-}
+mod tests;

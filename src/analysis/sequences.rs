@@ -110,6 +110,8 @@ struct Reading<'r, 'e> {
     trace_of: HashMap<(usize, u64), u64>,
     /// Template of each entry that was read.
     template_of: HashMap<u32, u32>,
+    /// By service, the reference that stands for its baseline, where it was silent in that.
+    reference_of: Vec<Option<usize>>,
 }
 
 impl<'r, 'e> Reading<'r, 'e> {
@@ -152,7 +154,14 @@ impl<'r, 'e> Reading<'r, 'e> {
             trace_of.insert((service, ids.span), ids.trace);
             spans.entry((service, ids.span)).or_default().push(event);
         }
-        Self { logs, services: names.into_keys().collect(), spans, trace_of, template_of }
+        let mut reference_of = vec![None; names.len()];
+        for ((service, _), events) in &spans {
+            for event in events {
+                let entry = &logs.entries[event.entry as usize];
+                reference_of[*service] = reference_of[*service].or_else(|| logs.periods.reference(entry));
+            }
+        }
+        Self { logs, services: names.into_keys().collect(), spans, trace_of, template_of, reference_of }
     }
 
     /// Units of one service sorted by their start.
@@ -227,27 +236,50 @@ impl<'r, 'e> Reading<'r, 'e> {
             // One visit per trace: several calls of one request say the same.
             let mut seen = BTreeSet::new();
             visits.retain(|(_, trace, _)| seen.insert(*trace));
-            if visits.len() < 2 * LEAST_UNITS {
+            let reference = self.reference_of[caller];
+            let admits = |callee: usize| calls(&self.services[caller], &self.services[callee]);
+            if reference.is_none() {
+                self.called(caller, &visits, &traces, window, &admits, &mut found);
                 continue;
             }
-            let times: Vec<Timestamp> = visits.iter().map(|(at, ..)| *at).collect();
-            let mut shown: BTreeMap<(usize, u32), (Vec<bool>, u32)> = BTreeMap::new();
-            for (place, (_, trace, _)) in visits.iter().enumerate() {
-                for (&(callee, event), &entry) in traces.get(trace).into_iter().flatten() {
-                    if callee != caller && calls(&self.services[caller], &self.services[callee]) {
-                        let (shows, example) =
-                            shown.entry((callee, event)).or_insert_with(|| (vec![false; visits.len()], entry));
-                        shows[place] = true;
-                        *example = entry;
-                    }
-                }
-            }
-            for ((callee, _), (shows, second)) in shown {
-                let Some(split) = Split::best(&times, &shows, window) else { continue };
-                found.push(self.finding(callee, caller, visits[0].2, second, &split));
-            }
+            // Of a reference only the services are known that it is for: of the others a trace there shows nothing.
+            let is_like = |callee: usize| self.reference_of[callee] == reference;
+            self.called(caller, &visits, &traces, window, &|callee| admits(callee) && is_like(callee), &mut found);
+            visits.retain(|(_, _, entry)| self.logs.periods.reference(&self.logs.entries[*entry as usize]).is_none());
+            self.called(caller, &visits, &traces, window, &|callee| admits(callee) && !is_like(callee), &mut found);
         }
         found
+    }
+
+    /// Broken habits of the services that are called when one is visited.
+    fn called(
+        &self,
+        caller: usize,
+        visits: &[Visit],
+        traces: &BTreeMap<u64, BTreeMap<(usize, u32), u32>>,
+        window: TimeRange,
+        admits: &dyn Fn(usize) -> bool,
+        found: &mut Vec<SequenceFinding>,
+    ) {
+        if visits.len() < 2 * LEAST_UNITS {
+            return;
+        }
+        let times: Vec<Timestamp> = visits.iter().map(|(at, ..)| *at).collect();
+        let mut shown: BTreeMap<(usize, u32), (Vec<bool>, u32)> = BTreeMap::new();
+        for (place, (_, trace, _)) in visits.iter().enumerate() {
+            for (&(callee, event), &entry) in traces.get(trace).into_iter().flatten() {
+                if callee != caller && admits(callee) {
+                    let (shows, example) =
+                        shown.entry((callee, event)).or_insert_with(|| (vec![false; visits.len()], entry));
+                    shows[place] = true;
+                    *example = entry;
+                }
+            }
+        }
+        for ((callee, _), (shows, second)) in shown {
+            let Some(split) = Split::best(&times, &shows, window) else { continue };
+            found.push(self.finding(callee, caller, visits[0].2, second, &split));
+        }
     }
 
     /// In words: what came before, then the event that the finding is about.
@@ -284,6 +316,7 @@ impl<'r, 'e> Reading<'r, 'e> {
             branch: None,
             onset: Some(split.at),
             telling: Vec::new(),
+            outside_baseline: false,
         };
         SequenceFinding {
             service: service.clone(),

@@ -72,6 +72,7 @@ fn log(template: &str, line: &str, change: LogChange) -> Detail {
         branch: None,
         onset: None,
         telling: Vec::new(),
+        outside_baseline: false,
     })
 }
 

@@ -225,9 +225,12 @@ impl Renderer {
         }
         let (before, now) = (three(log.baseline_per_minute), three(log.window_per_minute));
         if !is_habit(log) {
+            // Figures of another time than the baseline must say so.
+            let when = if log.outside_baseline { " before the baseline" } else { "" };
             let _ = match log.change {
+                Some(LogChange::New) if log.baseline_count > 0 => write!(out, " {now}/min, {before}/min{when}"),
                 Some(LogChange::New) => write!(out, " {now}/min"),
-                Some(LogChange::Vanished) => write!(out, " was {before}/min"),
+                Some(LogChange::Vanished) => write!(out, " was {before}/min{when}"),
                 _ => write!(out, " {before}→{now}/min"),
             };
             if depth > Depth::Brief {

@@ -105,6 +105,7 @@ pub(super) fn log(number: u32, service: &str, template: &str, change: LogChange,
             branch: None,
             onset: None,
             telling: Vec::new(),
+            outside_baseline: false,
         }),
         provenance: provenance(Some(Lang::LogQl), &format!("{{app=\"{service}\"}}")),
     }

@@ -76,6 +76,9 @@ fn describe_metric(metric: &MetricDetail, item: &Evidence) -> String {
 fn describe_log(log: &LogDetail) -> String {
     let template = quoted(&log.template);
     match log.change {
+        Some(LogChange::New) if log.outside_baseline && log.baseline_count > 0 => {
+            format!("{} times, none in the baseline, where its service was silent: {template}", log.window_count)
+        }
         Some(LogChange::New) => format!("new message, {} times: {template}", log.window_count),
         Some(LogChange::Vanished) => format!("message gone, {} times before: {template}", log.baseline_count),
         Some(LogChange::More) => format!(

@@ -212,6 +212,7 @@ fn log(number: u32, change: LogChange, template: &str, before: u64, after: u64) 
             branch: is_gone.then_some(branch),
             onset: None,
             telling: if is_new { vec![telling] } else { Vec::new() },
+            outside_baseline: false,
         }),
         provenance: provenance("loki", Some(Lang::LogQl), r#"{service_name="payments"}"#),
     }

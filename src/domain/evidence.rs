@@ -254,6 +254,15 @@ pub struct LogDetail {
     /// Values of fields that tell these lines apart: one version, one exchange, one promo code among the slow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub telling: Vec<TellingValue>,
+    /// Whether the figures of the baseline are of a time before the window outside of it: its service was silent in
+    /// the baseline. `change` is against the baseline all the same, so all that such a service says is new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outside_baseline: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A value of a field that the troubled lines share and others do not.

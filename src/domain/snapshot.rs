@@ -19,7 +19,8 @@ pub struct Snapshot {
     pub rules: Vec<Rule>,
     /// Answers of the metric questions. Samples of baseline and window are merged, sorted and unique by time.
     pub metrics: Vec<MetricAnswer>,
-    /// Log entries of baseline and window, sorted by time.
+    /// Log entries of baseline and window, and of what services said before that were silent in the baseline, sorted
+    /// by time.
     pub logs: Vec<LogEntry>,
     /// How the log entries were asked for.
     pub log_questions: Vec<Provenance>,

@@ -80,7 +80,10 @@ pub fn marks(
     for finding in logs.iter().filter(|finding| services.contains(&finding.service)) {
         let detail = &finding.detail;
         let alarming = matches!(detail.level.as_str(), "error" | "warn" | "fatal" | "critical");
+        // What was said before, though not in the baseline, is no news by being there.
+        let is_known = detail.outside_baseline && detail.baseline_count > 0;
         let at = match detail.change {
+            Some(LogChange::New) if is_known => detail.onset.filter(|_| alarming),
             Some(LogChange::New) if alarming || finding.score >= 0.4 => detail.onset.or(detail.first),
             Some(LogChange::More) if alarming => detail.onset,
             _ => None,

@@ -82,20 +82,23 @@ pub(super) fn assemble(inquiry: Inquiry) -> Snapshot {
                             .extend(one.samples.iter().filter(|sample| within(stretch, sample.at)));
                     }
                 }
-                (Role::Logs | Role::Share(_), Data::Logs(entries)) => {
+                (Role::Logs | Role::Share(_) | Role::Elsewhere, Data::Logs(entries)) => {
                     // What was cut gives way to the fair shares of the same time.
                     let range = slot.planned.query.range();
                     if *role == Role::Logs && range.is_some_and(|range| shared.contains(&range)) {
                         continue;
                     }
                     logs.extend(entries.iter().cloned());
-                    log_questions.push(Provenance {
+                    let question = Provenance {
                         source: source.clone(),
                         lang: Some(Lang::LogQl),
                         expr: slot.planned.query.expression(),
                         range: slot.planned.query.range().unwrap_or(incident.window),
                         notes: answer.notes.clone(),
-                    });
+                    };
+                    // The last question stands for all.
+                    let place = if *role == Role::Elsewhere { 0 } else { log_questions.len() };
+                    log_questions.insert(place, question);
                 }
                 (Role::Changes, Data::Changes(found)) => changes.clone_from(found),
                 _ => {}

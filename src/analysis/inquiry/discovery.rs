@@ -135,6 +135,15 @@ impl Inquiry {
         self.spoiled = baseline::merged(spoiled);
     }
 
+    /// Marks what other incidents spoil of `places`.
+    pub(super) fn mind_trouble(&mut self, places: &[TimeRange]) {
+        let found = self.trouble_in(&Role::AlertHistory, self.day_before(), true);
+        let others = self.circumstances.others.iter().copied();
+        let trouble = baseline::merged(found.ranges.iter().copied().chain(others));
+        let spoiled = baseline::inside(&trouble, places);
+        self.spoiled = baseline::merged(self.spoiled.iter().copied().chain(spoiled));
+    }
+
     pub(super) fn look_closer(&mut self) {
         let catalogue = self.catalogue();
         let span = timing::rate_span(self.incident.window);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::periods;
 use super::naming::one_of;
 use super::shares::fair_share;
 use super::{Inquiry, LOG_SLICES, MOST_LINES, Role, streams, timing};
@@ -13,6 +14,8 @@ use crate::domain::query::{Data, Direction, Lang, Purpose, Query};
 const MOST_FLOODS: usize = 12;
 /// A cut answer of fewer lines was not cut by a flood.
 const FLOOD: usize = 1_000;
+/// Services that were silent in the baseline whose lines before it are asked for.
+const MOST_SILENT: usize = 60;
 /// Writers named in one note, at most.
 const MOST_NAMED: usize = 5;
 
@@ -61,6 +64,52 @@ impl Inquiry {
             let expr = format!("sum by ({}) (count_over_time({}[{seconds}s]))", selection.label, selection.selector);
             let query = Query::Instant { lang: Lang::LogQl, expr, at: range.end };
             self.plan(query, Purpose::Discovery, Role::LineCounts(range));
+        }
+    }
+
+    /// Where a service spoke in the window and not in the baseline, asks what it said before: without that, all that it
+    /// says would be new.
+    pub(super) fn ask_silent_logs(&mut self) {
+        let Some((selection, _)) = &self.logs else { return };
+        let (window, chosen) = (self.incident.window, self.incident.baseline);
+        let mut spoke: BTreeMap<&str, ([bool; 2], usize)> = BTreeMap::new();
+        for slot in self.slots.iter().filter(|slot| slot.roles.contains(&Role::Logs)) {
+            let Some(Data::Logs(entries)) = slot.answer.as_ref().map(|answer| &answer.data) else { continue };
+            for entry in entries {
+                let Some(writer) = entry.labels.get(&selection.label) else { continue };
+                let (periods, lines) = spoke.entry(writer).or_default();
+                let is_spoiled = self.spoiled.iter().any(|range| range.contains(entry.at));
+                periods[0] |= chosen.contains(entry.at) && !window.contains(entry.at) && !is_spoiled;
+                periods[1] |= window.contains(entry.at);
+                *lines += 1;
+            }
+        }
+        let scope = self.services_in_scope();
+        let mut silent: Vec<(bool, usize, &str)> = spoke
+            .into_iter()
+            .filter(|(_, (periods, _))| *periods == [false, true])
+            .map(|(writer, (_, lines))| (!streams::names_one_of(writer, &scope), lines, writer))
+            .collect();
+        // Services in scope first, then those that said most.
+        silent.sort_by(|a, b| (a.0, b.1, a.2).cmp(&(b.0, a.1, b.2)));
+        let left_out = silent.len().saturating_sub(MOST_SILENT);
+        silent.truncate(MOST_SILENT);
+        silent.sort_by_key(|one| one.2);
+        if silent.is_empty() {
+            return;
+        }
+        let expr = format!("{{{}}}", one_of(&selection.label, silent.iter().map(|one| one.2)));
+        let places = periods::elsewhere(chosen, window);
+        let places: Vec<TimeRange> = places.into_iter().filter(|place| !place.duration().is_zero()).collect();
+        self.mind_trouble(&places);
+        for range in places {
+            let query = Query::Logs { expr: expr.clone(), range, limit: MOST_LINES, direction: Direction::Backward };
+            self.plan(query, Purpose::Logs, Role::Elsewhere);
+        }
+        if left_out > 0 {
+            self.note(&format!(
+                "{left_out} other services were silent in the baseline: not asked what they said before"
+            ));
         }
     }
 

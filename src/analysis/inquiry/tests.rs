@@ -52,6 +52,8 @@ struct World {
     fired: Vec<TimeRange>,
     /// Lines in every slice, by writer.
     lines: Vec<(&'static str, usize)>,
+    /// A writer, and when it wrote nothing.
+    silence: Option<(&'static str, TimeRange)>,
 }
 
 fn labels(metric: &str, service: &str) -> Labels {
@@ -137,7 +139,8 @@ impl World {
     fn logs(&self, expr: &str, range: TimeRange, limit: usize) -> Answer {
         let all = self.lines.iter().filter(|(writer, _)| expr.contains(".+") || expr.contains(writer));
         let mut entries: Vec<LogEntry> = Vec::new();
-        for (writer, count) in all {
+        let speaks = |writer: &str| self.silence.is_none_or(|(name, when)| name != writer || !when.overlaps(range));
+        for (writer, count) in all.filter(|one| speaks(one.0)) {
             let labels = std::sync::Arc::new([("app", *writer)].into_iter().collect::<Labels>());
             let line = |at| LogEntry { at, labels: labels.clone(), line: Text::new("x"), metadata: Labels::new() };
             entries.extend((0..*count).map(|index| line(range.start.plus(Duration::from_micros(index as u64)))));
@@ -328,6 +331,28 @@ fn a_flood_leaves_room_for_the_quiet() {
     assert_eq!(of("cart"), 50 * 5, "all of five slices");
     assert_eq!((of("pay"), of("web")), (9_975 * 5, 9_975 * 5));
     assert!(snapshot.notes.iter().any(|note| note.text.contains("pay 49875 of 500000, web 49875 of 200000")));
+}
+
+#[test]
+fn who_was_silent_in_the_baseline_is_asked_what_it_said_before() {
+    let world = World {
+        log_labels: vec![("app", vec!["pay".into(), "cart".into()])],
+        lines: vec![("pay", 20), ("cart", 10)],
+        ..World::default()
+    };
+    let elsewhere = |planned: &[Planned]| -> Vec<(String, TimeRange)> {
+        let logs = planned.iter().filter(|one| matches!(one.query, Query::Logs { .. }));
+        logs.map(|one| (one.query.expression(), one.query.range().unwrap()))
+            .filter(|(_, range)| range.end <= at(3_600))
+            .collect()
+    };
+    let (planned, _) = run(incident(None, &["pay"]), &world, &|_| {});
+    assert!(elsewhere(&planned).is_empty());
+    let world = World { silence: Some(("cart", TimeRange::new(at(3_600), at(7_200)))), ..world };
+    let (planned, snapshot) = run(incident(None, &["pay"]), &world, &|_| {});
+    assert_eq!(elsewhere(&planned), [(r#"{app=~"cart"}"#.to_owned(), TimeRange::new(at(0), at(3_600)))]);
+    assert_eq!(snapshot.logs.iter().filter(|entry| entry.at < at(3_600)).count(), 10);
+    assert!(snapshot.log_questions.last().unwrap().range.end > at(3_600));
 }
 
 proptest! {

@@ -50,6 +50,32 @@ fn what_no_longer_follows_is_found_and_dated() {
     assert!(habits(&requests(), range(0, 100), range(100, 190)).is_empty());
 }
 
+/// [`requests`] where nobody spoke from 100 to 150, the baseline, but for `front`, which calls `shop` all the time.
+fn requests_with_a_silence() -> Vec<LogEntry> {
+    let is_silent = |entry: &LogEntry| (100..150).contains(&entry.at.secs());
+    let mut all: Vec<LogEntry> = requests().into_iter().filter(|entry| !is_silent(entry)).collect();
+    all.extend((100..300).map(|i| entry(f64::from(i) + 0.05, "front", &format!("order {i} sent trace_id=abc{i:06}"))));
+    all
+}
+
+fn habits_of_an_incident(logs: Vec<LogEntry>) -> Vec<SequenceFinding> {
+    let mut snapshot = crate::analysis::fixture::snapshot(crate::analysis::fixture::alert(&[], ""), Vec::new());
+    (snapshot.incident.baseline, snapshot.incident.window) = (range(100, 150), range(190, 300));
+    snapshot.logs = logs;
+    broken_habits(&LogReading::of(&snapshot.logs, Periods::of(&snapshot)), &|_, _| true)
+}
+
+#[test]
+fn habits_of_a_service_that_was_silent_in_the_baseline_are_learnt_before_it() {
+    let found = habits_of_an_incident(requests_with_a_silence());
+    let own = found.iter().find(|finding| finding.service == "shop" && finding.caller == "shop").unwrap();
+    assert!(own.text.contains("card charged") && own.strength > 0.9, "{}", own.text);
+    assert_eq!(own.onset, Timestamp::from_secs(200));
+    assert!(found.iter().any(|finding| finding.service == "pay" && finding.caller == "shop"), "{found:#?}");
+    // What `front` did before the baseline is not known, so nothing is said of it.
+    assert!(found.iter().all(|finding| finding.service != "front"), "{found:#?}");
+}
+
 proptest! {
     #[test]
     fn nothing_panics_and_order_does_not_matter(

@@ -55,13 +55,19 @@ impl LogReading<'_> {
     /// few unchanged templates of each service: where in its code it was. Entries outside both periods are ignored;
     /// an entry inside both counts for the window.
     pub fn compare(&self) -> Vec<LogFinding> {
-        let spans = Spans::observed(
-            &self.periods,
-            self.events()
-                .map(|(index, template)| (self.entries[index as usize].at, self.templates[template as usize].service)),
-        );
+        // What stands for the baseline of a silent service says nothing about how long the others were watched.
+        let events = self
+            .events()
+            .map(|(index, template)| (self.entries[index as usize].at, self.templates[template as usize].service))
+            .filter(|(at, _)| self.periods.of_time(*at).is_some());
+        let mut spans = Spans::observed(&self.periods, events);
         if !spans.comparable() {
             return Vec::new();
+        }
+        for (service, name) in self.forms.services.iter().enumerate() {
+            if let Some(reference) = self.periods.reference_of(name) {
+                spans.refer(service as u32, &self.periods, reference);
+            }
         }
         let slices = Slices::of(self);
         let mut counted: Vec<Counted<'_>> =
@@ -115,6 +121,11 @@ impl LogReading<'_> {
             Some(LogChange::More | LogChange::Fewer) => slices.onset(index, one.clump),
             None => None,
         };
+        let name = &self.forms.services[one.template.service as usize];
+        let outside_baseline = self.periods.reference_of(name).is_some();
+        // Where a service was silent in the baseline, whatever it says is new since; what it said elsewhere decides how
+        // much that means.
+        let change = if outside_baseline && !is_gone { Some(LogChange::New) } else { change };
         LogDetail {
             template: Text::new(&one.template.render()).truncated(MAX_TEMPLATE),
             change,
@@ -128,6 +139,7 @@ impl LogReading<'_> {
             branch: None,
             onset,
             telling: told.map(|told| told.values.clone()).unwrap_or_default(),
+            outside_baseline,
         }
     }
 }

@@ -37,7 +37,7 @@ impl Surroundings {
                 head = Some((index, reading.template_of[form as usize], 0));
             } else if let Some((owner, template, frames)) = &mut head
                 && is_same(&reading.entries[*owner as usize], entry)
-                && let Some(period) = reading.periods.of_time(entry.at)
+                && let Some(period) = reading.periods.of_entry(entry)
             {
                 *frames += 1;
                 let most = traced.entry((*template, period)).or_insert((0, *owner));

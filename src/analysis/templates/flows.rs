@@ -75,7 +75,7 @@ pub(super) fn of(reading: &LogReading<'_>, is_new: &[bool]) -> Flows {
             continue;
         }
         let entry = &entries[index as usize];
-        let Some(period) = reading.periods.of_time(entry.at) else { continue };
+        let Some(period) = reading.periods.of_entry(entry) else { continue };
         let Some(chain) = keys[form as usize].chain(entry, forms.all[form as usize].service) else { continue };
         let template = reading.template_of[form as usize];
         if let Some((before, when)) = last.get_mut(&chain) {

@@ -11,8 +11,9 @@ use super::frames::{Part, Stack};
 use super::lexer::scan;
 pub(super) use super::table::hash_bytes;
 use super::table::{HashSink, Shape, Table};
+use crate::analysis::periods::{Periods, WINDOW, speaker};
+use crate::domain::Timestamp;
 use crate::domain::log::LogEntry;
-use crate::domain::{TimeRange, Timestamp};
 
 /// Index that stands for no entry.
 pub(super) const NONE: u32 = u32::MAX;
@@ -44,16 +45,11 @@ pub(super) struct Forms {
     pub of: Vec<u32>,
 }
 
-/// Index of the baseline in two-element arrays.
-pub(super) const BASELINE: usize = 0;
-/// Index of the window.
-pub(super) const WINDOW: usize = 1;
-
 /// Time after which a line that looks like a frame no longer belongs to the event above it, in seconds.
 const MAX_FRAME_DELAY: u64 = 2;
 
 /// Collects the forms of `entries` in the given order of indices.
-pub(super) fn collect(entries: &[LogEntry], order: &[u32], baseline: TimeRange, window: TimeRange) -> Forms {
+pub(super) fn collect(entries: &[LogEntry], order: &[u32], periods: &Periods) -> Forms {
     let mut services = Services::default();
     let mut table = Table::default();
     let mut all: Vec<Form> = Vec::new();
@@ -63,13 +59,7 @@ pub(super) fn collect(entries: &[LogEntry], order: &[u32], baseline: TimeRange, 
     let mut of = vec![NONE; order.len()];
     for (place, &index) in order.iter().enumerate() {
         let entry = &entries[index as usize];
-        let period = if window.contains(entry.at) {
-            WINDOW
-        } else if baseline.contains(entry.at) {
-            BASELINE
-        } else {
-            continue;
-        };
+        let Some(period) = periods.of_entry(entry) else { continue };
         let service = services.of(entry);
         if open.len() <= service as usize {
             open.resize(service as usize + 1, (Stack::default(), None));
@@ -131,7 +121,7 @@ impl Services {
         {
             return *id;
         }
-        let name = entry.labels.service().or_else(|| entry.metadata.service()).unwrap_or_default();
+        let name = speaker(entry);
         let id = if let Some(id) = self.by_name.get(name) {
             *id
         } else {

@@ -25,7 +25,7 @@ impl<'e> LogReading<'e> {
     /// entries; the order of `entries` does not matter, except among entries of one stream with the same time.
     pub fn of(entries: &'e [LogEntry], periods: Periods) -> Self {
         let order = in_order(entries, &periods);
-        let forms = forms::collect(entries, &order, periods.baseline, periods.window);
+        let forms = forms::collect(entries, &order, &periods);
         let line = |form: usize| entries[forms.all[form].sample as usize].line.as_str();
         let templates = merge::templates(&forms.shapes, line);
         let mut template_of = vec![0; forms.all.len()];
@@ -59,7 +59,7 @@ impl<'e> LogReading<'e> {
 /// Indices of the entries that belong to a period, in order.
 fn in_order(entries: &[LogEntry], periods: &Periods) -> Vec<u32> {
     let mut order: Vec<u32> = (0..entries.len().min(NONE as usize) as u32)
-        .filter(|&index| periods.of_time(entries[index as usize].at).is_some())
+        .filter(|&index| periods.of_entry(&entries[index as usize]).is_some())
         .collect();
     let compare = |a: &LogEntry, b: &LogEntry| {
         a.at.cmp(&b.at).then_with(|| {

@@ -3,7 +3,7 @@
 use super::rates::dispersion;
 use super::reading::LogReading;
 use crate::analysis::periods::{BASELINE, WINDOW};
-use crate::domain::Timestamp;
+use crate::domain::{TimeRange, Timestamp};
 
 /// Stretches that a period is cut into, at most.
 const MOST: [u32; 2] = [60, 48];
@@ -20,24 +20,63 @@ const LEAST_GAIN: f64 = 4.0;
 
 /// Counts by template and stretch.
 pub(super) struct Slices {
-    /// Stretches of baseline and window.
-    number: [usize; 2],
-    /// Start of each stretch.
-    starts: Vec<Timestamp>,
-    /// Whether anything was seen there at all.
-    watched: Vec<bool>,
-    /// For each template the counts of the baseline's stretches, then of the window's.
-    counts: Vec<u32>,
+    /// The stretches of baseline and window, then those of each reference and the window.
+    rulers: Vec<Ruler>,
+    /// Ruler of each template.
+    ruler_of: Vec<usize>,
+    /// For each template the counts of its ruler's stretches.
+    counts: Vec<Vec<u32>>,
     /// Last entry of each template, by period.
     last: Vec<[Option<u32>; 2]>,
     /// Usual dispersion of each service's templates.
     usual: Vec<f64>,
 }
 
+/// Stretches of equal length.
+struct Ruler {
+    /// How many of what is normal, and of the window.
+    number: [usize; 2],
+    /// Start of each stretch: first those of what is normal.
+    starts: Vec<Timestamp>,
+    /// Whether anything was seen there at all.
+    watched: Vec<bool>,
+}
+
+impl Ruler {
+    fn new(periods: [TimeRange; 2], step: i64) -> Self {
+        let number = periods.map(|range| (length(range) / step + i64::from(length(range) % step > 0)).max(1) as usize);
+        let starts = (0..number[0])
+            .map(|at| (0, at))
+            .chain((0..number[1]).map(|at| (1, at)))
+            .map(|(period, at)| Timestamp::from_nanos(periods[period].start.nanos() + step * at as i64))
+            .collect();
+        Self { number, starts, watched: Vec::new() }
+    }
+
+    /// The stretch of a period that an instant lies in.
+    fn place(&self, period: usize, at: Timestamp, step: i64) -> usize {
+        let start = self.starts[period * self.number[0]];
+        let offset = at.nanos() - start.nanos();
+        (offset.max(0) / step).min(self.number[period] as i64 - 1) as usize + period * self.number[0]
+    }
+
+    /// Says in which stretches anything was seen, by the number of entries in each.
+    fn watch(&mut self, total: &[u64]) {
+        let number = self.number[0];
+        let all = [total[..number].iter().sum::<u64>(), total[number..].iter().sum()];
+        self.watched =
+            total.iter().enumerate().map(|(at, count)| *count > 0 || all[usize::from(at >= number)] < DENSE).collect();
+    }
+}
+
+/// Nanoseconds of a range, at least one.
+fn length(range: TimeRange) -> i64 {
+    range.end.nanos().saturating_sub(range.start.nanos()).max(1)
+}
+
 impl Slices {
     pub(super) fn of(reading: &LogReading<'_>) -> Self {
         let periods = [reading.periods.baseline, reading.periods.window];
-        let length = |range: crate::domain::TimeRange| range.end.nanos().saturating_sub(range.start.nanos()).max(1);
         let step = periods
             .iter()
             .zip(MOST)
@@ -45,32 +84,39 @@ impl Slices {
             .max()
             .unwrap_or(SHORTEST)
             .max(SHORTEST);
-        let number = periods.map(|range| (length(range) / step + i64::from(length(range) % step > 0)).max(1) as usize);
-        let width = number[0] + number[1];
-        let starts = (0..number[0])
-            .map(|at| (0, at))
-            .chain((0..number[1]).map(|at| (1, at)))
-            .map(|(period, at)| Timestamp::from_nanos(periods[period].start.nanos() + step * at as i64))
-            .collect();
-        let mut counts = vec![0_u32; width * reading.templates.len()];
-        let mut last = vec![[None; 2]; reading.templates.len()];
-        let mut total = vec![0_u64; width];
-        for (index, template) in reading.events() {
-            let at = reading.entries[index as usize].at;
-            let Some(period) = reading.periods.of_time(at) else { continue };
-            let offset = at.nanos() - periods[period].start.nanos();
-            let place = (offset.max(0) / step).min(number[period] as i64 - 1) as usize + period * number[0];
-            counts[template as usize * width + place] += 1;
-            total[place] += 1;
-            last[template as usize][period] = Some(index);
-        }
-        let all = [total[..number[0]].iter().sum::<u64>(), total[number[0]..].iter().sum()];
-        let watched = total
+        let window = reading.periods.window;
+        let normal = std::iter::once(reading.periods.baseline).chain(reading.periods.references().map(|one| one.0));
+        let mut rulers: Vec<Ruler> = normal.map(|range| Ruler::new([range, window], step)).collect();
+        let ruler_of_service: Vec<usize> = reading
+            .forms
+            .services
             .iter()
-            .enumerate()
-            .map(|(at, count)| *count > 0 || all[usize::from(at >= number[0])] < DENSE)
+            .map(|service| reading.periods.reference_of(service).map_or(0, |number| number + 1))
             .collect();
-        let mut slices = Self { number, starts, watched, counts, last, usual: Vec::new() };
+        let ruler_of: Vec<usize> =
+            reading.templates.iter().map(|template| ruler_of_service[template.service as usize]).collect();
+        let empty = |ruler: &Ruler| vec![0_u32; ruler.starts.len()];
+        let mut counts: Vec<Vec<u32>> = ruler_of.iter().map(|ruler| empty(&rulers[*ruler])).collect();
+        let mut last = vec![[None; 2]; reading.templates.len()];
+        let mut total: Vec<Vec<u64>> = rulers.iter().map(|ruler| vec![0; ruler.starts.len()]).collect();
+        for (index, template) in reading.events() {
+            let entry = &reading.entries[index as usize];
+            let Some(period) = reading.periods.of_entry(entry) else { continue };
+            let own = ruler_of[template as usize];
+            let place = rulers[own].place(period, entry.at, step);
+            counts[template as usize][place] += 1;
+            last[template as usize][period] = Some(index);
+            // All services together show whether the window was watched; only its own, whether a reference was.
+            for (number, ruler) in rulers.iter().enumerate() {
+                if period == WINDOW || number == own {
+                    total[number][ruler.place(period, entry.at, step)] += 1;
+                }
+            }
+        }
+        for (ruler, total) in rulers.iter_mut().zip(&total) {
+            ruler.watch(total);
+        }
+        let mut slices = Self { rulers, ruler_of, counts, last, usual: Vec::new() };
         slices.usual = slices.usual_of(reading);
         slices
     }
@@ -93,18 +139,18 @@ impl Slices {
             .collect()
     }
 
-    fn row(&self, template: usize) -> &[u32] {
-        let width = self.number[0] + self.number[1];
-        &self.counts[template * width..(template + 1) * width]
+    fn ruler(&self, template: usize) -> &Ruler {
+        &self.rulers[self.ruler_of[template]]
     }
 
     /// Counts in the watched stretches of one period.
     fn period(&self, template: usize, period: usize) -> impl Iterator<Item = u32> + Clone {
-        let from = period * self.number[0];
-        let range = from..from + self.number[period];
-        self.row(template)[range.clone()]
+        let ruler = self.ruler(template);
+        let from = period * ruler.number[0];
+        let range = from..from + ruler.number[period];
+        self.counts[template][range.clone()]
             .iter()
-            .zip(&self.watched[range])
+            .zip(&ruler.watched[range])
             .filter(|(_, watched)| **watched)
             .map(|(count, _)| *count)
     }
@@ -146,15 +192,15 @@ impl Slices {
     /// of one Poisson rate before and another after (Hinkley, Biometrika 57, 1970). `None` when one rate explains the
     /// counts as well.
     pub(super) fn onset(&self, template: usize, clump: f64) -> Option<Timestamp> {
-        let row = self.row(template);
-        let seen: Vec<usize> = (0..row.len()).filter(|at| self.watched[*at]).collect();
+        let (row, ruler) = (&self.counts[template], self.ruler(template));
+        let seen: Vec<usize> = (0..row.len()).filter(|at| ruler.watched[*at]).collect();
         let total: f64 = seen.iter().map(|at| f64::from(row[*at])).sum();
         let likelihood = |count: f64, time: f64| if count > 0.0 { count * (count / time).ln() } else { 0.0 };
         let one = likelihood(total, seen.len() as f64);
         let mut before = 0.0;
         let mut best: Option<(f64, usize)> = None;
         for (passed, &at) in seen.iter().enumerate() {
-            if at >= self.number[0] && passed > 0 {
+            if at >= ruler.number[0] && passed > 0 {
                 let (left, right) = (passed as f64, (seen.len() - passed) as f64);
                 let gain = (likelihood(before, left) + likelihood(total - before, right) - one) / clump;
                 if gain > LEAST_GAIN && best.is_none_or(|(most, _)| gain > most + 1e-9) {
@@ -163,6 +209,6 @@ impl Slices {
             }
             before += f64::from(row[at]);
         }
-        best.map(|(_, at)| self.starts[at])
+        best.map(|(_, at)| ruler.starts[at])
     }
 }

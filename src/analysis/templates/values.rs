@@ -88,7 +88,7 @@ impl Gathered {
         let mut held: Vec<u32> = Vec::new();
         for (index, template) in reading.events() {
             let entry = &reading.entries[index as usize];
-            let Some(period) = reading.periods.of_time(entry.at) else { continue };
+            let Some(period) = reading.periods.of_entry(entry) else { continue };
             let service = reading.templates[template as usize].service;
             let step = lines_in.get(&service).copied().unwrap_or(0).div_ceil(MAX_LINES).max(1);
             let ids = Ids::of(entry);

@@ -70,6 +70,7 @@ const fn role(change: Option<LogChange>) -> Role {
 fn rates(out: &mut Writer, log: &LogDetail) {
     let word = log.change.map_or("unchanged", change_word);
     let times = match log.change {
+        Some(LogChange::New) if log.outside_baseline => "its service was silent in the baseline".to_owned(),
         Some(LogChange::New) => "never seen before".to_owned(),
         Some(LogChange::Vanished) => "seen no more".to_owned(),
         _ => factor(Some(log.baseline_per_minute), Some(log.window_per_minute)),
@@ -79,9 +80,10 @@ fn rates(out: &mut Writer, log: &LogDetail) {
         2,
     );
     let most = log.baseline_per_minute.max(log.window_per_minute);
-    for (name, rate, total) in
-        [("before", log.baseline_per_minute, log.baseline_count), ("during", log.window_per_minute, log.window_count)]
-    {
+    for (name, rate, total) in [
+        (if log.outside_baseline { "elsewhere" } else { "before" }, log.baseline_per_minute, log.baseline_count),
+        ("during", log.window_per_minute, log.window_count),
+    ] {
         let share = if most > 0.0 { rate / most } else { 0.0 };
         let text = format!("{}/min  ({} in all)", figure(rate, ""), count(total));
         let line = Pieces::default()

@@ -176,3 +176,46 @@ proptest! {
         prop_assert_eq!(compare_logs(&entries, baseline, window), first);
     }
 }
+
+/// `silent` speaks before and after the baseline, `steady` all the time.
+fn with_a_silence(counts: [i64; 3]) -> Vec<LogEntry> {
+    let mut entries = spread((0, 3_000), 600, "steady", |i| format!("INFO tick {i}"));
+    for (line, before) in ["request done", "connection returned"].iter().zip([counts[0], counts[1]]) {
+        entries.extend(spread((100, 600), before, "silent", |i| format!("INFO {line} id={i}")));
+    }
+    entries.extend(spread((2_000, 3_000), counts[2], "silent", |i| format!("INFO request done id={i}")));
+    entries
+}
+
+/// Compares as an incident does, mindful of services that were silent in the baseline.
+fn compare_incident(entries: Vec<LogEntry>) -> Vec<LogFinding> {
+    let mut snapshot = crate::analysis::fixture::snapshot(crate::analysis::fixture::alert(&[], ""), Vec::new());
+    (snapshot.incident.baseline, snapshot.incident.window) = (range((1_000, 2_000)), range((2_000, 3_000)));
+    snapshot.logs = entries;
+    LogReading::of(&snapshot.logs, crate::analysis::periods::Periods::of(&snapshot)).compare()
+}
+
+#[test]
+fn a_service_that_was_silent_in_the_baseline_is_compared_with_what_it_said_before() {
+    let found = compare_incident(with_a_silence([50, 40, 100]));
+    let of = |word: &str| found.iter().find(|one| one.detail.template.contains(word)).unwrap();
+    let (same, gone) = (of("request"), of("returned"));
+    // New since the baseline is true, and says nothing: it was said as often before.
+    assert_eq!(same.detail.change, Some(LogChange::New));
+    assert!(same.detail.outside_baseline && same.score < CONTEXT_SCORE, "{same:?}");
+    assert_eq!(same.detail.baseline_count, 50);
+    assert_eq!(gone.detail.change, Some(LogChange::Vanished));
+    assert!(gone.score > CONTEXT_SCORE, "{gone:?}");
+    // Those that spoke are compared as ever.
+    assert!(found.iter().all(|one| one.service != "steady" || !one.detail.outside_baseline));
+    let without: Vec<LogEntry> =
+        with_a_silence([50, 40, 100]).into_iter().filter(|entry| entry.at.secs() >= 1_000).collect();
+    let steady = |found: &[LogFinding]| -> Vec<LogFinding> {
+        found.iter().filter(|one| one.service == "steady").cloned().collect()
+    };
+    let new = compare_incident(without);
+    assert_eq!(steady(&found), steady(&new));
+    // Where nothing is known, what it says is new.
+    let new = new.iter().find(|one| one.service == "silent").unwrap();
+    assert!(new.detail.change == Some(LogChange::New) && new.score > CONTEXT_SCORE, "{new:?}");
+}
