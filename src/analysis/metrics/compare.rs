@@ -6,6 +6,7 @@ use super::split::{FEW, Split};
 use crate::analysis::robust::{half_mean, median, median_of, quantile, sorted, strength, tail_rank, wander};
 use crate::domain::Timestamp;
 use crate::domain::evidence::{Band, Turn};
+use crate::domain::metric::Sample;
 
 /// Surprise, as a power of ten, below which a deviation is chance: there are many series and few samples in a window.
 pub(in crate::analysis) const NOISE: f64 = 1.3;
@@ -142,6 +143,8 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_loa
         strength *= SEASONAL;
         surprise = surprise.min(NOISE);
     }
+    let onset = (strength > 0.0).then(|| onset(split, band, upwards)).flatten();
+    let band = onset.and_then(|onset| calm_band(split, onset)).unwrap_or(band);
     Some(Compared {
         peak: if upwards { most } else { least },
         last: *split.window.last()?,
@@ -151,7 +154,22 @@ pub(super) fn compare(split: &Split, norm: &Norm, bad: Option<Turn>, follows_loa
         tail,
         surprise,
         seasonal,
-        onset: (strength > 0.0).then(|| onset(split, band, upwards)).flatten(),
+        onset,
         band,
     })
+}
+
+/// The band of a baseline that ends in the trouble itself: what was there before the onset. `None` where the onset lies
+/// in the window, or too little lies before it.
+fn calm_band(split: &Split, onset: Timestamp) -> Option<Band> {
+    if onset >= split.range.start {
+        return None;
+    }
+    let is_calm = |sample: &&Sample| split.baseline_range.contains(sample.at) && sample.at < onset;
+    let calm =
+        sorted(split.samples.iter().filter(is_calm).map(|sample| sample.value).filter(|value| value.is_finite()));
+    if calm.len() < FEW {
+        return None;
+    }
+    Some(Band { low: quantile(&calm, 0.05)?, median: median(&calm)?, high: quantile(&calm, 0.95)?, count: calm.len() })
 }

@@ -28,8 +28,9 @@ pub(super) fn steady_slope(split: &Split, baseline: TimeRange) -> Option<f64> {
 pub(super) fn onset(split: &Split, band: Band, upwards: bool) -> Option<Timestamp> {
     let inside: Vec<&Sample> =
         split.samples.iter().filter(|sample| sample.value.is_finite() && is_inside(split.range, sample.at)).collect();
-    let first =
-        inside.iter().find(|sample| if upwards { sample.value > band.high } else { sample.value < band.low })?;
+    let first = inside.iter().find(|sample| if upwards { sample.value > band.high } else { sample.value < band.low });
+    // A baseline that ends in the trouble may hold all that the window does: a pool that is full, a queue at its limit.
+    let Some(first) = first else { return began_before(split, upwards) };
     if inside.iter().take(3).any(|sample| sample.at == first.at)
         && let Some(earlier) = began_before(split, upwards)
     {

@@ -163,8 +163,15 @@ fn a_slow_burn_began_before_the_window() {
     let found = compared(vec![series(&[("service", "a")], burning)]);
     let onset = found[0].onset.unwrap();
     assert!(onset >= at(6_300) && onset <= at(6_500), "{onset:?}");
+    let band = found[0].detail.baseline;
+    assert!(band.high < 1.1, "the band is that of the time before: {band:?}");
     let found = compared(vec![series(&[("service", "a")], step(1.0, 5.0))]);
     assert_eq!(found[0].onset, Some(at(WINDOW)));
+    // A pool that was full before anybody noticed cannot get fuller.
+    let full = |secs: i64| if secs < WINDOW - 300 { 4.0 + ((secs / 30) % 3) as f64 } else { 50.0 };
+    let found = compared(vec![series(&[("service", "a")], full)]);
+    assert_eq!(found[0].onset, Some(at(WINDOW - 300)));
+    assert!(found[0].detail.baseline.high < 7.0, "{:?}", found[0].detail.baseline);
 }
 
 proptest! {
