@@ -130,6 +130,8 @@ fn tokens_of<'a>(shape: &Shape, text: &'a str) -> Vec<Token<'a>> {
         }
         Precision::Stream => sink.tokens.push(Token::Mask),
     }
+    // Tens of thousands of these may be held at once.
+    sink.tokens.shrink_to_fit();
     // A value that was seen once has not shown that it is constant.
     if shape.count < 2 {
         for token in &mut sink.tokens {
