@@ -241,6 +241,8 @@ pub enum Audit {
     },
     /// Check the chain. Exit code 3 when it is broken.
     Verify,
+    /// Print the migration that makes the tables and roles of a ledger in PostgreSQL.
+    Migration,
 }
 
 /// What `import` reads.

@@ -2,7 +2,6 @@
 //! the screens are two faces of it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::analysis::inquiry::Circumstances;
 use crate::analysis::inquiry::history::window_of;
 use crate::analysis::{correlate, incident_id};
-use crate::config::{Config, Profile, SystemSecrets, state_dir};
+use crate::config::{Config, Profile, SystemSecrets};
 use crate::copilot::playbook::Playbooks;
 use crate::domain::alert::Alert;
 use crate::domain::baseline::BaselineChoice;
@@ -21,7 +20,7 @@ use crate::domain::query::{Data, Note, Planned, Purpose, Query};
 use crate::domain::settings::{EndpointSettings, Secrets};
 use crate::domain::snapshot::Runbook;
 use crate::domain::{Text, TimeRange};
-use crate::ledger::SqliteLedger;
+use crate::ledger::Ledger;
 use crate::sources::Telemetry;
 use crate::sources::bundle::Bundle;
 use crate::sources::recorder::Recorder;
@@ -30,6 +29,7 @@ use crate::sources::set::SourceSet;
 use super::clock::{self, Clock};
 use super::failure::Failure;
 use super::investigate::{Case, Investigated, Progress, investigate};
+use super::ledger;
 use super::runbooks;
 use super::service_graph::ServiceGraph;
 use super::standing::Standing;
@@ -71,7 +71,7 @@ pub struct Engine {
     demo: bool,
     baseline: Option<BaselineChoice>,
     graph: ServiceGraph,
-    ledger: OnceCell<Arc<SqliteLedger>>,
+    ledger: OnceCell<Arc<dyn Ledger>>,
     /// Ids that incidents were shown under.
     shown: Mutex<BTreeSet<String>>,
     /// The incidents of the last situation, with few of their alerts: what was going on beside the one in question.
@@ -278,15 +278,8 @@ impl Engine {
     }
 
     /// The ledger, opened when it is first needed.
-    pub async fn ledger(&self) -> Result<Arc<SqliteLedger>, Failure> {
-        self.ledger
-            .get_or_try_init(|| async {
-                let path = self.ledger_path()?;
-                let opened = SqliteLedger::open(&path).await;
-                opened.map(Arc::new).map_err(|error| Failure::failed(error.to_string()))
-            })
-            .await
-            .cloned()
+    pub async fn ledger(&self) -> Result<Arc<dyn Ledger>, Failure> {
+        self.ledger.get_or_try_init(|| ledger::open(&self.config.ledger, &*self.secrets)).await.cloned()
     }
 
     /// The end point with this name alone, or all in their order; empty when none is configured.
@@ -300,23 +293,6 @@ impl Engine {
             Some(endpoint) => Ok(vec![endpoint.clone()]),
             None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
         }
-    }
-
-    /// Where the ledger lies.
-    pub fn ledger_path(&self) -> Result<PathBuf, Failure> {
-        ledger_path(&self.config)
-    }
-}
-
-/// Where the ledger lies by this configuration.
-pub fn ledger_path(config: &Config) -> Result<PathBuf, Failure> {
-    match &config.ledger.path {
-        Some(path) => Ok(path.clone()),
-        None => state_dir().map(|folder| folder.join("ledger.db")).ok_or_else(|| {
-            Failure::usage(
-                "there is no home for the ledger: set HOME or XDG_STATE_HOME, or `ledger.path` in the configuration",
-            )
-        }),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::domain::diagnosis::Check;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Answer, Data, Planned, Purpose, Query};
 use crate::gate::{Confirmation, confirm_word, digest};
-use crate::ledger::Ledger as _;
 use crate::runner::{RunContext, RunEvent, Runner, RunnerSettings};
 
 use super::engine::Engine;

@@ -11,6 +11,7 @@ pub mod failure;
 mod first_run;
 mod headless;
 pub mod investigate;
+pub mod ledger;
 mod logging;
 pub mod output;
 mod record;
@@ -91,7 +92,9 @@ async fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     let (config, profile) = configuration(cli)?;
     match &cli.command {
         None | Some(Command::Demo | Command::Replay { .. }) => screens::open(cli, config, profile).await,
-        Some(command) => headless::run(command, &cli.global, config, profile).await.map(|()| ExitCode::SUCCESS),
+        Some(command) => {
+            Box::pin(headless::run(command, &cli.global, config, profile)).await.map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 

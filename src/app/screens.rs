@@ -21,7 +21,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Asked, Planned, Purpose, Query};
 use crate::domain::{Text, Timestamp};
-use crate::ledger::{Filter, Ledger as _};
+use crate::ledger::Filter;
 use crate::sources::demo;
 use crate::terminal::Ability;
 use crate::terminal::ability::Colours;

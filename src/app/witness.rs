@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::copilot::online::{CallOutcome, Witness};
 use crate::domain::ledger::{Draft, EntryKind};
-use crate::ledger::{Ledger as _, SqliteLedger};
+use crate::ledger::Ledger;
 use crate::llm::Prepared;
 
 use super::clock::Clock;
@@ -17,7 +17,7 @@ use super::engine::Engine;
 /// Writes intents and outcomes of calls to a language model. An intent that is open when this is dropped gets the
 /// outcome `cancelled`: dropping the future of a diagnosis is how it is cancelled.
 pub(super) struct LedgerWitness {
-    ledger: Arc<SqliteLedger>,
+    ledger: Arc<dyn Ledger>,
     clock: Clock,
     incident: String,
     actor: String,
@@ -25,7 +25,7 @@ pub(super) struct LedgerWitness {
 }
 
 impl LedgerWitness {
-    pub(super) fn new(engine: &Engine, ledger: &Arc<SqliteLedger>, incident: &str) -> Self {
+    pub(super) fn new(engine: &Engine, ledger: &Arc<dyn Ledger>, incident: &str) -> Self {
         Self {
             ledger: Arc::clone(ledger),
             clock: Arc::clone(&engine.wall_clock),

@@ -18,7 +18,7 @@ impl Config {
             profile,
             llm: if user.llm.endpoint.is_empty() { self.llm } else { user.llm },
             policy: if self.policy.file.is_some() { self.policy } else { user.policy },
-            ledger: if self.ledger.path.is_some() { self.ledger } else { user.ledger },
+            ledger: if self.ledger == defaults.ledger { user.ledger } else { self.ledger },
             run: if user.run == defaults.run { self.run } else { user.run },
             ui: if user.ui == defaults.ui { self.ui } else { user.ui },
         }

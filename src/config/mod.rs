@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::baseline::BaselineChoice;
-use crate::domain::settings::{EndpointSettings, SourceSettings, duration_text};
+use crate::domain::settings::{EndpointSettings, SecretRef, SourceSettings, duration_text};
 
 pub use load::{ConfigError, load, parse};
 pub use paths::{cache_dir, config_file, state_dir};
@@ -103,6 +103,10 @@ pub struct Policy {
 pub struct Ledger {
     /// SQLite file; `ledger.db` in the state folder when left out.
     pub path: Option<PathBuf>,
+    /// PostgreSQL database instead of a file: `postgres://USER@HOST/DATABASE`, without a password.
+    pub url: Option<String>,
+    /// Password of that database's user.
+    pub password: Option<SecretRef>,
 }
 
 /// Running commands.

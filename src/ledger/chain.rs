@@ -1,13 +1,17 @@
 //! The chain itself: the hash of an entry, and the walk that checks a whole chain. No IO.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::GENESIS;
-use crate::domain::canonical::hex;
-use crate::domain::ledger::{ChainProblem, ChainReport, EntryKind};
+use super::{GENESIS, Head, LedgerError, MAX_PAYLOAD_BYTES};
+use crate::domain::Timestamp;
+use crate::domain::canonical::{canonical_json, hex};
+use crate::domain::ledger::{ChainProblem, ChainReport, Draft, Entry, EntryKind};
+
+/// Most bytes of actor and incident.
+const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// All kinds, for reading their words back.
 const KINDS: [EntryKind; 10] = [
@@ -45,7 +49,66 @@ pub(super) struct Row {
     pub(super) hash: String,
 }
 
+/// The payload of a draft as it will be stored, after its bounds were checked.
+pub(super) fn payload_of(draft: &Draft) -> Result<String, LedgerError> {
+    let payload = canonical_json(&draft.payload);
+    let names = draft.actor.len() + draft.incident.as_ref().map_or(0, String::len);
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(LedgerError::TooLarge { bytes: payload.len(), most: MAX_PAYLOAD_BYTES });
+    }
+    if names > MAX_NAME_BYTES {
+        return Err(LedgerError::TooLarge { bytes: names, most: MAX_NAME_BYTES });
+    }
+    Ok(payload)
+}
+
+/// The intent that an outcome closes.
+pub(super) fn closed_intent(kind: EntryKind, payload: &Value) -> Option<u64> {
+    PAIRS.iter().find(|&&(_, outcome)| outcome == kind).and_then(|_| payload.get("intent")?.as_u64())
+}
+
 impl Row {
+    /// The row of a draft behind the last row, whose number and hash are given.
+    pub(super) fn behind(last: Option<(i64, String)>, draft: &Draft, payload: String) -> Self {
+        let (seq, prev_hash) =
+            last.map_or_else(|| (1, GENESIS.to_owned()), |(seq, hash)| (seq.saturating_add(1), hash));
+        let mut row = Self {
+            seq,
+            at: draft.at.to_rfc3339(),
+            kind: draft.kind.word().to_owned(),
+            incident: draft.incident.clone(),
+            actor: draft.actor.clone(),
+            payload,
+            prev_hash,
+            hash: String::new(),
+        };
+        row.hash = row.computed_hash();
+        row
+    }
+
+    /// The intent that this row's payload closes.
+    pub(super) fn closes(&self) -> Option<u64> {
+        closed_intent(kind(&self.kind)?, &serde_json::from_str(&self.payload).ok()?)
+    }
+
+    /// The entry that is stored in this row of the ledger at `path`.
+    pub(super) fn into_entry(self, path: &str) -> Result<Entry, LedgerError> {
+        let wrong =
+            |what: &str| LedgerError::Damaged { path: path.to_owned(), what: format!("entry {}: {what}", self.seq) };
+        Ok(Entry {
+            seq: u64::try_from(self.seq).map_err(|_| wrong("its number is negative"))?,
+            draft: Draft {
+                at: Timestamp::parse_rfc3339(&self.at).ok_or_else(|| wrong("its time cannot be read"))?,
+                kind: kind(&self.kind).ok_or_else(|| wrong("its kind is not known"))?,
+                payload: serde_json::from_str(&self.payload).map_err(|_| wrong("its payload is not JSON"))?,
+                incident: self.incident,
+                actor: self.actor,
+            },
+            prev_hash: self.prev_hash,
+            hash: self.hash,
+        })
+    }
+
     /// SHA-256 over the previous hash and the canonical JSON of the other columns, lower-case hex. The payload is
     /// itself JSON and stands in it as it is.
     pub(super) fn computed_hash(&self) -> String {
@@ -77,11 +140,21 @@ pub(super) struct Walk {
     problems: Vec<ChainProblem>,
     more_problems: u64,
     open: BTreeSet<u64>,
+    /// Hashes that were anchored elsewhere, by the number of the entry they belong to.
+    anchored: BTreeMap<u64, BTreeSet<String>>,
 }
 
 impl Walk {
-    pub(super) fn new() -> Self {
+    /// A walk that checks the chain against ends of it which were kept elsewhere.
+    pub(super) fn new(anchored: Vec<Head>) -> Self {
+        let mut marks: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for head in anchored {
+            marks.entry(head.seq).or_default().insert(head.hash);
+        }
+        // An anchor of an empty ledger says nothing.
+        marks.remove(&0);
         Self {
+            anchored: marks,
             entries: 0,
             last_seq: 0,
             head: GENESIS.to_owned(),
@@ -128,6 +201,12 @@ impl Walk {
             None => self.problem(row.seq, format!("its kind is not known: {:.40}", row.kind.escape_default())),
             Some(kind) => self.note_intent(row.seq, kind, &payload.unwrap_or_default()),
         }
+        if let Some(anchored) = u64::try_from(row.seq).ok().and_then(|seq| self.anchored.remove(&seq))
+            && anchored.iter().any(|hash| *hash != row.hash)
+        {
+            let what = "is not the entry that was anchored: the chain up to here was written anew".to_owned();
+            self.problem(row.seq, what);
+        }
         self.last_seq = self.last_seq.max(row.seq);
         // What is stored goes on, so that one edit is reported once and not at every entry behind it.
         self.head.clone_from(&row.hash);
@@ -136,14 +215,21 @@ impl Walk {
     fn note_intent(&mut self, seq: i64, kind: EntryKind, payload: &Value) {
         if PAIRS.iter().any(|&(intent, _)| intent == kind) {
             self.open.extend(u64::try_from(seq).ok());
-        } else if PAIRS.iter().any(|&(_, outcome)| outcome == kind)
-            && let Some(intent) = payload.get("intent").and_then(Value::as_u64)
-        {
+        } else if let Some(intent) = closed_intent(kind, payload) {
             self.open.remove(&intent);
         }
     }
 
     pub(super) fn finish(mut self) -> ChainReport {
+        for seq in std::mem::take(&mut self.anchored).into_keys() {
+            let last = u64::try_from(self.last_seq).unwrap_or(0);
+            let what = if seq > last {
+                format!("the ledger ends at entry {last}, but entry {seq} was anchored: its end was cut off")
+            } else {
+                "this entry was anchored and is gone".to_owned()
+            };
+            self.problem(i64::try_from(seq).unwrap_or(i64::MAX), what);
+        }
         if self.more_problems > 0 {
             let what = format!("and {} more problems", self.more_problems);
             self.problems.push(ChainProblem { seq: u64::try_from(self.last_seq).unwrap_or(0), what });

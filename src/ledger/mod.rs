@@ -6,12 +6,15 @@
 //! anchor kept elsewhere.
 
 mod chain;
+mod postgres;
 mod sqlite;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 
 use crate::domain::ledger::{ChainReport, Draft, Entry, EntryKind};
 
+pub use postgres::{MIGRATION, PostgresLedger};
 pub use sqlite::SqliteLedger;
 
 /// Most bytes of an entry's payload as canonical JSON.
@@ -22,8 +25,9 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 
 /// A store of entries. Several handles, in several processes, may write the same store; they keep one chain.
 pub trait Ledger: Send + Sync {
-    /// Writes an entry. When this returns the entry is on disk; when it fails nothing was written, and what the entry
-    /// would have announced must not be done.
+    /// Writes an entry. When this returns the entry is on disk. When it fails, what the entry would have announced must
+    /// not be done; the entry itself was not written, unless the connection to a database broke in the very moment
+    /// in which it was: then it stands there as an intent without outcome.
     fn append(&self, draft: Draft) -> BoxFuture<'_, Result<Entry, LedgerError>>;
 
     /// Entries that fit, oldest first.
@@ -38,8 +42,20 @@ pub trait Ledger: Send + Sync {
     /// Intents that no outcome names: what became of them is unknown. Oldest first. Reads an index, not the chain.
     fn open_intents(&self) -> BoxFuture<'_, Result<Vec<u64>, LedgerError>>;
 
+    /// All entries with a number above `after`, oldest first, without holding more than a few of them.
+    fn stream(&self, after: u64) -> BoxStream<'_, Result<Entry, LedgerError>>;
+
     /// Walks the whole chain. A broken chain is a report, not an error.
-    fn verify(&self) -> BoxFuture<'_, Result<ChainReport, LedgerError>>;
+    fn verify(&self) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
+        self.verify_against(Vec::new())
+    }
+
+    /// Walks the whole chain and compares it with ends of it that were kept elsewhere: an end that was cut off and a
+    /// chain that was written anew show only so.
+    fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>>;
+
+    /// Where the entries lie, for messages; without any secret.
+    fn place(&self) -> &str;
 }
 
 /// Which entries to read.
@@ -88,8 +104,17 @@ pub enum LedgerError {
     /// The file or the file system is read-only.
     #[error("the ledger {0} is read-only; nothing is run or sent, reading goes on")]
     ReadOnly(String),
+    /// The database has no tables for a ledger.
+    #[error("{0} has no ledger yet: let its administrator apply the output of `stanch audit migration`")]
+    NotSetUp(String),
+    /// The database acknowledges what is not on disk yet.
+    #[error("the ledger {0} would not survive a power failure (the server has fsync=off): nothing is written to it")]
+    NotDurable(String),
     /// Another process has held the lock for too long.
-    #[error("the ledger {0} is locked by another process; try again, or look with `fuser` who holds it")]
+    #[error(
+        "the ledger {0} is locked by another process; try again, or look who holds it (`fuser` for a file, \
+         `pg_locks` in a database)"
+    )]
     Locked(String),
     /// The file is something else.
     #[error("{0} is not a ledger: move it away, or name another file")]

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, TryStreamExt as _};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
@@ -13,10 +14,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _, Sqlite};
 use tokio::sync::Mutex;
 
-use super::chain::{PAIRS, Row, Walk, kind};
-use super::{Filter, GENESIS, Head, Ledger, LedgerError, MAX_PAYLOAD_BYTES};
-use crate::domain::Timestamp;
-use crate::domain::canonical::canonical_json;
+use super::chain::{PAIRS, Row, Walk, payload_of};
+use super::{Filter, GENESIS, Head, Ledger, LedgerError};
 use crate::domain::ledger::{ChainReport, Draft, Entry};
 
 /// Format of the file, kept in `PRAGMA user_version`.
@@ -27,9 +26,6 @@ const APPLICATION_ID: i64 = 0x7374_616e;
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(10);
-
-/// Most bytes of actor and incident.
-const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// The triggers stop mistakes, not attackers: who can write the file can drop them. The chain tells.
 pub(super) const SCHEMA: &str = "
@@ -120,27 +116,14 @@ impl SqliteLedger {
     }
 
     async fn append_now(&self, draft: Draft) -> Result<Entry, LedgerError> {
-        let payload = canonical_json(&draft.payload);
-        let names = draft.actor.len() + draft.incident.as_ref().map_or(0, String::len);
-        if payload.len() > MAX_PAYLOAD_BYTES {
-            return Err(LedgerError::TooLarge { bytes: payload.len(), most: MAX_PAYLOAD_BYTES });
-        }
-        if names > MAX_NAME_BYTES {
-            return Err(LedgerError::TooLarge { bytes: names, most: MAX_NAME_BYTES });
-        }
+        let payload = payload_of(&draft)?;
         let Some(writer) = &self.writer else {
             return Err(LedgerError::ReadOnly(self.path.clone()));
         };
         let mut writer = writer.lock().await;
         let row = append_row(&mut writer, &draft, payload).await.map_err(|error| self.explain(&error))?;
         // As stored, so that what is returned is what will be read.
-        let payload = serde_json::from_str(&row.payload).unwrap_or(draft.payload);
-        Ok(Entry {
-            seq: row.seq.unsigned_abs(),
-            draft: Draft { payload, ..draft },
-            prev_hash: row.prev_hash,
-            hash: row.hash,
-        })
+        row.into_entry(&self.path)
     }
 
     async fn entries_now(&self, filter: Filter) -> Result<Vec<Entry>, LedgerError> {
@@ -175,21 +158,17 @@ impl SqliteLedger {
     }
 
     fn entry_of(&self, row: &SqliteRow) -> Result<Entry, LedgerError> {
-        let damaged = |what: String| LedgerError::Damaged { path: self.path.clone(), what };
-        let row = stored(row).map_err(damaged)?;
-        let wrong = |what: &str| damaged(format!("entry {}: {what}", row.seq));
-        Ok(Entry {
-            seq: u64::try_from(row.seq).map_err(|_| wrong("its number is negative"))?,
-            draft: Draft {
-                at: Timestamp::parse_rfc3339(&row.at).ok_or_else(|| wrong("its time cannot be read"))?,
-                kind: kind(&row.kind).ok_or_else(|| wrong("its kind is not known"))?,
-                incident: row.incident.clone(),
-                actor: row.actor.clone(),
-                payload: serde_json::from_str(&row.payload).map_err(|_| wrong("its payload is not JSON"))?,
-            },
-            prev_hash: row.prev_hash.clone(),
-            hash: row.hash.clone(),
-        })
+        let row = stored(row).map_err(|what| LedgerError::Damaged { path: self.path.clone(), what })?;
+        row.into_entry(&self.path)
+    }
+
+    fn stream_now(&self, after: u64) -> BoxStream<'_, Result<Entry, LedgerError>> {
+        let rows = sqlx::query(
+            "SELECT seq, at, kind, incident, actor, payload, prev_hash, hash FROM entries WHERE seq > ?1 ORDER BY seq",
+        )
+        .bind(to_i64(after))
+        .fetch(&self.readers);
+        rows.map(|row| self.entry_of(&row.map_err(|error| self.explain(&error))?)).boxed()
     }
 
     async fn head_now(&self) -> Result<Head, LedgerError> {
@@ -224,8 +203,8 @@ impl SqliteLedger {
         Ok(open)
     }
 
-    async fn verify_now(&self) -> Result<ChainReport, LedgerError> {
-        let mut walk = Walk::new();
+    async fn verify_now(&self, anchored: Vec<Head>) -> Result<ChainReport, LedgerError> {
+        let mut walk = Walk::new(anchored);
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         query.push(" ORDER BY seq");
         let query = query.build();
@@ -284,8 +263,16 @@ impl Ledger for SqliteLedger {
         self.open_intents_now().boxed()
     }
 
-    fn verify(&self) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
-        self.verify_now().boxed()
+    fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
+        self.verify_now(anchored).boxed()
+    }
+
+    fn place(&self) -> &str {
+        &self.path
+    }
+
+    fn stream(&self, after: u64) -> BoxStream<'_, Result<Entry, LedgerError>> {
+        self.stream_now(after)
     }
 }
 
@@ -384,21 +371,11 @@ async fn append_row(connection: &mut SqliteConnection, draft: &Draft, payload: S
     let last = sqlx::query("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
         .fetch_optional(&mut *transaction)
         .await?;
-    let (seq, prev_hash) = match last {
-        Some(row) => (row.try_get::<i64, _>(0)?.saturating_add(1), row.try_get(1)?),
-        None => (1, GENESIS.to_owned()),
+    let last = match last {
+        Some(row) => Some((row.try_get(0)?, row.try_get(1)?)),
+        None => None,
     };
-    let mut row = Row {
-        seq,
-        at: draft.at.to_rfc3339(),
-        kind: draft.kind.word().to_owned(),
-        incident: draft.incident.clone(),
-        actor: draft.actor.clone(),
-        payload,
-        prev_hash,
-        hash: String::new(),
-    };
-    row.hash = row.computed_hash();
+    let row = Row::behind(last, draft, payload);
     sqlx::query(
         "INSERT INTO entries (seq, at, kind, incident, actor, payload, prev_hash, hash) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

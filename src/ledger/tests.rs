@@ -67,64 +67,6 @@ async fn problems_after(count: usize, sql: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_appended_is_read_back_and_the_chain_is_whole() {
-    let home = Home::new();
-    let ledger = home.open().await;
-    assert_eq!(ledger.head().await.unwrap(), Head { seq: 0, hash: GENESIS.into() });
-    let first = ledger.append(draft(EntryKind::Session, json!({"b": 1.1, "a": [null, "ü\n"]}))).await.unwrap();
-    let second = ledger.append(Draft { incident: None, ..draft(EntryKind::Note, json!("x")) }).await.unwrap();
-    assert_eq!((first.seq, first.prev_hash.as_str()), (1, GENESIS));
-    assert_eq!((second.seq, &second.prev_hash), (2, &first.hash));
-    assert_eq!(ledger.entries(Filter::default()).await.unwrap(), [first.clone(), second.clone()]);
-    assert_eq!(ledger.entry(1).await.unwrap(), Some(first));
-    assert_eq!(ledger.entry(3).await.unwrap(), None);
-    let report = ledger.verify().await.unwrap();
-    assert_eq!((report.ok, report.entries, &report.head), (true, 2, &second.hash));
-    assert_eq!(ledger.head().await.unwrap(), Head { seq: 2, hash: second.hash });
-}
-
-#[tokio::test]
-async fn the_hash_is_as_documented() {
-    let home = Home::new();
-    let entry = home.open().await.append(draft(EntryKind::Note, json!({"b": 1, "a": "x"}))).await.unwrap();
-    // sha256 over 64 zeros and
-    // {"actor":"oncall-1","at":"2023-11-14T22:13:20.123Z","incident":"inc-1","kind":"note","payload":{"a":"x","b":1},"seq":1}
-    assert_eq!(entry.hash, "17a3d3a9269d34a63f83beb5bab5e23dfefc7e8ba9c96ff39b85d1e49d96f180");
-}
-
-#[tokio::test]
-async fn entries_can_be_filtered() {
-    let home = Home::new();
-    let ledger = home.with_notes(5).await;
-    ledger.append(Draft { incident: Some("inc-2".into()), ..draft(EntryKind::Refusal, json!({})) }).await.unwrap();
-    let seqs = async |filter: Filter| -> Vec<u64> {
-        ledger.entries(filter).await.unwrap().iter().map(|entry| entry.seq).collect()
-    };
-    assert_eq!(seqs(Filter { limit: 2, ..Filter::default() }).await, [1, 2]);
-    assert_eq!(seqs(Filter { limit: 2, newest: true, ..Filter::default() }).await, [5, 6]);
-    assert_eq!(seqs(Filter { after: Some(4), ..Filter::default() }).await, [5, 6]);
-    assert_eq!(seqs(Filter { incident: Some("inc-2".into()), ..Filter::default() }).await, [6]);
-    let kinds = vec![EntryKind::Refusal, EntryKind::RunIntent];
-    assert_eq!(seqs(Filter { kinds, ..Filter::default() }).await, [6]);
-}
-
-#[tokio::test]
-async fn an_intent_stays_open_until_an_outcome_names_it() {
-    let home = Home::new();
-    let ledger = home.open().await;
-    for _ in 0..3 {
-        ledger.append(draft(EntryKind::RunIntent, json!({"argv": ["ls"]}))).await.unwrap();
-    }
-    ledger.append(draft(EntryKind::LlmIntent, json!({}))).await.unwrap();
-    ledger.append(draft(EntryKind::RunOutcome, json!({"intent": 2}))).await.unwrap();
-    ledger.append(draft(EntryKind::LlmOutcome, json!({"intent": 4}))).await.unwrap();
-    ledger.append(draft(EntryKind::Note, json!({"intent": 1}))).await.unwrap();
-    ledger.append(draft(EntryKind::RunOutcome, json!({"intent": "3"}))).await.unwrap();
-    assert_eq!(ledger.verify().await.unwrap().open_intents, [1, 3]);
-    assert_eq!(ledger.open_intents().await.unwrap(), [1, 3]);
-}
-
-#[tokio::test]
 async fn the_file_refuses_changes_while_its_triggers_stand() {
     let home = Home::new();
     home.with_notes(2).await.close().await;
@@ -159,21 +101,6 @@ async fn removed_triggers_are_found() {
     sqlx::query("DROP TRIGGER entries_stay").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     assert!(!home.open().await.verify().await.unwrap().ok);
-}
-
-#[tokio::test]
-async fn several_handles_keep_one_chain() {
-    let home = Home::new();
-    let (one, two) = tokio::join!(home.open(), home.open());
-    let write = async |ledger: &SqliteLedger, name: &str| {
-        for number in 0..40 {
-            let payload = json!({"writer": name, "number": number});
-            ledger.append(draft(EntryKind::Note, payload)).await.unwrap();
-        }
-    };
-    tokio::join!(write(&one, "one"), write(&two, "two"), write(&one, "again"));
-    let report = two.verify().await.unwrap();
-    assert_eq!((report.ok, report.entries), (true, 120), "{:?}", report.problems);
 }
 
 #[tokio::test]
@@ -247,14 +174,6 @@ async fn a_read_only_ledger_is_read_and_not_written() {
     assert!(matches!(error, LedgerError::ReadOnly(_)), "{error}");
 }
 
-#[tokio::test]
-async fn an_entry_has_a_bound() {
-    let home = Home::new();
-    let ledger = home.open().await;
-    let error = ledger.append(draft(EntryKind::Note, json!("x".repeat(MAX_PAYLOAD_BYTES)))).await.unwrap_err();
-    assert!(matches!(error, LedgerError::TooLarge { .. }), "{error}");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -271,27 +190,4 @@ proptest! {
         ));
         prop_assert!(!problems.is_empty());
     }
-}
-
-/// Prints how fast entries go to disk, beside what the disk itself does with a write and a sync. Asserts nothing about
-/// speed: that depends on the disk.
-#[tokio::test]
-async fn appends_per_second_are_printed() {
-    const COUNT: u32 = 100;
-    let home = Home::new();
-    let ledger = home.open().await;
-    let begin = std::time::Instant::now();
-    for number in 0..COUNT {
-        ledger.append(draft(EntryKind::Note, json!({"number": number}))).await.unwrap();
-    }
-    let appends = f64::from(COUNT) / begin.elapsed().as_secs_f64();
-    let mut file = std::fs::File::create(home.directory.path().join("plain")).unwrap();
-    let begin = std::time::Instant::now();
-    for _ in 0..COUNT {
-        std::io::Write::write_all(&mut file, &[0; 512]).unwrap();
-        file.sync_data().unwrap();
-    }
-    let syncs = f64::from(COUNT) / begin.elapsed().as_secs_f64();
-    println!("ledger: {appends:.0} appends/s; disk: {syncs:.0} writes with sync/s");
-    assert_eq!(ledger.head().await.unwrap().seq, u64::from(COUNT));
 }

@@ -3,31 +3,36 @@
 use serde_json::json;
 
 use crate::app::cli::Audit;
-use crate::app::engine::ledger_path;
 use crate::app::failure::Failure;
+use crate::app::ledger::{self, Place};
 use crate::app::output::Output;
-use crate::config::Config;
+use crate::config::{Config, SystemSecrets};
 use crate::domain::ledger::{ChainReport, Entry};
-use crate::ledger::{Filter, Ledger as _, LedgerError, SqliteLedger};
+use crate::ledger::{Filter, LedgerError, MIGRATION};
 
 pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> Result<(), Failure> {
-    let path = ledger_path(config)?;
-    if !path.exists() {
+    if matches!(command, Audit::Migration) {
+        return output.answer(&json!({"sql": MIGRATION}), || MIGRATION.to_owned());
+    }
+    let Some(ledger) = ledger::open_for_reading(&config.ledger, &SystemSecrets).await? else {
+        let path = match ledger::place(&config.ledger)? {
+            Place::File(path) => path.display().to_string(),
+            Place::Database(url) => url,
+        };
         return match command {
-            Audit::Show { .. } => Err(Failure::failed(format!("there is no ledger at {} yet", path.display()))),
+            Audit::Show { .. } => Err(Failure::failed(format!("there is no ledger at {path} yet"))),
             _ => output.answer(&json!({"ledger": path, "ok": true, "entries": []}), || {
-                format!("there is no ledger at {} yet: nothing was run or sent", path.display())
+                format!("there is no ledger at {path} yet: nothing was run or sent")
             }),
         };
-    }
+    };
     let fail = |error: LedgerError| Failure::failed(error.to_string());
-    let ledger = SqliteLedger::open_read_only(&path).await.map_err(fail)?;
     match command {
         Audit::List { incident, last } => {
             let filter = Filter { incident: incident.clone(), limit: *last, newest: true, ..Filter::default() };
             let entries = ledger.entries(filter).await.map_err(fail)?;
             let open = ledger.open_intents().await.map_err(fail)?;
-            let document = json!({"ledger": path, "entries": entries, "openIntents": open});
+            let document = json!({"ledger": ledger.place(), "entries": entries, "openIntents": open});
             output.answer(&document, || entries.iter().map(|entry| line(entry, &open)).collect())
         }
         Audit::Show { seq } => match ledger.entry(*seq).await.map_err(fail)? {
@@ -43,6 +48,7 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
             output.answer(&report, || verify_text(&report))?;
             if report.ok { Ok(()) } else { Err(Failure::silent_refusal()) }
         }
+        Audit::Migration => Ok(()),
     }
 }
 

@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use crate::app::cli::Global;
 use crate::app::diagnosing::probe_endpoints;
-use crate::app::engine::{Engine, Origin, ledger_path};
+use crate::app::engine::{Engine, Origin};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::config::{self, Config, Profile, SystemSecrets};
 use crate::domain::health::Status;
 use crate::domain::settings::Secrets;
 use crate::gate::PROGRAM_DIRECTORIES;
-use crate::ledger::{Ledger as _, SqliteLedger};
 use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
 
@@ -161,16 +160,15 @@ fn programs(report: &mut Report, engine: &Engine) {
 }
 
 async fn ledger(report: &mut Report, config: &Config) {
-    let path = match ledger_path(config) {
-        Ok(path) => path,
-        Err(failure) => return report.add("ledger", Outcome::Fail, failure.to_string(), ""),
-    };
     // Opening for writing is the check: it creates what is missing, and nothing could be run without it.
-    let checked = async { SqliteLedger::open(&path).await?.verify().await }.await;
+    let checked = match crate::app::ledger::open(&config.ledger, &SystemSecrets).await {
+        Ok(ledger) => ledger.verify().await.map(|chain| (chain, ledger.place().to_owned())).map_err(|e| e.to_string()),
+        Err(failure) => Err(failure.to_string()),
+    };
     match checked {
-        Ok(chain) if chain.ok => {
+        Ok((chain, place)) if chain.ok => {
             let open = chain.open_intents.len();
-            let detail = format!("{}: {} entries, the chain is whole", path.display(), chain.entries);
+            let detail = format!("{place}: {} entries, the chain is whole", chain.entries);
             if open == 0 {
                 report.add("ledger", Outcome::Ok, detail, "");
             } else {
@@ -178,12 +176,12 @@ async fn ledger(report: &mut Report, config: &Config) {
                 report.add("ledger", Outcome::Warn, format!("{detail}, {open} outcomes unknown"), fix);
             }
         }
-        Ok(chain) => {
-            let detail = format!("{}: the chain is broken in {} places", path.display(), chain.problems.len());
+        Ok((chain, place)) => {
+            let detail = format!("{place}: the chain is broken in {} places", chain.problems.len());
             report.add("ledger", Outcome::Fail, detail, "keep the file and look with `stanch audit verify`");
         }
         Err(error) => {
-            report.add("ledger", Outcome::Fail, error.to_string(), "nothing can be run or sent until this is mended");
+            report.add("ledger", Outcome::Fail, error, "nothing can be run or sent until this is mended");
         }
     }
 }
