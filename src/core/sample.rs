@@ -394,6 +394,7 @@ pub(crate) fn judged(action: &Action, effect: Impact, decision: Decision) -> Jud
         reads_secrets: false,
         tainted: Vec::new(),
         notes: vec!["replaces pods of shop/payments".into()],
+        facts: crate::domain::action::CommandFacts::default(),
         verdict: Verdict {
             decision,
             rule: "prod-mutation".into(),

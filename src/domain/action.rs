@@ -72,6 +72,53 @@ pub struct Verdict {
     pub need: Vec<String>,
 }
 
+/// How far a command reaches. Ordered from little to much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blast {
+    /// Only what it names.
+    #[default]
+    Named,
+    /// Whatever a selector, a wildcard or a tree of directories holds.
+    Selected,
+    /// Everything of a kind.
+    All,
+    /// Everything of a kind in every namespace.
+    AllNamespaces,
+}
+
+impl Blast {
+    /// The word for screens and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Selected => "selected",
+            Self::All => "all",
+            Self::AllNamespaces => "all-namespaces",
+        }
+    }
+}
+
+/// What was recognised in a command beside its effect; rules of the policy can ask for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CommandFacts {
+    /// How far it reaches.
+    pub blast: Blast,
+    /// How many objects it names.
+    pub objects: usize,
+    /// The objects: `deployment/payments` where the kind is known, the argument as written otherwise.
+    pub resources: Vec<String>,
+    /// Namespaces named; `*` for all.
+    pub namespaces: Vec<String>,
+    /// Whether it is aimed at another end point, context or identity than the one in use.
+    pub redirected: bool,
+    /// Whether it takes what it applies from elsewhere.
+    pub remote: bool,
+    /// Whether it silences or touches what watches production.
+    pub silences_monitoring: bool,
+}
+
 /// What the gate understood of a command, and its verdict: the answer of `stanch check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +135,9 @@ pub struct Judged {
     pub tainted: Vec<String>,
     /// What was noticed on the way: `all namespaces`, `redirects the API server`, `wrapped by sudo`.
     pub notes: Vec<String>,
+    /// How far it reaches, and what else a rule can ask for. Empty in entries of older ledgers.
+    #[serde(default)]
+    pub facts: CommandFacts,
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,

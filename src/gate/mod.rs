@@ -70,13 +70,14 @@ impl Gate {
         match lexer::split(line) {
             Ok(argv) => Judged { input: Text::new(line), ..self.judge(&argv, situation) },
             Err(error) => {
+                let recognised = effects::recognised_in_text(line);
                 let facts = policy::Facts {
                     program: "",
                     verb: "",
                     effect: Effect::Opaque,
                     reads_secrets: false,
                     tainted: false,
-                    namespaces: &[],
+                    command: &recognised,
                     situation,
                 };
                 Judged {
@@ -87,6 +88,7 @@ impl Gate {
                     tainted: Vec::new(),
                     notes: vec![error.to_string()],
                     verdict: self.policy.decide(&facts),
+                    facts: recognised,
                 }
             }
         }
@@ -102,7 +104,7 @@ impl Gate {
             effect: understood.effect,
             reads_secrets: understood.reads_secrets,
             tainted: !tainted.is_empty(),
-            namespaces: &understood.namespaces,
+            command: &understood.facts,
             situation,
         };
         let verdict = self.policy.decide(&facts);
@@ -113,6 +115,7 @@ impl Gate {
             reads_secrets: understood.reads_secrets,
             tainted,
             notes: understood.notes,
+            facts: understood.facts,
             verdict,
         }
     }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::taint::{Inventory, TelemetryWords};
 use super::{Gate, Situation, denied, effects};
-use crate::domain::action::{Decision, Effect, Verdict};
+use crate::domain::action::{CommandFacts, Decision, Effect, Verdict};
 use crate::domain::canonical::hex;
 
 /// The policy in force when there is no other.
@@ -176,7 +176,7 @@ pub(super) struct Facts<'a> {
     pub(super) effect: Effect,
     pub(super) reads_secrets: bool,
     pub(super) tainted: bool,
-    pub(super) namespaces: &'a [String],
+    pub(super) command: &'a CommandFacts,
     pub(super) situation: &'a Situation<'a>,
 }
 
@@ -200,11 +200,11 @@ impl When {
         if self.namespace.0.is_none() {
             return true;
         }
-        let mut namespaces = facts.namespaces.iter();
+        let mut namespaces = facts.command.namespaces.iter();
         if decision >= Decision::Approve {
             namespaces.any(|name| name == "*" || self.namespace.matches(name))
         } else {
-            !facts.namespaces.is_empty() && namespaces.all(|name| self.namespace.matches(name))
+            !facts.command.namespaces.is_empty() && namespaces.all(|name| self.namespace.matches(name))
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::app::output::Output;
 use crate::app::standing::Standing;
 use crate::domain::action::{Decision, Judged};
 use crate::domain::text::neutralise;
+use crate::gate::effects;
 
 /// Longest line that is read from a file; longer ones are judged by their beginning, which is then not understood.
 const MAX_LINE: u64 = 1 << 20;
@@ -85,9 +86,14 @@ pub(super) fn policy(standing: &Standing, command: &PolicyCommand, output: Outpu
         // The file's tests ran when it was loaded: a policy that fails them does not get this far.
         PolicyCommand::Test => {
             let passed = policy.tests();
-            let document =
-                json!({"source": standing.policy_source, "hash": policy.hash(), "passed": passed, "failed": 0});
-            output.answer(&document, || format!("{}: {passed} tests passed", standing.policy_source))
+            let tables = effects::test_tables().map_err(|failed| Failure::usage(failed.join("; ")))?;
+            let document = json!({
+                "source": standing.policy_source, "hash": policy.hash(), "passed": passed, "failed": 0,
+                "effectTables": {"passed": tables, "failed": 0},
+            });
+            output.answer(&document, || {
+                format!("{}: {passed} tests passed\neffect tables: {tables} tests passed", standing.policy_source)
+            })
         }
     }
 }

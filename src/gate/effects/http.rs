@@ -44,6 +44,13 @@ pub(super) fn curl(understood: &mut Understood, parsed: &Parsed<'_>) {
     if !bodies.is_empty() && !parsed.has("-G") && !parsed.has("-I") {
         understood.raise(Effect::Mutate, "sends a body");
     }
+    if parsed.values("--url-query").any(|query| query.contains('@')) {
+        understood.raise(Effect::Opaque, "sends the content of a file");
+    }
+    // Without `=` the value is the name of a file of cookies.
+    if parsed.values("-b").any(|cookies| !cookies.contains('=')) {
+        understood.raise(Effect::Opaque, "sends the cookies of a file");
+    }
     for header in parsed.values("-H") {
         let header = header.to_ascii_lowercase();
         if header.starts_with('@') {

@@ -3,6 +3,8 @@
 //! [`understand`] never guesses. A program without a table, a verb or a flag that its table does not list, a value
 //! that is not among those listed: each makes the whole command opaque.
 
+mod facts;
+mod flag;
 mod http;
 mod programs;
 mod scripts;
@@ -16,7 +18,7 @@ use std::sync::LazyLock;
 
 use super::taint::Inventory;
 use super::{MAX_ARGUMENTS, MAX_COMMAND_BYTES, PROGRAM_DIRECTORIES};
-use crate::domain::action::Effect;
+use crate::domain::action::{Blast, CommandFacts, Effect};
 use crate::domain::text::is_hidden;
 use table::{Parsed, Table};
 
@@ -33,8 +35,8 @@ pub struct Understood {
     pub reads_secrets: bool,
     /// What was noticed: `all namespaces`, `redirects the API server`, `wrapped by sudo`.
     pub notes: Vec<String>,
-    /// Namespaces named; `*` for all.
-    pub namespaces: Vec<String>,
+    /// How far it reaches and what else was recognised.
+    pub facts: CommandFacts,
     /// What it acts on: arguments that are neither verb nor flag.
     pub operands: Vec<String>,
     /// Words that are neither program, verb nor known flag: those that may be tainted.
@@ -55,6 +57,10 @@ impl Understood {
         }
     }
 
+    fn reach(&mut self, blast: Blast) {
+        self.facts.blast = self.facts.blast.max(blast);
+    }
+
     fn opaque(argv: &[String], why: impl Into<String>) -> Self {
         Self {
             program: argv.first().map(|program| base_name(program).to_owned()).unwrap_or_default(),
@@ -62,7 +68,7 @@ impl Understood {
             effect: Effect::Opaque,
             reads_secrets: secrets::any_path(argv),
             notes: vec![why.into()],
-            namespaces: Vec::new(),
+            facts: CommandFacts::default(),
             operands: Vec::new(),
             words: argv.to_vec(),
         }
@@ -70,14 +76,16 @@ impl Understood {
 }
 
 /// The embedded tables.
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     include_str!("../../../config/effects/cloud.toml"),
     include_str!("../../../config/effects/containers.toml"),
     include_str!("../../../config/effects/data.toml"),
+    include_str!("../../../config/effects/files.toml"),
     include_str!("../../../config/effects/git.toml"),
     include_str!("../../../config/effects/host.toml"),
     include_str!("../../../config/effects/kubernetes.toml"),
     include_str!("../../../config/effects/monitoring.toml"),
+    include_str!("../../../config/effects/network.toml"),
     include_str!("../../../config/effects/services.toml"),
 ];
 
@@ -93,9 +101,35 @@ pub fn programs() -> Vec<&'static str> {
     names
 }
 
+/// Runs the tests inside the tables; the number that passed, or what failed.
+pub fn test_tables() -> Result<usize, Vec<String>> {
+    let (mut passed, mut failed) = (0, Vec::new());
+    let inventory = Inventory::default();
+    for file in FILES {
+        let tests = table::tests(file).map_err(|error| vec![error])?;
+        for (line, effect, secrets) in tests.lines() {
+            let got = match super::lexer::split(line) {
+                Ok(argv) => understand(&argv, &inventory),
+                Err(error) => Understood::opaque(&[], error.to_string()),
+            };
+            if got.effect == effect && secrets.is_none_or(|secrets| secrets == got.reads_secrets) {
+                passed += 1;
+            } else {
+                failed.push(format!("{line}: expected {}, got {} {:?}", effect.word(), got.effect.word(), got.notes));
+            }
+        }
+    }
+    if failed.is_empty() { Ok(passed) } else { Err(failed) }
+}
+
 /// What `argv` does. Names in the inventory count as lying within the house when an end point is named.
 pub fn understand(argv: &[String], inventory: &Inventory) -> Understood {
     understand_at(argv, 0, inventory)
+}
+
+/// What can be recognised in a line that is not even split: variables in front that aim the program elsewhere.
+pub(super) fn recognised_in_text(line: &str) -> CommandFacts {
+    CommandFacts { redirected: line.split_whitespace().take(8).any(facts::redirects), ..CommandFacts::default() }
 }
 
 /// Most wrappers around a command.
@@ -146,7 +180,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, in
         effect: parsed.group.effect,
         reads_secrets: parsed.group.secrets,
         notes: Vec::new(),
-        namespaces: Vec::new(),
+        facts: CommandFacts::default(),
         operands: parsed.operands.clone(),
         words: parsed.operands.clone(),
     };
@@ -160,23 +194,37 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, in
         understood.words.extend(flag.value.clone());
         for tag in &flag.spec.tags {
             match tag.as_str() {
-                "namespace" => understood.namespaces.extend(flag.value.clone()),
+                "namespace" => understood.facts.namespaces.extend(flag.value.clone()),
                 "all-namespaces" => {
-                    understood.namespaces.push("*".to_owned());
+                    understood.facts.namespaces.push("*".to_owned());
+                    understood.reach(Blast::AllNamespaces);
                     understood.note("all namespaces");
                 }
-                "all" => understood.note("everything of that kind"),
-                "selector" => understood.note(format!("everything that matches {}", value.unwrap_or_default())),
-                "context" => understood.note(format!("context {}", value.unwrap_or_default())),
-                "identity" => understood.note(format!("as {}", value.unwrap_or_default())),
+                "all" => {
+                    understood.reach(Blast::All);
+                    understood.note("everything of that kind");
+                }
+                "selector" => {
+                    understood.reach(Blast::Selected);
+                    understood.note(format!("everything that matches {}", value.unwrap_or_default()));
+                }
+                "context" => {
+                    understood.facts.redirected = true;
+                    understood.note(format!("context {}", value.unwrap_or_default()));
+                }
+                "identity" => {
+                    understood.facts.redirected = true;
+                    understood.note(format!("as {}", value.unwrap_or_default()));
+                }
+                "redirect" => {
+                    understood.facts.redirected = true;
+                    understood.note(format!("{} redirects it", flag.name));
+                }
                 "secret" => understood.reads_secrets = true,
                 "recursive" => understood.reads_secrets |= parsed.operands.iter().any(|path| secrets::tree(path)),
                 "path" => understood.reads_secrets |= value.is_some_and(secrets::path),
-                "manifest" => {
-                    if value.is_some_and(|value| value.contains("://")) {
-                        understood.raise(Effect::Opaque, "what it applies is fetched from elsewhere");
-                    }
-                }
+                "manifest" => programs::manifest(&mut understood, value.unwrap_or_default()),
+                "lists" => {}
                 "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default(), inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
                 "help" => help = true,
@@ -206,13 +254,12 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, in
         understood.effect = Effect::Read;
         understood.note("shows help");
     }
+    facts::recognise(&mut understood, parsed);
     if let Some(inner) = parsed.inner {
         wrappers::absorb(&mut understood, inner, depth, inventory);
     }
     if understood.effect == Effect::Opaque {
         understood.words = argv.to_vec();
-    } else if understood.effect > Effect::Read && programs::is_monitoring(&understood.operands) {
-        understood.note("touches the monitoring itself");
     }
     understood
 }

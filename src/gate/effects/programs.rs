@@ -1,7 +1,7 @@
 //! What tables cannot say: rules of single programs.
 
 use super::table::Parsed;
-use super::{Effect, Understood, http, scripts, secrets, statements};
+use super::{Blast, Effect, Understood, http, scripts, secrets, statements};
 use crate::gate::taint::Inventory;
 
 /// Lets the program's own rules look at what its table said. They only ever make it stricter.
@@ -27,6 +27,30 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "nc" | "ncat" | "netcat" if !parsed.has("-z") => {
             understood.raise(Effect::Opaque, "opens a connection and talks");
         }
+        "crontab" if !parsed.has("-l") => {
+            understood.raise(Effect::Opaque, "without -l it reads a new table");
+        }
+        "nginx" if !["-t", "-T", "-v", "-V", "-s"].iter().any(|flag| parsed.has(flag)) => {
+            understood.raise(Effect::Mutate, "starts the server");
+        }
+        "haproxy" if !parsed.has("-v") => understood.raise(Effect::Opaque, "starts the server"),
+        "tar" if !parsed.has("-t") && understood.effect == Effect::Read => {
+            understood.raise(Effect::Opaque, "only lists are understood");
+        }
+        "unzip" if !["-l", "-v", "-Z", "-t"].iter().any(|flag| parsed.has(flag)) => {
+            understood.raise(Effect::Mutate, "writes files");
+        }
+        "getent" => {
+            understood.reads_secrets |= parsed.operands.first().is_some_and(|base| base.ends_with("shadow"));
+        }
+        "redis-cli" | "valkey-cli" => redis(understood, parsed),
+        "gh" if understood.verb == "api" => {
+            let plain = parsed.values("-X").all(|method| method == "GET" || method == "HEAD");
+            let graph = parsed.operands.iter().any(|path| path.contains("graphql") || path.contains("://"));
+            if !plain || graph || parsed.operands.is_empty() {
+                understood.raise(Effect::Opaque, "only a plain GET is understood");
+            }
+        }
         "iptables" | "ip6tables" if !parsed.has("-L") && !parsed.has("-S") => {
             understood.raise(Effect::Opaque, "only lists are understood");
         }
@@ -35,6 +59,24 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         }
         "service" => service(understood, parsed),
         _ => {}
+    }
+}
+
+fn redis(understood: &mut Understood, parsed: &Parsed<'_>) {
+    const LOOKING: [&str; 9] = [
+        "--bigkeys",
+        "--memkeys",
+        "--hotkeys",
+        "--latency",
+        "--latency-history",
+        "--latency-dist",
+        "--stat",
+        "--scan",
+        "--keystats",
+    ];
+    let looks = LOOKING.iter().any(|flag| parsed.has(flag));
+    if understood.verb.is_empty() && !looks {
+        understood.raise(Effect::Opaque, "nothing says what it does");
     }
 }
 
@@ -67,6 +109,7 @@ fn monitoring(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>,
             matches!(value, "" | ".*" | ".+" | "^.*$" | "^.+$" | ".*.*" | "(.*)" | "(.+)")
         };
         if parsed.operands.iter().all(wide) {
+            understood.facts.blast = Blast::All;
             understood.raise(Effect::Destroy, "silences every alert");
         }
     }
@@ -105,7 +148,14 @@ fn kubectl(understood: &mut Understood, parsed: &Parsed<'_>) {
     if takes_resources {
         understood.reads_secrets |= parsed.operands.iter().any(|operand| secrets::resource(operand));
     }
-    understood.reads_secrets |= parsed.values("--raw").any(|path| path.to_ascii_lowercase().contains("secret"));
+    for path in parsed.values("--raw").filter(|path| !path.is_empty()) {
+        raw(understood, path);
+    }
+    if understood.verb == "kustomize" {
+        for place in &parsed.operands {
+            manifest(understood, place);
+        }
+    }
     if understood.effect > Effect::Read && parsed.has("--force") {
         understood.note("forced");
     }
@@ -119,6 +169,39 @@ fn kubectl(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
+/// A path of the API asked for directly. A GET only reads, except where the API server hands it on to something else:
+/// to a pod, a service, a node's kubelet.
+fn raw(understood: &mut Understood, path: &str) {
+    let lower = path.to_ascii_lowercase();
+    understood.reads_secrets |= lower.contains("secret");
+    if !path.starts_with('/') || path.contains("..") || path.contains('%') || path.contains("//") {
+        understood.raise(Effect::Opaque, "this is no plain path of the API");
+    }
+    if lower.split(['/', '?', '&']).any(|part| {
+        ["proxy", "exec", "attach", "portforward", "run", "eviction", "binding", "log-level"].contains(&part)
+    }) {
+        understood.raise(Effect::Opaque, "the API server hands this on to something else");
+    }
+}
+
+/// Where a manifest comes from. What is fetched from elsewhere, or read from a stream, cannot be looked at before.
+pub(super) fn manifest(understood: &mut Understood, place: &str) {
+    let lower = place.to_ascii_lowercase();
+    let host = lower.split('/').next().unwrap_or_default();
+    let remote = lower.contains("://")
+        || lower.contains("::")
+        || lower.contains("?ref=")
+        || host.contains(':')
+        || host.contains('@')
+        || (lower.contains('/') && !host.starts_with('.') && host.contains('.') && !host.ends_with('.'));
+    if remote {
+        understood.facts.remote = true;
+        understood.raise(Effect::Opaque, "what it applies is fetched from elsewhere");
+    } else if place == "-" && understood.effect > Effect::Read {
+        understood.raise(Effect::Opaque, "what it applies comes from a stream that cannot be seen here");
+    }
+}
+
 /// An end point given on the command line: harmless within the house (by its name, or because it is known), opaque when it points elsewhere, because the
 /// question and the credentials with it go there.
 pub(super) fn endpoint(understood: &mut Understood, url: &str, inventory: &Inventory) {
@@ -126,6 +209,7 @@ pub(super) fn endpoint(understood: &mut Understood, url: &str, inventory: &Inven
         let host = host(url);
         understood.note(format!("asks {host}"));
         if !near(host) && !inventory.knows(host) {
+            understood.facts.redirected = true;
             understood.raise(Effect::Opaque, "redirects the end point to another house");
         }
     }
@@ -154,39 +238,18 @@ fn near(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     let named = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     // A single label must hold a letter: `2130706433` is an address in disguise.
+    // No top-level domain holds a hyphen, except for those in other scripts; what ends so is a name in the cluster
+    // (`prometheus.kube-system`). The usual names of namespaces are none either.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let inside = last.contains('-') && !last.starts_with("xn--") || NAMESPACES.contains(&last);
     named
-        && ((!host.contains('.') && host.bytes().any(|b| b.is_ascii_alphabetic()) && !host.starts_with("0x"))
-            || [".svc", ".svc.cluster.local", ".internal", ".local", ".lan", ".localhost", ".home.arpa"]
+        && ((inside && host.bytes().filter(|&b| b == b'.').count() == 1)
+            || (!host.contains('.') && host.bytes().any(|b| b.is_ascii_alphabetic()) && !host.starts_with("0x"))
+            || [".svc", ".svc.cluster.local", ".internal", ".local", ".lan", ".corp", ".localhost", ".home.arpa"]
                 .iter()
                 .any(|domain| host.ends_with(domain)))
 }
 
-/// Names of what watches production.
-const MONITORING: [&str; 18] = [
-    "prometheus",
-    "alertmanager",
-    "grafana",
-    "loki",
-    "promtail",
-    "thanos",
-    "mimir",
-    "cortex",
-    "victoriametrics",
-    "node-exporter",
-    "node_exporter",
-    "blackbox",
-    "otel-collector",
-    "opentelemetry",
-    "fluent",
-    "telegraf",
-    "auditd",
-    "rsyslog",
-];
-
-/// Whether any of the operands names a part of the monitoring.
-pub(super) fn is_monitoring(operands: &[String]) -> bool {
-    operands
-        .iter()
-        .map(|operand| operand.to_ascii_lowercase())
-        .any(|operand| MONITORING.iter().any(|name| operand.contains(name)) || operand.contains("journald"))
-}
+/// Names of namespaces that can be no top-level domain, so `service.namespace` stays in the cluster.
+const NAMESPACES: [&str; 8] =
+    ["monitoring", "default", "observability", "logging", "prometheus", "loki", "grafana", "alertmanager"];

@@ -40,38 +40,27 @@ fn reads_only(script: &str) -> bool {
 }
 
 pub(super) fn awk(understood: &mut Understood, parsed: &Parsed<'_>) {
-    let certain = parsed.operands.first().is_some_and(|script| prints_fields(script));
-    if !certain {
+    let Some(script) = parsed.operands.first() else {
+        return understood.raise(Effect::Opaque, "there is no script");
+    };
+    understood.reads_secrets |= script.contains("ENVIRON");
+    if !only_prints(script) {
         understood.raise(Effect::Opaque, "the script may write files or run programs");
     }
 }
 
-/// `{print}`, `{print $1, $NF}`, `/pattern/ {print $2}`, `NR==1`.
-fn prints_fields(script: &str) -> bool {
-    let mut script = script.trim();
-    if let Some(rest) = script.strip_prefix('/') {
-        let Some((pattern, after)) = rest.split_once('/') else { return false };
-        if pattern.contains('\\') {
-            return false;
-        }
-        script = after.trim();
-        if script.is_empty() {
-            return true;
-        }
+/// Whether a script of awk can neither write a file nor run a program.
+///
+/// Looked at as raw text, so that nothing depends on where a string or a pattern ends: without `|` there is no pipe,
+/// without `@` no call by name and no extension, and a `>` that could redirect stands behind a brace.
+fn only_prints(script: &str) -> bool {
+    const ACTING: [&str; 6] = ["system", "getline", "close", "fflush", "func", "extension"];
+    let text = script.replace("||", "  ");
+    if text.contains(['|', '@', '\n', '\r', '`']) || ACTING.iter().any(|word| text.contains(word)) {
+        return false;
     }
-    let Some(body) = script.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-        return false;
-    };
-    let Some(fields) = body.trim().strip_prefix("print") else {
-        return false;
-    };
-    let fields = fields.trim();
-    fields.is_empty()
-        || fields.split(',').map(str::trim).all(|field| {
-            field
-                .strip_prefix('$')
-                .is_some_and(|name| name == "NF" || (!name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())))
-        })
+    let body = text.split_once('{').map_or("", |(_, body)| body);
+    !body.replace(">=", "  ").contains('>')
 }
 
 pub(super) fn jq(understood: &mut Understood, parsed: &Parsed<'_>) {
@@ -113,19 +102,36 @@ mod tests {
     }
 
     #[test]
-    fn awk_prints_fields_only() {
-        for script in ["{print}", "{print $1}", "{ print $1, $NF }", "/error/", "/error/ {print $2}"] {
-            assert!(prints_fields(script), "{script}");
+    fn awk_prints_and_computes_only() {
+        for script in [
+            "{print}",
+            "{print $1}",
+            "{ print $1, $NF }",
+            "/error/",
+            "/error/ {print $2}",
+            "NR==10",
+            "$9 >= 500 {print $7}",
+            "$9 > 500",
+            "{sum += $1} END {printf \"%d\\n\", sum}",
+            "$1 == 1 || $2 == 2",
+        ] {
+            assert!(only_prints(script), "{script}");
         }
         for script in [
             "{system(\"reboot\")}",
             "{print > \"/tmp/x\"}",
+            "{print >> \"/tmp/x\"}",
             "{print | \"sh\"}",
-            "BEGIN{}",
-            "{print $1;print}",
-            "{print getline}",
+            "{print |& \"sh\"}",
+            "{print ||| \"sh\"}",
+            "{\"reboot\" | getline}",
+            "{getline < \"x\"}",
+            "@load \"x\"",
+            "{@f(1)}",
+            "function f() {}",
+            "/{/ {print > \"x\"}",
         ] {
-            assert!(!prints_fields(script), "{script}");
+            assert!(!only_prints(script), "{script}");
         }
     }
 }

@@ -5,65 +5,166 @@ use super::table::Parsed;
 use super::{Effect, Understood};
 
 /// Functions that only compute or look.
-const FUNCTIONS: [&str; 46] = [
+const FUNCTIONS: [&str; 102] = [
     "abs",
     "age",
-    "any",
     "array_agg",
+    "array_length",
     "avg",
+    "bool_and",
+    "bool_or",
+    "cardinality",
+    "ceil",
+    "ceiling",
+    "char_length",
     "coalesce",
     "concat",
     "count",
     "current_database",
+    "current_schema",
+    "current_setting",
+    "current_user",
+    "database",
     "date",
+    "date_format",
     "date_trunc",
+    "dense_rank",
     "extract",
+    "first_value",
     "floor",
+    "from_unixtime",
     "greatest",
+    "group_concat",
+    "if",
     "ifnull",
     "inet_server_addr",
     "json_agg",
+    "json_build_object",
+    "json_extract",
+    "lag",
+    "last_value",
+    "lead",
     "least",
     "left",
     "length",
     "lower",
+    "ltrim",
     "max",
+    "md5",
     "min",
+    "mod",
     "now",
+    "ntile",
     "nullif",
+    "num_nonnulls",
+    "percentile_cont",
+    "percentile_disc",
+    "pg_blocking_pids",
+    "pg_current_wal_lsn",
     "pg_database_size",
+    "pg_get_indexdef",
+    "pg_get_viewdef",
+    "pg_indexes_size",
     "pg_is_in_recovery",
+    "pg_is_wal_replay_paused",
     "pg_last_wal_receive_lsn",
     "pg_last_wal_replay_lsn",
     "pg_last_xact_replay_timestamp",
     "pg_postmaster_start_time",
     "pg_relation_size",
+    "pg_safe_snapshot_blocking_pids",
     "pg_size_pretty",
     "pg_stat_get_activity",
+    "pg_table_size",
     "pg_total_relation_size",
     "pg_wal_lsn_diff",
+    "power",
     "rank",
+    "regexp_replace",
     "replace",
+    "right",
     "round",
     "row_number",
+    "rtrim",
+    "sign",
+    "split_part",
+    "sqrt",
+    "stddev",
+    "string_agg",
+    "strpos",
+    "substr",
+    "substring",
     "sum",
+    "timediff",
+    "timestampdiff",
     "to_char",
+    "to_timestamp",
     "trim",
     "txid_current_snapshot",
+    "unix_timestamp",
+    "unnest",
     "upper",
+    "utc_timestamp",
+    "variance",
     "version",
+    "width_bucket",
 ];
 
 /// Words that may stand before a parenthesis without being a function.
-const BEFORE_PARENTHESIS: [&str; 20] = [
-    "and", "any", "as", "by", "case", "else", "exists", "filter", "from", "in", "join", "not", "on", "or", "over",
-    "select", "then", "using", "when", "where",
+const BEFORE_PARENTHESIS: [&str; 47] = [
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "between",
+    "by",
+    "case",
+    "decimal",
+    "distinct",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "explain",
+    "filter",
+    "from",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "intersect",
+    "interval",
+    "join",
+    "lateral",
+    "like",
+    "limit",
+    "not",
+    "numeric",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "over",
+    "partition",
+    "recursive",
+    "select",
+    "some",
+    "then",
+    "union",
+    "using",
+    "values",
+    "varchar",
+    "when",
+    "where",
+    "with",
+    "within",
 ];
 
 /// Words that make a SELECT more than that.
-const FORBIDDEN: [&str; 14] = [
-    "alter", "analyze", "call", "copy", "create", "delete", "drop", "execute", "for", "grant", "insert", "into",
-    "truncate", "update",
+const FORBIDDEN: [&str; 17] = [
+    "alter", "analyze", "call", "copy", "create", "delete", "do", "drop", "execute", "for", "grant", "insert", "into",
+    "lock", "merge", "truncate", "update",
 ];
 
 pub(super) fn psql(understood: &mut Understood, parsed: &Parsed<'_>) {
@@ -98,7 +199,8 @@ pub(super) fn mysql(understood: &mut Understood, parsed: &Parsed<'_>) {
         understood.raise(Effect::Opaque, "nothing says what it does");
     }
     for text in statements {
-        statement(understood, text);
+        // The client's own way to ask for one column a line.
+        statement(understood, text.trim_end().strip_suffix("\\G").unwrap_or(text));
     }
 }
 
@@ -113,30 +215,70 @@ fn describes(command: &str) -> bool {
 
 fn statement(understood: &mut Understood, text: &str) {
     let lower = text.to_ascii_lowercase();
-    let first = lower.split_whitespace().next().unwrap_or_default();
+    let lower = lower.trim().trim_end_matches(';').trim_end();
+    let mut words = lower.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let second = words.next().unwrap_or_default();
+    let reads = match first {
+        "select" | "with" => plain_query(lower),
+        "explain" => plain_query(explained(lower)),
+        // They show; what they name may be called like a statement: `show create table orders`.
+        "show" | "describe" | "desc" => {
+            lower.bytes().all(|b| b.is_ascii_alphanumeric() || b" _.,'%=*-()<>".contains(&b)) && plain_show(lower)
+        }
+        _ => false,
+    };
+    if reads {
+        understood.reads_secrets |= ["password", "passwd", "secret", "token", "pg_shadow", "pg_authid", "mysql.user"]
+            .iter()
+            .any(|w| lower.contains(w));
+        return;
+    }
+    // A second statement, a program or a file could hide behind the first word.
+    let hides =
+        lower.contains([';', '\\']) || ["program", "outfile", "dumpfile", "$$"].iter().any(|word| lower.contains(word));
+    let acts =
+        matches!(second, "system" | "function" | "procedure" | "extension" | "language" | "trigger" | "rule" | "or");
     match first {
-        "select" | "show" | "explain" if plain_query(&lower) => {
-            understood.reads_secrets |=
-                ["password", "passwd", "secret", "token", "pg_shadow", "pg_authid", "mysql.user"]
-                    .iter()
-                    .any(|w| lower.contains(w));
+        _ if hides => understood.raise(Effect::Opaque, "the statement may hold another one"),
+        "alter" | "create" if acts => {
+            understood.raise(Effect::Opaque, format!("{first} {second} can run a program later"))
         }
         "drop" | "truncate" | "delete" | "grant" | "revoke" | "alter" | "create" => {
             understood.raise(Effect::Destroy, format!("{first} does not come back by itself"));
         }
-        "insert" | "update" | "vacuum" | "reindex" | "set" => {
-            understood.raise(
-                if lower.contains(';') { Effect::Opaque } else { Effect::Mutate },
-                format!("{first} changes something"),
-            );
+        "insert" | "update" | "vacuum" | "reindex" | "set" | "analyze" | "kill" => {
+            understood.raise(Effect::Mutate, format!("{first} changes something"));
         }
         _ => understood.raise(Effect::Opaque, "the statement is not understood"),
     }
 }
 
+/// What an EXPLAIN explains, without its options. With `analyze` it is executed, so it is looked at in any case.
+fn explained(text: &str) -> &str {
+    let mut rest = text.strip_prefix("explain").unwrap_or(text).trim_start();
+    if let Some(options) = rest.strip_prefix('(')
+        && let Some((inside, after)) = options.split_once(')')
+        && inside.bytes().all(|b| b.is_ascii_alphanumeric() || b" ,_".contains(&b))
+    {
+        return after.trim_start();
+    }
+    for word in ["analyze ", "verbose "] {
+        rest = rest.strip_prefix(word).unwrap_or(rest).trim_start();
+    }
+    rest
+}
+
+fn plain_show(text: &str) -> bool {
+    !text.contains("--") && !text.split_whitespace().any(|word| matches!(word, "into" | "outfile"))
+}
+
 /// Whether a statement, in lower case, is one query that only reads.
 fn plain_query(text: &str) -> bool {
     let text = text.trim().trim_end_matches(';');
+    if !["select", "with"].iter().any(|first| text.split_whitespace().next() == Some(first)) {
+        return false;
+    }
     // A cast is the one thing with colons that people write.
     let without_casts = text.replace("::", " ");
     if without_casts.contains(['"', '`', '\\', '$', ';', ':', '@', '{', '#'])
@@ -186,9 +328,8 @@ mod tests {
             "select count(*) from pg_stat_activity where state = 'active'",
             "select pid, now() - query_start as age, query from pg_stat_activity order by 2 desc limit 10;",
             "select pg_size_pretty(pg_database_size(current_database()))",
-            "show max_connections",
             "select a::text from t where id in (1, 2) and (b > 3)",
-            "explain select 1",
+            "with x as (select 1) select * from x",
         ] {
             assert!(plain_query(text), "{text}");
         }
@@ -201,6 +342,8 @@ mod tests {
             "select 1; drop table x",
             "select * into y from x",
             "select * from x for update",
+            "with x as (delete from y returning 1) select 1",
+            "show max_connections; drop table x",
             "explain analyze delete from x",
             "select pg_read_file('/etc/passwd')",
             "select lo_export(1, '/tmp/x')",

@@ -9,12 +9,14 @@
 //! - `{…}` for the values that are understood (`x*` by their beginning, `#` for digits); any other makes the command
 //!   opaque, or what `!` says;
 //! - `!mutate`, `!destroy`, `!opaque`: the command does at least this when the flag is given;
-//! - `@tag`: what the flag means (`namespace`, `all`, `selector`, `context`, `secret`, `endpoint`, `dry-run`, …).
+//! - `@tag`: what the flag means (`namespace`, `all`, `selector`, `context`, `secret`, `endpoint`, `dry-run`, …);
+//!   `lists` makes any number of operands patterns to look for.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::flag::{Arity, Flag, Given, fits};
 use crate::domain::action::Effect;
 
 /// How a program reads its arguments.
@@ -34,6 +36,49 @@ enum Style {
 #[serde(deny_unknown_fields)]
 struct File {
     program: Vec<RawTable>,
+    /// What the tables must say of some lines.
+    #[serde(default)]
+    test: Tests,
+}
+
+/// Names of the programs of each table of a file.
+#[cfg(test)]
+pub(super) fn names(text: &str) -> Result<Vec<Vec<String>>, String> {
+    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    Ok(file.program.into_iter().map(|table| table.names).collect())
+}
+
+/// Lines for the strict lexer by the effect that they must have.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tests {
+    read: Vec<String>,
+    /// Reads that show secrets.
+    secrets: Vec<String>,
+    mutate: Vec<String>,
+    destroy: Vec<String>,
+    opaque: Vec<String>,
+}
+
+impl Tests {
+    /// Each line with its effect and, for reads, whether it shows secrets.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, Effect, Option<bool>)> {
+        type Of<'a> = (&'a [String], Effect, Option<bool>);
+        let of = [
+            (&self.read[..], Effect::Read, Some(false)),
+            (&self.secrets, Effect::Read, Some(true)),
+            (&self.mutate, Effect::Mutate, None),
+            (&self.destroy, Effect::Destroy, None),
+            (&self.opaque, Effect::Opaque, None),
+        ];
+        of.into_iter()
+            .flat_map(|(lines, effect, secrets): Of<'_>| lines.iter().map(move |line| (line.as_str(), effect, secrets)))
+    }
+}
+
+/// The tests inside a file of tables.
+pub(super) fn tests(text: &str) -> Result<Tests, String> {
+    toml::from_str::<File>(text).map(|file| file.test).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -80,25 +125,6 @@ struct RawGroup {
     inner: Option<usize>,
 }
 
-/// How a flag takes values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Arity {
-    Switch,
-    Value,
-    Attached,
-    Many,
-}
-
-/// One flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flag {
-    names: Vec<String>,
-    arity: Arity,
-    values: Option<Vec<String>>,
-    raises: Option<Effect>,
-    pub(super) tags: Vec<String>,
-}
-
 /// Verbs that do the same.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
@@ -121,17 +147,6 @@ pub(super) struct Table {
     fold_case: bool,
     flags: Vec<Flag>,
     groups: Vec<Group>,
-}
-
-/// A flag as it was given.
-#[derive(Debug)]
-pub(super) struct Given<'t> {
-    pub(super) spec: &'t Flag,
-    /// As written.
-    pub(super) name: String,
-    pub(super) value: Option<String>,
-    /// What it raises the effect to.
-    pub(super) raises: Option<Effect>,
 }
 
 /// Arguments, read.
@@ -178,88 +193,6 @@ pub(super) fn load(files: &[&str]) -> Result<BTreeMap<String, Table>, String> {
         }
     }
     Ok(tables)
-}
-
-const TAGS: [&str; 13] = [
-    "namespace",
-    "all-namespaces",
-    "all",
-    "selector",
-    "context",
-    "identity",
-    "secret",
-    "recursive",
-    "path",
-    "manifest",
-    "endpoint",
-    "dry-run",
-    "help",
-];
-
-impl Flag {
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("flag `{text}`: {what}");
-        let end = text.find(['=', '@', '!']).unwrap_or(text.len());
-        let names: Vec<String> = text[..end].split('|').map(str::to_owned).collect();
-        if names.iter().any(|name| !name.starts_with('-') || name.len() < 2) {
-            return Err(wrong("a name starts with a dash"));
-        }
-        let mut rest = &text[end..];
-        let mut flag = Self { names, arity: Arity::Switch, values: None, raises: None, tags: Vec::new() };
-        if let Some(after) = rest.strip_prefix('=') {
-            (flag.arity, rest) = match after.chars().next() {
-                Some('?') => (Arity::Attached, &after[1..]),
-                Some('+') => (Arity::Many, &after[1..]),
-                _ => (Arity::Value, after),
-            };
-            if let Some(set) = rest.strip_prefix('{') {
-                let close = set.rfind('}').ok_or_else(|| wrong("the list of values is not closed"))?;
-                flag.values = Some(set[..close].split(',').map(str::to_owned).collect());
-                rest = &set[close + 1..];
-            }
-        }
-        while let Some(sign) = rest.chars().next() {
-            let word_end = rest[1..].find(['@', '!']).map_or(rest.len(), |at| at + 1);
-            let word = &rest[1..word_end];
-            rest = &rest[word_end..];
-            match (sign, word) {
-                ('!', "mutate") => flag.raises = Some(Effect::Mutate),
-                ('!', "destroy") => flag.raises = Some(Effect::Destroy),
-                ('!', "opaque") => flag.raises = Some(Effect::Opaque),
-                ('@', tag) if TAGS.contains(&tag) => flag.tags.push(tag.to_owned()),
-                _ => return Err(wrong("not understood")),
-            }
-        }
-        Ok(flag)
-    }
-
-    fn list(text: &str) -> Result<Vec<Self>, String> {
-        text.split_whitespace().map(Self::parse).collect()
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
-    }
-
-    /// The flag as given. With a list of values, `!` speaks of the values outside it.
-    fn given(&self, name: &str, value: Option<String>) -> Given<'_> {
-        let raises = match (&self.values, &value) {
-            (Some(values), Some(value)) => {
-                (!values.iter().any(|pattern| fits(pattern, value))).then(|| self.raises.unwrap_or(Effect::Opaque))
-            }
-            (Some(_), None) if self.arity == Arity::Attached => None,
-            _ => self.raises,
-        };
-        Given { spec: self, name: name.to_owned(), value, raises }
-    }
-}
-
-fn fits(pattern: &str, value: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => value.starts_with(start),
-        None if pattern == "#" => !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()),
-        None => pattern == value,
-    }
 }
 
 impl Table {
@@ -385,7 +318,8 @@ impl Table {
         {
             return Err(format!("the argument `{odd}` is not understood here"));
         }
-        let beyond = group.max.is_some_and(|max| operands.len() > max).then_some(group.beyond);
+        let lists = flags.iter().any(|flag| flag.spec.tags.iter().any(|tag| tag == "lists"));
+        let beyond = (!lists && group.max.is_some_and(|max| operands.len() > max)).then_some(group.beyond);
         Ok(Parsed { group, verb: path.join(" "), flags, operands, inner, beyond })
     }
 
@@ -413,10 +347,13 @@ impl Table {
     ) -> Result<usize, String> {
         let word = args[at - 1].as_str();
         let unknown = |name: &str| format!("the flag `{name}` is not understood");
-        if word[1..].bytes().all(|b| b.is_ascii_digit()) {
-            let spec = self.known(group, "-NUM").ok_or_else(|| unknown(word))?;
-            flags.push(spec.given(word, None));
-            return Ok(at);
+        if word[1..].bytes().all(|b| b.is_ascii_digit())
+            && let Some(spec) = self.known(group, word).or_else(|| self.known(group, "-NUM"))
+        {
+            if spec.arity == Arity::Switch {
+                flags.push(spec.given(word, None));
+                return Ok(at);
+            }
         }
         if word.starts_with("--") || self.style == Style::Dash {
             let word = if self.style == Style::Dash { word.trim_start_matches('-') } else { &word[2..] };

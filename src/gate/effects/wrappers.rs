@@ -1,12 +1,13 @@
 //! Programs that run another program. Unwrapped only when it is certain what they run; never does a wrapper make a
 //! command look better than the command inside.
 
-use super::{Effect, Understood, base_name, understand_at};
+use super::{CommandFacts, Effect, Understood, base_name, facts, understand_at};
 use crate::gate::lexer;
 use crate::gate::taint::Inventory;
 
 /// Wrappers understood here. Those with verbs (`kubectl exec`, `docker exec`) have tables.
-pub(super) const NAMES: [&str; 9] = ["env", "ionice", "nice", "nohup", "ssh", "stdbuf", "sudo", "time", "timeout"];
+pub(super) const NAMES: [&str; 11] =
+    ["doas", "env", "ionice", "nice", "nohup", "ssh", "stdbuf", "sudo", "time", "timeout", "watch"];
 
 /// How a wrapper reads its own arguments, which all stand before the inner command.
 struct Form {
@@ -29,6 +30,33 @@ fn form(name: &str) -> Form {
             switches: &["-n", "--non-interactive", "-H", "--set-home"],
             values: &["-u", "--user", "-g", "--group"],
             note: "wrapped by sudo: with the rights of another user",
+            ..plain
+        },
+        "doas" => Form {
+            switches: &["-n"],
+            values: &["-u"],
+            note: "wrapped by doas: with the rights of another user",
+            ..plain
+        },
+        // It gives its words to a shell, again and again.
+        "watch" => Form {
+            switches: &[
+                "-d",
+                "--differences",
+                "-t",
+                "--no-title",
+                "-g",
+                "--chgexit",
+                "-e",
+                "--errexit",
+                "-b",
+                "--beep",
+                "-c",
+                "--color",
+            ],
+            values: &["-n", "--interval"],
+            joined: true,
+            note: "repeated by watch",
             ..plain
         },
         "timeout" => Form {
@@ -110,7 +138,9 @@ pub(super) fn understand(name: &str, argv: &[String], depth: usize, inventory: &
         return bare(name, argv);
     };
     if program.starts_with('-') || program.contains('=') {
-        return Understood::opaque(argv, format!("{name} sets `{program}` for the command"));
+        let mut opaque = Understood::opaque(argv, format!("{name} sets `{program}` for the command"));
+        opaque.facts.redirected = inner.iter().any(|word| facts::redirects(word));
+        return opaque;
     }
     if name == "timeout" && !own.last().is_some_and(|span| is_span(span)) {
         return Understood::opaque(argv, "the time of timeout is not understood");
@@ -124,7 +154,7 @@ pub(super) fn understand(name: &str, argv: &[String], depth: usize, inventory: &
         effect: Effect::Read,
         reads_secrets: false,
         notes: Vec::new(),
-        namespaces: Vec::new(),
+        facts: CommandFacts::default(),
         operands: Vec::new(),
         words: own.clone(),
     };
@@ -145,7 +175,7 @@ fn bare(name: &str, argv: &[String]) -> Understood {
             effect: Effect::Read,
             reads_secrets: true,
             notes: vec!["prints the whole environment".to_owned()],
-            namespaces: Vec::new(),
+            facts: CommandFacts::default(),
             operands: Vec::new(),
             words: Vec::new(),
         },
@@ -166,7 +196,7 @@ pub(super) fn absorb(outer: &mut Understood, inner: &[String], depth: usize, inv
     for note in understood.notes {
         outer.note(note);
     }
-    outer.namespaces.extend(understood.namespaces);
+    facts::merge(&mut outer.facts, understood.facts);
     outer.words.extend(understood.words);
     if NAMES.contains(&outer.program.as_str()) {
         outer.program = understood.program;
