@@ -242,7 +242,7 @@ fn statement(understood: &mut Understood, text: &str) {
     match first {
         _ if hides => understood.raise(Effect::Opaque, "the statement may hold another one"),
         "alter" | "create" if acts => {
-            understood.raise(Effect::Opaque, format!("{first} {second} can run a program later"))
+            understood.raise(Effect::Opaque, format!("{first} {second} can run a program later"));
         }
         "drop" | "truncate" | "delete" | "grant" | "revoke" | "alter" | "create" => {
             understood.raise(Effect::Destroy, format!("{first} does not come back by itself"));

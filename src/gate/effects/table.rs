@@ -349,11 +349,10 @@ impl Table {
         let unknown = |name: &str| format!("the flag `{name}` is not understood");
         if word[1..].bytes().all(|b| b.is_ascii_digit())
             && let Some(spec) = self.known(group, word).or_else(|| self.known(group, "-NUM"))
+            && spec.arity == Arity::Switch
         {
-            if spec.arity == Arity::Switch {
-                flags.push(spec.given(word, None));
-                return Ok(at);
-            }
+            flags.push(spec.given(word, None));
+            return Ok(at);
         }
         if word.starts_with("--") || self.style == Style::Dash {
             let word = if self.style == Style::Dash { word.trim_start_matches('-') } else { &word[2..] };
