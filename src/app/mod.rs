@@ -15,6 +15,7 @@ pub mod ledger;
 mod logging;
 pub mod output;
 mod record;
+mod rules;
 mod runbooks;
 mod screens;
 mod service_graph;

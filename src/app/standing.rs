@@ -4,11 +4,13 @@ use crate::config::{Config, Profile};
 use crate::domain::action::Judged;
 use crate::domain::labels::Labels;
 use crate::domain::snapshot::Snapshot;
-use crate::gate::{Gate, Inventory, Policy, Situation, TelemetryWords};
+use crate::gate::{Gate, Inventory, Situation, TelemetryWords};
 
 use super::actor;
 use super::cli::Check;
+use super::clock;
 use super::failure::Failure;
+use super::rules;
 
 /// The role of whoever is not given another one.
 const DEFAULT_ROLE: &str = "operator";
@@ -55,15 +57,7 @@ pub struct Standing {
 impl Standing {
     /// Loads the policy of `config`; its own tests run first.
     pub fn new(config: &Config, environment: &str, profile: &Profile) -> Result<Self, Failure> {
-        let (policy, policy_source, policy_text) = match &config.policy.file {
-            None => (Policy::builtin(), "built-in policy".to_owned(), Policy::builtin_text().to_owned()),
-            Some(path) => {
-                let usage = |error: String| Failure::usage(format!("policy {}: {error}", path.display()));
-                let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot be read: {error}")))?;
-                let policy = Policy::parse(&text).map_err(|error| usage(error.to_string()))?;
-                (policy, path.display().to_string(), text)
-            }
-        };
+        let rules::Loaded { policy, source: policy_source, text: policy_text } = rules::load(config)?;
         Ok(Self {
             gate: Gate::new(policy),
             policy_source,
@@ -107,6 +101,7 @@ impl Standing {
             role: &self.role,
             telemetry: &self.telemetry,
             inventory: &self.inventory,
+            at: clock::system()(),
         }
     }
 

@@ -18,8 +18,8 @@ pub use authorise::{Authorised, Confirmation, Refusal, confirm_word, digest};
 pub use policy::{Policy, PolicyError};
 pub use taint::{Inventory, TelemetryWords};
 
-use crate::domain::Text;
 use crate::domain::action::{Decision, Effect, Judged, Verdict};
+use crate::domain::{Text, Timestamp};
 
 /// Directories in which a program is the one that its name promises. The runner searches these and no others.
 pub const PROGRAM_DIRECTORIES: [&str; 7] =
@@ -46,6 +46,8 @@ pub struct Situation<'a> {
     pub telemetry: &'a TelemetryWords,
     /// Names known from configuration or target labels.
     pub inventory: &'a Inventory,
+    /// When: for rules with times and freezes.
+    pub at: Timestamp,
 }
 
 /// The gate: effect tables and one policy.
@@ -96,7 +98,7 @@ impl Gate {
 
     /// Judges a program with its arguments, exactly as they would be executed.
     pub fn judge(&self, argv: &[String], situation: &Situation<'_>) -> Judged {
-        let understood = effects::understand(argv, situation.inventory);
+        let understood = effects::understand_with(argv, situation.inventory, self.policy.stricter());
         let tainted = taint::tainted(&understood.words, situation.telemetry, situation.inventory);
         let facts = policy::Facts {
             program: &understood.program,

@@ -4,13 +4,20 @@
 //! with an unknown key, an unknown word, a rule that could never be meant, or a failing test does not load: a typo can
 //! close a door, never open one.
 
-use serde::{Deserialize, Deserializer};
+mod calendar;
+mod when;
+
+use calendar::Freeze;
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::taint::{Inventory, TelemetryWords};
 use super::{Gate, Situation, denied, effects};
-use crate::domain::action::{CommandFacts, Decision, Effect, Verdict};
+use crate::domain::Timestamp;
+use crate::domain::action::{Decision, Effect, Verdict};
 use crate::domain::canonical::hex;
+pub(super) use when::Facts;
+use when::When;
 
 /// The policy in force when there is no other.
 const BUILTIN: &str = include_str!("../../config/policy.toml");
@@ -24,9 +31,18 @@ pub const ROLES: [&str; 4] = ["viewer", "operator", "incident-commander", "admin
 /// A loaded policy: its rules were checked and its tests have passed.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    rules: Vec<Rule>,
+    /// The base first; those behind it only make it stricter.
+    layers: Vec<Layer>,
+    stricter: effects::Stricter,
     tests: usize,
     hash: String,
+}
+
+/// One file of rules.
+#[derive(Debug, Clone)]
+struct Layer {
+    rules: Vec<Rule>,
+    freezes: Vec<Freeze>,
 }
 
 /// Why a policy does not load.
@@ -46,6 +62,9 @@ pub enum PolicyError {
         /// What is wrong with it.
         what: String,
     },
+    /// What a site adds to the effect tables does not load.
+    #[error("the effects cannot be used: {0}")]
+    Effects(String),
     /// The policy's own tests fail.
     #[error("the policy's own tests fail: {}", .0.join("; "))]
     Tests(Vec<String>),
@@ -57,6 +76,8 @@ struct File {
     version: u32,
     #[serde(default, rename = "rule")]
     rules: Vec<Rule>,
+    #[serde(default, rename = "freeze")]
+    freezes: Vec<Freeze>,
     #[serde(default, rename = "test")]
     tests: Vec<Test>,
 }
@@ -70,21 +91,6 @@ struct Rule {
     why: String,
     #[serde(default)]
     need: Vec<String>,
-}
-
-/// What a rule asks for. All that are given must hold; within a list, one is enough. Words may end in `*`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct When {
-    effect: OneOrMore<Effect>,
-    program: OneOrMore<String>,
-    verb: OneOrMore<String>,
-    environment: OneOrMore<String>,
-    namespace: OneOrMore<String>,
-    role: OneOrMore<String>,
-    tainted: Option<bool>,
-    reads_secrets: Option<bool>,
-    critical: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -101,6 +107,8 @@ struct Test {
     critical: bool,
     #[serde(default = "test_role")]
     role: String,
+    /// When, for rules with times; a Wednesday at noon when left out.
+    at: Option<Timestamp>,
     /// Words that telemetry has said.
     #[serde(default)]
     telemetry: Vec<String>,
@@ -120,95 +128,6 @@ fn test_role() -> String {
     "operator".to_owned()
 }
 
-/// A value, or a list of values. Absent is `None`: an empty list that matches nothing, or everything, would be a trap.
-#[derive(Debug, Clone, PartialEq)]
-struct OneOrMore<T>(Option<Vec<T>>);
-
-impl<T> Default for OneOrMore<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw<T> {
-            One(T),
-            More(Vec<T>),
-        }
-        let list = match Raw::deserialize(deserializer)
-            .map_err(|_| serde::de::Error::custom("not one of the words that may stand here, nor a list of them"))?
-        {
-            Raw::One(one) => vec![one],
-            Raw::More(more) => more,
-        };
-        if list.is_empty() {
-            return Err(serde::de::Error::custom("an empty list; leave the key out instead"));
-        }
-        Ok(Self(Some(list)))
-    }
-}
-
-impl OneOrMore<String> {
-    fn matches(&self, word: &str) -> bool {
-        self.0.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, word)))
-    }
-
-    fn words(&self) -> &[String] {
-        self.0.as_deref().unwrap_or_default()
-    }
-}
-
-fn matches(pattern: &str, word: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => word.starts_with(start),
-        None => pattern == word,
-    }
-}
-
-/// What a rule can look at.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Facts<'a> {
-    pub(super) program: &'a str,
-    pub(super) verb: &'a str,
-    pub(super) effect: Effect,
-    pub(super) reads_secrets: bool,
-    pub(super) tainted: bool,
-    pub(super) command: &'a CommandFacts,
-    pub(super) situation: &'a Situation<'a>,
-}
-
-impl When {
-    fn holds(&self, facts: &Facts<'_>) -> bool {
-        let is = |wanted: Option<bool>, actual: bool| wanted.is_none_or(|wanted| wanted == actual);
-        self.effect.0.as_ref().is_none_or(|effects| effects.contains(&facts.effect))
-            && self.program.matches(facts.program)
-            && self.verb.matches(facts.verb)
-            && self.environment.matches(facts.situation.profile)
-            && self.role.matches(facts.situation.role)
-            && is(self.tainted, facts.tainted)
-            && is(self.reads_secrets, facts.reads_secrets)
-            && is(self.critical, facts.situation.critical)
-    }
-
-    /// Whether the namespaces fit: a rule that restricts holds when it fits any of them, one that opens only when it
-    /// fits all. A command that names none fits no rule with namespaces: a rule that opens must not be reached by way
-    /// of whatever the context says.
-    fn namespace_holds(&self, facts: &Facts<'_>, decision: Decision) -> bool {
-        if self.namespace.0.is_none() {
-            return true;
-        }
-        let mut namespaces = facts.command.namespaces.iter();
-        if decision >= Decision::Approve {
-            namespaces.any(|name| name == "*" || self.namespace.matches(name))
-        } else {
-            !facts.command.namespaces.is_empty() && namespaces.all(|name| self.namespace.matches(name))
-        }
-    }
-}
-
 impl Policy {
     /// The embedded policy: default deny, reads allowed, changes confirmed, losses approved.
     pub fn builtin() -> Self {
@@ -222,6 +141,35 @@ impl Policy {
 
     /// Reads a policy and runs its tests.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let base = Self {
+            layers: Vec::new(),
+            stricter: effects::Stricter::default(),
+            tests: 0,
+            hash: hex(&Sha256::digest(text.as_bytes())),
+        };
+        base.with_layer(text, false)
+    }
+
+    /// Lays another file over this policy: its rules can only make a decision stricter. It runs its own tests on
+    /// both together.
+    pub fn tightened_by(mut self, text: &str) -> Result<Self, PolicyError> {
+        self.hash = self.hash_with("policy", text);
+        self.with_layer(text, true)
+    }
+
+    /// Adds what a site says of effects beyond the tables: see [`effects::Stricter`].
+    pub fn with_stricter_effects(mut self, text: &str) -> Result<Self, PolicyError> {
+        let stricter = effects::Stricter::parse(text).map_err(PolicyError::Effects)?;
+        self.hash = self.hash_with("effects", text);
+        self.stricter = self.stricter.and(stricter);
+        Ok(self)
+    }
+
+    fn hash_with(&self, kind: &str, text: &str) -> String {
+        hex(&Sha256::digest(format!("{}\n{kind}\n{text}", self.hash).as_bytes()))
+    }
+
+    fn with_layer(mut self, text: &str, tightens: bool) -> Result<Self, PolicyError> {
         if text.len() > MAX_BYTES {
             return Err(PolicyError::TooLarge(text.len()));
         }
@@ -229,22 +177,38 @@ impl Policy {
         if file.version != 1 {
             return Err(PolicyError::Syntax(format!("version {} is not known; this program knows 1", file.version)));
         }
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<&str> =
+            self.layers.iter().flat_map(|layer| &layer.rules).map(|rule| rule.name.as_str()).collect();
         for rule in &file.rules {
-            rule.check().map_err(|what| PolicyError::Rule { rule: rule.name.clone(), what })?;
+            let wrong = |what: String| PolicyError::Rule { rule: rule.name.clone(), what };
+            rule.check().map_err(wrong)?;
             if names.contains(&rule.name.as_str()) {
-                return Err(PolicyError::Rule { rule: rule.name.clone(), what: "the name is taken".to_owned() });
+                return Err(wrong("the name is taken".to_owned()));
+            }
+            if tightens && rule.decision == Decision::Allow {
+                return Err(wrong("this file can only tighten: `allow` opens nothing here".to_owned()));
+            }
+            if rule.when.freeze.is_some() && file.freezes.is_empty() && rule.decision < Decision::Approve {
+                return Err(wrong("`freeze` opens something, and the file has no freeze".to_owned()));
             }
             names.push(&rule.name);
+        }
+        for freeze in &file.freezes {
+            freeze.check().map_err(|what| PolicyError::Rule { rule: format!("freeze {}", freeze.name), what })?;
         }
         if file.tests.is_empty() {
             return Err(PolicyError::Tests(vec!["there are none; a policy proves itself".to_owned()]));
         }
-        let hash = hex(&Sha256::digest(text.as_bytes()));
-        let policy = Self { rules: file.rules, tests: file.tests.len(), hash };
-        let gate = Gate::new(policy);
+        self.layers.push(Layer { rules: file.rules, freezes: file.freezes });
+        self.tests += file.tests.len();
+        let gate = Gate::new(self);
         let failed: Vec<String> = file.tests.iter().filter_map(|test| test.run(&gate).err()).collect();
         if failed.is_empty() { Ok(gate.policy) } else { Err(PolicyError::Tests(failed)) }
+    }
+
+    /// What the site adds to the effect tables.
+    pub(super) fn stricter(&self) -> &effects::Stricter {
+        &self.stricter
     }
 
     /// SHA-256 of the file's bytes, lower-case hex: stands in every request and every entry of the ledger.
@@ -254,7 +218,7 @@ impl Policy {
 
     /// Number of rules.
     pub fn rules(&self) -> usize {
-        self.rules.len()
+        self.layers.iter().map(|layer| layer.rules.len()).sum()
     }
 
     /// Number of the file's own tests, all of which have passed.
@@ -265,14 +229,32 @@ impl Policy {
     /// The strictest decision of all rules that match; no when none does. Of two equally strict, the first in the
     /// file is named.
     pub(super) fn decide(&self, facts: &Facts<'_>) -> Verdict {
-        let matching =
-            self.rules.iter().filter(|rule| rule.when.holds(facts) && rule.when.namespace_holds(facts, rule.decision));
-        // The first of the strictest: `max_by_key` would give the last.
-        let strictest = matching.fold(None::<&Rule>, |best, rule| match best {
-            Some(best) if best.decision >= rule.decision => Some(best),
-            _ => Some(rule),
-        });
-        let Some(rule) = strictest else {
+        let strictest = |layer: &'_ Layer| -> Option<usize> {
+            let situation = facts.situation;
+            let frozen = layer.freezes.iter().any(|freeze| freeze.holds(situation.at, situation.profile));
+            let mut best: Option<usize> = None;
+            for (index, rule) in layer.rules.iter().enumerate() {
+                // The first of the strictest is named.
+                if rule.when.holds(facts, rule.decision, frozen)
+                    && best.is_none_or(|best| layer.rules[best].decision < rule.decision)
+                {
+                    best = Some(index);
+                }
+            }
+            best
+        };
+        let mut chosen: Option<&Rule> = None;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let rule = strictest(layer).map(|index| &layer.rules[index]);
+            match (rule, chosen) {
+                // What the base does not allow stays denied, whatever a later file says.
+                (None, _) if number == 0 => break,
+                (Some(rule), None) => chosen = Some(rule),
+                (Some(rule), Some(before)) if rule.decision > before.decision => chosen = Some(rule),
+                _ => {}
+            }
+        }
+        let Some(rule) = chosen else {
             return denied("default", "no rule of the policy allows it");
         };
         let mut verdict = Verdict {
@@ -361,6 +343,7 @@ impl Test {
             role: &self.role,
             telemetry: &telemetry,
             inventory: &inventory,
+            at: self.at.unwrap_or(Timestamp::from_secs(1_767_787_200)),
         };
         let judged = match (&self.line, &self.argv) {
             (Some(line), None) => gate.judge_line(line, &situation),

@@ -28,6 +28,7 @@ impl World {
             role: "operator",
             telemetry: &self.telemetry,
             inventory: &self.inventory,
+            at: crate::domain::Timestamp::from_secs(1_767_787_200),
         }
     }
 
@@ -224,4 +225,160 @@ fn a_role_that_nobody_defined_only_looks() {
     let stranger = Situation { role: "root", ..world.situation() };
     assert_eq!(world.gate.judge(&argv("kubectl get pods"), &stranger).verdict.decision, Decision::Allow);
     assert_eq!(world.gate.judge(&argv("kubectl cordon n1"), &stranger).verdict.rule, "built-in: role");
+}
+
+const FREEZE: &str = r#"
+version = 1
+[[freeze]]
+name = "sale"
+from = "2026-11-27T00:00:00Z"
+to = "2026-11-30T00:00:00Z"
+"#;
+
+/// A file that tightens: at night, on Fridays, in a freeze, for one deployment, and for many objects.
+const TIGHTER: &str = r#"
+version = 1
+[[freeze]]
+name = "sale"
+from = "2026-11-27T00:00:00Z"
+to = "2026-11-30T00:00:00Z"
+environment = "prod*"
+[[rule]]
+name = "sale"
+when = { freeze = true, effect = ["mutate", "destroy"] }
+decision = "deny"
+why = "the sale"
+[[rule]]
+name = "night"
+when = { time = "22:00-06:00", effect = "mutate" }
+decision = "approve"
+why = "at night"
+need = ["1 x admin"]
+[[rule]]
+name = "friday"
+when = { weekday = ["fri"], effect = "mutate" }
+decision = "approve"
+why = "on Fridays"
+need = ["1 x admin"]
+[[rule]]
+name = "ledger-service"
+when = { resource = ["deployment/ledger*", "statefulset"], effect = "mutate" }
+decision = "deny"
+why = "only its owners"
+[[rule]]
+name = "many"
+when = { objects_over = 2, effect = "mutate" }
+decision = "approve"
+why = "many at once"
+need = ["1 x admin"]
+[[rule]]
+name = "other-clusters"
+when = { redirected = true }
+decision = "deny"
+why = "only this cluster"
+[[test]]
+name = "the base still holds"
+line = "kubectl -n shop get pods"
+expect = "allow"
+[[test]]
+name = "in the sale nothing changes"
+line = "kubectl cordon n1"
+environment = "prod-eu"
+at = "2026-11-28T12:00:00Z"
+expect = "deny"
+rule = "sale"
+[[test]]
+name = "elsewhere it does"
+line = "kubectl cordon n1"
+at = "2026-11-28T12:00:00Z"
+expect = "confirm"
+[[test]]
+name = "after it too"
+line = "kubectl cordon n1"
+environment = "prod-eu"
+at = "2026-11-30T12:00:00Z"
+expect = "confirm"
+[[test]]
+name = "at night"
+line = "kubectl cordon n1"
+at = "2026-01-07T23:00:00Z"
+expect = "approve"
+rule = "night"
+[[test]]
+name = "on Friday"
+line = "kubectl cordon n1"
+at = "2026-01-09T12:00:00Z"
+expect = "approve"
+rule = "friday"
+[[test]]
+name = "a resource"
+line = "kubectl rollout restart deploy/ledger-api"
+expect = "deny"
+rule = "ledger-service"
+[[test]]
+name = "a kind"
+line = "kubectl rollout restart sts/db"
+expect = "deny"
+rule = "ledger-service"
+[[test]]
+name = "many"
+line = "kubectl rollout restart deploy/a deploy/b deploy/c"
+expect = "approve"
+rule = "many"
+[[test]]
+name = "another context"
+line = "kubectl --context other get pods"
+expect = "deny"
+rule = "other-clusters"
+"#;
+
+#[test]
+fn a_further_file_tightens_by_time_freeze_resource_and_number() {
+    let base = Policy::builtin();
+    let hash = base.hash().to_owned();
+    let tight = base.tightened_by(TIGHTER).unwrap_or_else(|error| panic!("{error}"));
+    assert_ne!(tight.hash(), hash);
+    assert!(Policy::builtin().tightened_by(FREEZE).is_err(), "it has no tests");
+}
+
+#[test]
+fn a_further_file_never_opens_anything() {
+    let rule = |when: &str, decision: &str| {
+        format!(
+            "version = 1\n[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\ndecision = \"{decision}\"\nwhy = \"w\"\nneed = [\"1 x admin\"]\n\
+             [[test]]\nname = \"t\"\nargv = [\"frobnicate\"]\nexpect = \"deny\"\n"
+        )
+    };
+    assert!(Policy::builtin().tightened_by(&rule("effect = \"read\"", "allow")).is_err());
+    // A base that allows reads only: a later `confirm` for changes opens nothing.
+    let base = "[[rule]]\nname = \"a\"\nwhen = { effect = \"read\" }\ndecision = \"allow\"\nwhy = \"w\"\n";
+    let policy = load(base).unwrap().tightened_by(&rule("effect = [\"mutate\", \"destroy\"]", "confirm")).unwrap();
+    let world = World { gate: Gate::new(policy), ..World::new() };
+    let line = argv("kubectl cordon n1");
+    assert_eq!(world.gate.judge(&line, &world.situation()).verdict.rule, "default");
+    for line in ["kubectl -n shop get pods", "kubectl -n shop delete pod a", "kubectl cordon n1", "frobnicate"] {
+        for (when, decision) in [
+            ("effect = [\"read\", \"mutate\"]", "confirm"),
+            ("effect = \"destroy\"", "confirm"),
+            ("effect = \"mutate\"", "approve"),
+            ("role = \"operator\"", "deny"),
+        ] {
+            let tight = Gate::new(Policy::builtin().tightened_by(&rule(when, decision)).unwrap());
+            let situation = world.situation();
+            let before = Gate::new(Policy::builtin()).judge(&argv(line), &situation).verdict.decision;
+            assert!(tight.judge(&argv(line), &situation).verdict.decision >= before, "{line} {when} {decision}");
+        }
+    }
+}
+
+#[test]
+fn stricter_effects_change_the_hash_and_reach_the_verdict() {
+    let text = "version = 1\n[[stricter]]\nprogram = \"kubectl\"\nverb = \"logs\"\neffect = \"opaque\"\nwhy = \"logs hold names\"\n";
+    let policy = Policy::builtin().with_stricter_effects(text).unwrap();
+    assert_ne!(policy.hash(), Policy::builtin().hash());
+    let world = World { gate: Gate::new(policy), ..World::new() };
+    let judged = world.gate.judge(&argv("kubectl -n shop logs payments"), &world.situation());
+    assert_eq!(judged.verdict.decision, Decision::Deny);
+    assert!(judged.notes.contains(&"logs hold names".to_owned()));
+    assert!(Policy::builtin().with_stricter_effects("version = 1\nx = 1").is_err());
 }

@@ -57,6 +57,7 @@ impl Stage {
             role: "operator",
             telemetry: &telemetry,
             inventory: &inventory,
+            at: crate::domain::Timestamp::from_secs(1_767_787_200),
         };
         let judged = self.gate.judge(&request.argv, &situation);
         let confirmation = Confirmation { digest: digest(&request), typed: None };

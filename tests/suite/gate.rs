@@ -23,6 +23,7 @@ fn judge(line: &str) -> Judged {
         role: "operator",
         telemetry: &telemetry,
         inventory: &inventory,
+        at: stanch::domain::Timestamp::from_secs(1_767_787_200),
     };
     Gate::new(Policy::builtin()).judge_line(line, &situation)
 }

@@ -247,6 +247,7 @@ async fn nonsense_of_the_right_shape_is_shown_as_unsupported() {
         role: "operator",
         telemetry: &telemetry,
         inventory: &inventory,
+        at: stanch::domain::Timestamp::from_secs(1_767_787_200),
     };
     let mut shaped = 0;
     for seed in 1..=3 {

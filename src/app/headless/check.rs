@@ -60,6 +60,19 @@ fn text(judged: &Judged) -> String {
     text +=
         &format!("effect    {}{}\n", judged.effect.word(), if judged.reads_secrets { ", reads secrets" } else { "" });
     text += &format!("decision  {} by rule {}: {}\n", verdict.decision.word(), verdict.rule, verdict.why);
+    let facts = &judged.facts;
+    let marks = [
+        (facts.redirected, "redirected"),
+        (facts.remote, "takes what it applies from elsewhere"),
+        (facts.silences_monitoring, "silences or touches the monitoring"),
+    ];
+    let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|&(_, mark)| mark).collect();
+    text += &format!("reaches   {}, {} named", facts.blast.word(), facts.objects);
+    for mark in marks {
+        text += "; ";
+        text += mark;
+    }
+    text.push('\n');
     for need in &verdict.need {
         text += &format!("needs     {need}\n");
     }

@@ -10,6 +10,7 @@ mod programs;
 mod scripts;
 mod secrets;
 mod statements;
+mod stricter;
 mod table;
 mod wrappers;
 
@@ -20,6 +21,7 @@ use super::taint::Inventory;
 use super::{MAX_ARGUMENTS, MAX_COMMAND_BYTES, PROGRAM_DIRECTORIES};
 use crate::domain::action::{Blast, CommandFacts, Effect};
 use crate::domain::text::is_hidden;
+pub use stricter::Stricter;
 use table::{Parsed, Table};
 
 /// What was understood of a command.
@@ -124,7 +126,19 @@ pub fn test_tables() -> Result<usize, Vec<String>> {
 
 /// What `argv` does. Names in the inventory count as lying within the house when an end point is named.
 pub fn understand(argv: &[String], inventory: &Inventory) -> Understood {
-    understand_at(argv, 0, inventory)
+    understand_with(argv, inventory, &Stricter::default())
+}
+
+/// The same, with what the site adds to the tables.
+pub fn understand_with(argv: &[String], inventory: &Inventory, stricter: &Stricter) -> Understood {
+    understand_at(argv, 0, Surroundings { inventory, stricter })
+}
+
+/// What is known beside the tables.
+#[derive(Debug, Clone, Copy)]
+struct Surroundings<'a> {
+    inventory: &'a Inventory,
+    stricter: &'a Stricter,
 }
 
 /// What can be recognised in a line that is not even split: variables in front that aim the program elsewhere.
@@ -135,7 +149,7 @@ pub(super) fn recognised_in_text(line: &str) -> CommandFacts {
 /// Most wrappers around a command.
 const MAX_DEPTH: usize = 6;
 
-fn understand_at(argv: &[String], depth: usize, inventory: &Inventory) -> Understood {
+fn understand_at(argv: &[String], depth: usize, around: Surroundings<'_>) -> Understood {
     let Some(program) = argv.first() else {
         return Understood::opaque(argv, "there is no command");
     };
@@ -154,16 +168,17 @@ fn understand_at(argv: &[String], depth: usize, inventory: &Inventory) -> Unders
     {
         return Understood::opaque(argv, format!("{program} is not in a directory of installed programs"));
     }
-    let understood = if wrappers::NAMES.contains(&name) {
-        wrappers::understand(name, argv, depth, inventory)
+    let mut understood = if wrappers::NAMES.contains(&name) {
+        wrappers::understand(name, argv, depth, around)
     } else if let Some(table) = TABLES.get(name) {
         match table.parse(&argv[1..]) {
-            Ok(parsed) => from_table(name, argv, &parsed, depth, inventory),
+            Ok(parsed) => from_table(name, argv, &parsed, depth, around),
             Err(why) => Understood::opaque(argv, why),
         }
     } else {
         Understood::opaque(argv, format!("{name} is not a program that is understood"))
     };
+    around.stricter.raise(&mut understood, argv);
     debug_assert!(understood.effect == Effect::Read || !understood.notes.is_empty() || !understood.program.is_empty());
     understood
 }
@@ -173,7 +188,7 @@ fn base_name(path: &str) -> &str {
 }
 
 /// Turns what the table says into what is understood, and lets the program's own rules look at it.
-fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, inventory: &Inventory) -> Understood {
+fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, around: Surroundings<'_>) -> Understood {
     let mut understood = Understood {
         program: name.to_owned(),
         verb: parsed.verb.clone(),
@@ -225,7 +240,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, in
                 "path" => understood.reads_secrets |= value.is_some_and(secrets::path),
                 "manifest" => programs::manifest(&mut understood, value.unwrap_or_default()),
                 "lists" => {}
-                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default(), inventory),
+                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
                 "help" => help = true,
                 other => debug_assert!(false, "unknown tag {other}"),
@@ -249,14 +264,14 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, in
         ["none"] => understood.note("--dry-run=none is no dry run"),
         _ => understood.note("the dry run is not certain"),
     }
-    programs::look(&mut understood, argv, parsed, inventory);
+    programs::look(&mut understood, argv, parsed, around.inventory);
     if help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
         understood.effect = Effect::Read;
         understood.note("shows help");
     }
     facts::recognise(&mut understood, parsed);
     if let Some(inner) = parsed.inner {
-        wrappers::absorb(&mut understood, inner, depth, inventory);
+        wrappers::absorb(&mut understood, inner, depth, around);
     }
     if understood.effect == Effect::Opaque {
         understood.words = argv.to_vec();

@@ -1,9 +1,8 @@
 //! Programs that run another program. Unwrapped only when it is certain what they run; never does a wrapper make a
 //! command look better than the command inside.
 
-use super::{CommandFacts, Effect, Understood, base_name, facts, understand_at};
+use super::{CommandFacts, Effect, Surroundings, Understood, base_name, facts, understand_at};
 use crate::gate::lexer;
-use crate::gate::taint::Inventory;
 
 /// Wrappers understood here. Those with verbs (`kubectl exec`, `docker exec`) have tables.
 pub(super) const NAMES: [&str; 11] =
@@ -95,7 +94,7 @@ fn form(name: &str) -> Form {
     }
 }
 
-pub(super) fn understand(name: &str, argv: &[String], depth: usize, inventory: &Inventory) -> Understood {
+pub(super) fn understand(name: &str, argv: &[String], depth: usize, around: Surroundings<'_>) -> Understood {
     let form = form(name);
     let mut at = 1;
     let mut own: Vec<String> = Vec::new();
@@ -162,7 +161,7 @@ pub(super) fn understand(name: &str, argv: &[String], depth: usize, inventory: &
     if name == "ssh" {
         understood.note(format!("on {}", own.last().map_or("", String::as_str)));
     }
-    absorb(&mut understood, inner, depth, inventory);
+    absorb(&mut understood, inner, depth, around);
     understood
 }
 
@@ -189,8 +188,8 @@ fn is_span(text: &str) -> bool {
 }
 
 /// Takes over what the inner command does: the effect is the worse of both, everything noticed is kept.
-pub(super) fn absorb(outer: &mut Understood, inner: &[String], depth: usize, inventory: &Inventory) {
-    let understood = understand_at(inner, depth + 1, inventory);
+pub(super) fn absorb(outer: &mut Understood, inner: &[String], depth: usize, around: Surroundings<'_>) {
+    let understood = understand_at(inner, depth + 1, around);
     outer.effect = outer.effect.max(understood.effect);
     outer.reads_secrets |= understood.reads_secrets;
     for note in understood.notes {
