@@ -240,9 +240,37 @@ pub enum Audit {
         seq: u64,
     },
     /// Check the chain. Exit code 3 when it is broken.
-    Verify,
+    Verify {
+        /// File with anchors, one a line: finds an end that was cut off and a chain that was written anew.
+        #[arg(long, value_name = "FILE")]
+        anchors: Option<PathBuf>,
+        /// Only anchors that a key of this file signed count (format of ssh-keygen's `allowed_signers`).
+        #[arg(long, value_name = "FILE", requires = "anchors")]
+        allowed_signers: Option<PathBuf>,
+    },
+    /// Anchor the end of the chain: sign it and ship it to the places that are configured, or print it.
+    Anchor,
+    /// Print all entries, oldest first, one a line.
+    Export {
+        /// How.
+        #[arg(long, value_enum, default_value_t)]
+        format: ExportFormat,
+        /// Only what came after this entry, so that an export can be continued.
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        after: u64,
+    },
     /// Print the migration that makes the tables and roles of a ledger in PostgreSQL.
     Migration,
+}
+
+/// How entries are exported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The entries as they are, with their hashes.
+    #[default]
+    Jsonl,
+    /// Events of the Open Cybersecurity Schema Framework, for a SIEM.
+    Ocsf,
 }
 
 /// What `import` reads.

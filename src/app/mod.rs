@@ -1,6 +1,7 @@
 //! The command line, the effect runner, headless commands: wires the other rooms together.
 
 mod actor;
+mod anchoring;
 pub mod cli;
 pub mod clock;
 mod connect;

@@ -28,6 +28,16 @@ impl Output {
         write(line.as_bytes())
     }
 
+    /// Prints one line of many, each a JSON document. `false` when the reader went away.
+    pub fn line(self, line: &str) -> Result<bool, Failure> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::failed(format!("standard output: {error}"))),
+        }
+    }
+
     /// Prints text, neutralised once more: whatever it was made of, nothing in it acts on the terminal.
     pub fn text(self, text: &str) -> Result<(), Failure> {
         let mut text = neutralise(text).into_owned();

@@ -107,6 +107,24 @@ pub struct Ledger {
     pub url: Option<String>,
     /// Password of that database's user.
     pub password: Option<SecretRef>,
+    /// Where the end of the chain is kept besides.
+    pub anchor: Anchor,
+}
+
+/// Anchors of the ledger: its end, signed and kept where whoever can write the ledger cannot write.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Anchor {
+    /// Private SSH key without a passphrase that signs them; unsigned when left out.
+    pub key: Option<PathBuf>,
+    /// An anchor is made after every so many entries; only on command when 0.
+    pub every: u64,
+    /// File that a line is appended to.
+    pub file: Option<PathBuf>,
+    /// Syslog: `udp://HOST:PORT`, `tcp://HOST:PORT` or the path of a unix socket such as `/dev/log`.
+    pub syslog: Option<String>,
+    /// Loki.
+    pub loki: Option<SourceSettings>,
 }
 
 /// Running commands.

@@ -5,7 +5,9 @@
 //! reordering shows in [`Ledger::verify`]. What a chain alone cannot show is a tail cut off cleanly: that takes an
 //! anchor kept elsewhere.
 
+mod anchor;
 mod chain;
+pub mod export;
 mod postgres;
 mod sqlite;
 
@@ -14,6 +16,7 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::ledger::{ChainReport, Draft, Entry, EntryKind};
 
+pub use anchor::{Anchor, NAMESPACE as ANCHOR_NAMESPACE, SignedAnchor, Signer};
 pub use postgres::{MIGRATION, PostgresLedger};
 pub use sqlite::SqliteLedger;
 

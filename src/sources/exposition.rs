@@ -59,7 +59,7 @@ impl Exposition {
     }
 
     async fn page(&self, at: Timestamp) -> Result<Page, SourceError> {
-        let reply = self.http.send(&Call { path: &[], params: &[], form: false, headers: ACCEPT }).await?;
+        let reply = self.http.send(&Call { path: &[], params: &[], form: false, headers: ACCEPT, json: None }).await?;
         reply.parse(move |reply| read(reply, at)).await
     }
 

@@ -40,12 +40,14 @@ pub(crate) struct Call<'a> {
     pub(crate) form: bool,
     /// Further headers.
     pub(crate) headers: &'a [(&'static str, &'static str)],
+    /// A JSON document that goes by POST instead of the parameters.
+    pub(crate) json: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     /// A GET.
     pub(crate) fn get(path: &'a [&'a str], params: &'a [(&'a str, String)]) -> Self {
-        Self { path, params, form: false, headers: &[] }
+        Self { path, params, form: false, headers: &[], json: None }
     }
 }
 
@@ -160,9 +162,13 @@ impl HttpClient {
         let (headers, stamp) = self.credentials.headers(&self.client).await?;
         let mut url = self.url(call.path);
         for _ in 0..=REDIRECTS {
-            let method = if call.form { Method::POST } else { Method::GET };
+            let method = if call.form || call.json.is_some() { Method::POST } else { Method::GET };
             let mut request = self.client.request(method, url.clone()).headers(headers.clone());
-            request = if call.form { request.form(call.params) } else { request.query(call.params) };
+            request = match call.json {
+                Some(json) => request.header(CONTENT_TYPE, "application/json").body(json.to_owned()),
+                None if call.form => request.form(call.params),
+                None => request.query(call.params),
+            };
             for (name, value) in call.headers {
                 request = request.header(*name, *value);
             }

@@ -7,6 +7,7 @@ mod generated;
 mod headless;
 mod inquiry_prometheus;
 mod invariants;
+mod ledger_anchors;
 mod ledger_contract;
 mod ledger_postgres;
 mod live;

@@ -1,14 +1,18 @@
-//! `audit`: reading and verifying the ledger. Never writes.
+//! `audit`: reading, verifying and exporting the ledger. Never writes to it.
 
+use std::path::Path;
+
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 
-use crate::app::cli::Audit;
+use super::anchors;
+use crate::app::cli::{Audit, ExportFormat};
 use crate::app::failure::Failure;
 use crate::app::ledger::{self, Place};
 use crate::app::output::Output;
 use crate::config::{Config, SystemSecrets};
 use crate::domain::ledger::{ChainReport, Entry};
-use crate::ledger::{Filter, LedgerError, MIGRATION};
+use crate::ledger::{Filter, Ledger, LedgerError, MIGRATION, export};
 
 pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> Result<(), Failure> {
     if matches!(command, Audit::Migration) {
@@ -20,7 +24,12 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
             Place::Database(url) => url,
         };
         return match command {
-            Audit::Show { .. } => Err(Failure::failed(format!("there is no ledger at {path} yet"))),
+            // Where anchors say that there was a ledger, none is not fine.
+            Audit::Verify { anchors: Some(_), .. } => {
+                Err(Failure::refused(format!("there is no ledger at {path}, and there are anchors of one")))
+            }
+            Audit::Export { .. } => Ok(()),
+            Audit::Show { .. } | Audit::Anchor => Err(Failure::failed(format!("there is no ledger at {path} yet"))),
             _ => output.answer(&json!({"ledger": path, "ok": true, "entries": []}), || {
                 format!("there is no ledger at {path} yet: nothing was run or sent")
             }),
@@ -43,11 +52,11 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
             }),
             None => Err(Failure::failed(format!("the ledger has no entry {seq}"))),
         },
-        Audit::Verify => {
-            let report = ledger.verify().await.map_err(fail)?;
-            output.answer(&report, || verify_text(&report))?;
-            if report.ok { Ok(()) } else { Err(Failure::silent_refusal()) }
+        Audit::Verify { anchors, allowed_signers } => {
+            verify(&*ledger, anchors.as_deref(), allowed_signers.as_deref(), output).await
         }
+        Audit::Anchor => anchors::anchor(config, &*ledger, output).await,
+        Audit::Export { format, after } => export(&*ledger, *format, *after, output).await,
         Audit::Migration => Ok(()),
     }
 }
@@ -73,6 +82,48 @@ fn summary(entry: &Entry) -> String {
         },
     };
     text.replace('\n', " ").chars().take(160).collect()
+}
+
+async fn verify(
+    ledger: &dyn Ledger,
+    anchors: Option<&Path>,
+    signers: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
+    let evidence = anchors.map(|file| anchors::evidence(file, signers)).transpose()?;
+    let ends = evidence.as_ref().map_or_else(Vec::new, |evidence| evidence.ends.clone());
+    let mut report = ledger.verify_against(ends).await.map_err(|error| Failure::failed(error.to_string()))?;
+    report.ok &= evidence.as_ref().is_none_or(|evidence| evidence.problems.is_empty());
+    let mut document = json!(report);
+    if let Some(evidence) = &evidence {
+        document["anchors"] = json!(evidence);
+    }
+    output.answer(&document, || {
+        let mut text = verify_text(&report);
+        if let Some(evidence) = &evidence {
+            let (count, entries) = (evidence.anchors, evidence.anchored_entries);
+            text +=
+                &format!("{count} anchors, signed by {}, vouch for {entries} entries\n", evidence.signed_by.join(", "));
+            text.extend(evidence.problems.iter().map(|problem| format!("  anchors, {problem}\n")));
+        }
+        text
+    })?;
+    if report.ok { Ok(()) } else { Err(Failure::silent_refusal()) }
+}
+
+/// Prints the entries one by one as they come: a ledger of any size needs no more room than its largest entry.
+async fn export(ledger: &dyn Ledger, format: ExportFormat, after: u64, output: Output) -> Result<(), Failure> {
+    let mut entries = ledger.stream(after);
+    while let Some(entry) = entries.try_next().await.map_err(|error| Failure::failed(error.to_string()))? {
+        let line = match format {
+            ExportFormat::Jsonl => export::jsonl(&entry),
+            ExportFormat::Ocsf => export::ocsf(&entry),
+        };
+        if !output.line(&line)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn verify_text(report: &ChainReport) -> String {

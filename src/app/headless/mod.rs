@@ -1,6 +1,7 @@
 //! The commands without screens: each answers on standard output, with one JSON document where `--json` is given.
 
 mod actions;
+mod anchors;
 mod audit;
 mod check;
 mod diagnose;

@@ -32,6 +32,19 @@ const PAGE: usize = 5_000;
 /// Keeps structured metadata beside the lines; without it every trace id makes a stream of its own.
 const CATEGORIZE: &[(&str, &str)] = &[("X-Loki-Response-Encoding-Flags", "categorize-labels")];
 
+/// Writes lines: `body` is the document of the push API (`POST /loki/api/v1/push`). Fails unless the server has taken
+/// them.
+pub async fn push(settings: &SourceSettings, secrets: Arc<dyn Secrets>, body: &str) -> Result<(), SourceError> {
+    let http = HttpClient::new("loki", settings, secrets)?;
+    let call = Call { json: Some(body), ..Call::get(&["loki", "api", "v1", "push"], &[]) };
+    let reply = http.send(&call).await?;
+    if reply.is_success() {
+        return Ok(());
+    }
+    let what = format!("{} does not take lines: it answers {}", http.shown(), reply.status);
+    Err(http.fault(SourceErrorKind::Server, &what, "check its url, tenant and credentials"))
+}
+
 /// A Loki server.
 pub struct Loki {
     http: HttpClient,
@@ -139,7 +152,7 @@ impl Loki {
             ("direction", if direction == Direction::Forward { "forward" } else { "backward" }.to_owned()),
         ];
         let path = ["loki", "api", "v1", "query_range"];
-        let call = Call { path: &path, params: &params, form: false, headers: CATEGORIZE };
+        let call = Call { path: &path, params: &params, form: false, headers: CATEGORIZE, json: None };
         let line_bytes = self.http.limits().line_bytes;
         let reply = self.http.send(&call).await?;
         reply

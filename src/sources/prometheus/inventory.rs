@@ -136,7 +136,7 @@ impl Prometheus {
     /// Names of labels, sorted.
     pub(super) async fn label_names(&self, matchers: &[String], range: TimeRange) -> Result<Answer, SourceError> {
         let params = selection(matchers, range, NAMES);
-        let call = Call { path: &["api", "v1", "labels"], params: &params, form: true, headers: &[] };
+        let call = Call { path: &["api", "v1", "labels"], params: &params, form: true, headers: &[], json: None };
         let (names, notes) = self.fetch(call, names_of).await?;
         Ok(Answer { data: Data::Names(names), notes })
     }
@@ -161,7 +161,7 @@ impl Prometheus {
         }
         let limit = self.http.limits().series;
         let params = selection(matchers, range, limit);
-        let call = Call { path: &["api", "v1", "series"], params: &params, form: true, headers: &[] };
+        let call = Call { path: &["api", "v1", "series"], params: &params, form: true, headers: &[], json: None };
         let read = move |mut sets: Vec<Labels>, notes: &mut Vec<Note>| {
             sets.sort();
             sets.dedup();

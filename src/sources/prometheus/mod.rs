@@ -90,7 +90,7 @@ impl Prometheus {
     }
 
     async fn query(&self, path: &'static str, params: &[(&str, String)]) -> Result<Told<QueryResult>, SourceError> {
-        let call = Call { path: &["api", "v1", path], params, form: true, headers: &[] };
+        let call = Call { path: &["api", "v1", path], params, form: true, headers: &[], json: None };
         self.fetch(call, |data: QueryResult, _| data).await
     }
 
