@@ -32,6 +32,7 @@ use super::investigate::{Case, Investigated, Progress, investigate};
 use super::ledger;
 use super::runbooks;
 use super::service_graph::ServiceGraph;
+use super::session_ledger::SessionLedger;
 use super::standing::Standing;
 
 /// Alerts kept of an incident that is only looked at from aside.
@@ -279,7 +280,12 @@ impl Engine {
 
     /// The ledger, opened when it is first needed.
     pub async fn ledger(&self) -> Result<Arc<dyn Ledger>, Failure> {
-        self.ledger.get_or_try_init(|| ledger::open(&self.config.ledger, &*self.secrets)).await.cloned()
+        let open = || async {
+            let inner = ledger::open(&self.config.ledger, &*self.secrets).await?;
+            let session = SessionLedger::new(inner, &self.config, &self.standing, &self.wall_clock, &self.secrets);
+            Ok(Arc::new(session) as Arc<dyn Ledger>)
+        };
+        self.ledger.get_or_try_init(open).await.cloned()
     }
 
     /// The end point with this name alone, or all in their order; empty when none is configured.

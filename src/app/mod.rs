@@ -20,6 +20,7 @@ mod rules;
 mod runbooks;
 mod screens;
 mod service_graph;
+mod session_ledger;
 pub mod standing;
 pub mod tui;
 mod witness;

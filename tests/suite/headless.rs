@@ -134,7 +134,7 @@ fn an_action_runs_only_by_the_digest_that_was_shown() {
         .iter()
         .map(|entry| entry["kind"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds, ["run_intent", "run_outcome"]);
+    assert_eq!(kinds, ["policy", "session", "run_intent", "run_outcome"]);
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn a_read_runs_with_its_key_and_lands_in_timeline_and_ledger() {
     session.wait_for("5 Timeline");
     session.press("G");
     session.wait_for("run by");
-    session.wait_for("outcome of #1: exit code 0  date -u");
+    session.wait_for("outcome of #3: exit code 0  date -u");
     assert!(!session.text().contains("UNKNOWN"));
     let list = session.headless(&["audit", "list"]);
     assert!(list.contains("run_intent") && list.contains("run_outcome"), "{list}");

@@ -1,0 +1,140 @@
+//! The ledger of a running program: says first who runs it with which configuration and policy, and anchors as it goes.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+
+use crate::config::{self, Config};
+use crate::domain::canonical::hex;
+use crate::domain::ledger::{ChainReport, Draft, Entry, EntryKind};
+use crate::domain::settings::Secrets;
+use crate::ledger::{Filter, Head, Ledger, LedgerError};
+
+use super::anchoring;
+use super::clock::Clock;
+use super::standing::Standing;
+
+/// A ledger that writes the session before the first entry of this process. Reading alone writes nothing.
+pub(super) struct SessionLedger {
+    inner: Arc<dyn Ledger>,
+    clock: Clock,
+    secrets: Arc<dyn Secrets>,
+    anchor: config::Anchor,
+    actor: String,
+    session: Value,
+    policy: Value,
+    opened: OnceCell<()>,
+}
+
+impl SessionLedger {
+    pub(super) fn new(
+        inner: Arc<dyn Ledger>,
+        config: &Config,
+        standing: &Standing,
+        clock: &Clock,
+        secrets: &Arc<dyn Secrets>,
+    ) -> Self {
+        let policy = standing.gate.policy().hash();
+        let session = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "configuration": digest(config),
+            "policy": policy,
+            "profile": standing.environment,
+            "role": standing.role,
+            "host": rustix::system::uname().nodename().to_string_lossy(),
+            "pid": std::process::id(),
+        });
+        Self {
+            inner,
+            clock: Arc::clone(clock),
+            secrets: Arc::clone(secrets),
+            anchor: config.ledger.anchor.clone(),
+            actor: standing.actor.clone(),
+            session,
+            policy: json!({"hash": policy, "source": standing.policy_source, "text": standing.policy_text}),
+            opened: OnceCell::new(),
+        }
+    }
+
+    fn draft(&self, kind: EntryKind, payload: Value) -> Draft {
+        Draft { at: (self.clock)(), kind, incident: None, actor: self.actor.clone(), payload }
+    }
+
+    /// Writes the session, and the policy when it is not the one that was written last.
+    async fn open(&self) -> Result<(), LedgerError> {
+        let filter = Filter { kinds: vec![EntryKind::Policy], limit: 1, newest: true, ..Filter::default() };
+        let last = self.inner.entries(filter).await?.pop();
+        let before = last.as_ref().map_or(&Value::Null, |entry| &entry.draft.payload["hash"]);
+        if *before != self.policy["hash"] {
+            let mut payload = self.policy.clone();
+            payload["before"] = before.clone();
+            self.inner.append(self.draft(EntryKind::Policy, payload)).await?;
+        }
+        self.inner.append(self.draft(EntryKind::Session, self.session.clone())).await.map(drop)
+    }
+
+    async fn append_now(&self, draft: Draft) -> Result<Entry, LedgerError> {
+        self.opened.get_or_try_init(|| self.open()).await?;
+        let entry = self.inner.append(draft).await?;
+        if self.anchor.every > 0 && entry.seq % self.anchor.every == 0 {
+            self.anchor(&entry).await;
+        }
+        Ok(entry)
+    }
+
+    /// Best effort: the entry is written, and the next anchor covers it too.
+    async fn anchor(&self, entry: &Entry) {
+        match anchoring::make(&self.anchor, &*self.inner, entry.draft.at).await {
+            Ok(anchor) => {
+                for why in anchoring::ship(&self.anchor, &self.secrets, &anchor).await.failed {
+                    tracing::warn!(%why, "an anchor could not be shipped");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an anchor could not be made"),
+        }
+    }
+}
+
+/// SHA-256 of the configuration in force, defaults and environment included; secrets stand in it by their source only.
+fn digest(config: &Config) -> String {
+    hex(&Sha256::digest(format!("{config:?}")))
+}
+
+impl Ledger for SessionLedger {
+    fn append(&self, draft: Draft) -> BoxFuture<'_, Result<Entry, LedgerError>> {
+        self.append_now(draft).boxed()
+    }
+
+    fn entries(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, LedgerError>> {
+        self.inner.entries(filter)
+    }
+
+    fn entry(&self, seq: u64) -> BoxFuture<'_, Result<Option<Entry>, LedgerError>> {
+        self.inner.entry(seq)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, LedgerError>> {
+        self.inner.head()
+    }
+
+    fn open_intents(&self) -> BoxFuture<'_, Result<Vec<u64>, LedgerError>> {
+        self.inner.open_intents()
+    }
+
+    fn stream(&self, after: u64) -> BoxStream<'_, Result<Entry, LedgerError>> {
+        self.inner.stream(after)
+    }
+
+    fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
+        self.inner.verify_against(anchored)
+    }
+
+    fn place(&self) -> &str {
+        self.inner.place()
+    }
+}
