@@ -132,7 +132,7 @@ pub enum Command {
 
 /// What `check` looks at.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["argv", "line", "lines"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["argv", "line", "lines", "change"]))]
 pub struct Check {
     /// Name of the environment the command would run in; the profile's name when left out.
     #[arg(long, value_name = "NAME")]
@@ -149,6 +149,10 @@ pub struct Check {
     /// A file with one command a line (`-` for standard input); answers with one JSON document a line.
     #[arg(long, value_name = "FILE")]
     pub lines: Option<PathBuf>,
+    /// A typed change, as JSON: {"kind":"scale","namespace":"shop","workload":"deployment/payments","replicas":6,"current":3};
+    /// the other kinds are restart, `roll_back`, cordon, drain and silence.
+    #[arg(long, value_name = "JSON")]
+    pub change: Option<String>,
     /// A command as program and arguments.
     #[arg(last = true, value_name = "ARGV")]
     pub argv: Vec<String>,

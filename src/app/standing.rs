@@ -160,5 +160,9 @@ fn known_names(profile: &Profile) -> Inventory {
             inventory.trust(host);
         }
     }
+    // Naming the cluster in use aims a command nowhere else.
+    if let Some(context) = profile.kubernetes.as_ref().and_then(|kubernetes| kubernetes.context.as_deref()) {
+        inventory.use_context(context);
+    }
     inventory
 }

@@ -13,6 +13,7 @@ use crate::domain::diagnosis::{
 };
 use crate::domain::evidence::{Evidence, EvidenceKind};
 use crate::domain::query::NoteKind;
+use crate::gate::changes;
 
 /// Hypotheses shown at most: a list that cannot be read at 3 a.m. helps nobody.
 const HYPOTHESES: usize = 4;
@@ -251,15 +252,21 @@ fn suggest(
     let argv = |templates: &[Template]| -> Result<Vec<String>, String> {
         templates.iter().map(|template| template.render(&known.values)).collect()
     };
-    let rendered = argv(&rule.argv)
-        .and_then(|argv| Ok((argv, rule.target.render(&known.values)?, rule.rationale.render(&known.values)?)));
-    match rendered {
-        Ok((argv_now, target, rationale)) => {
-            if actions.len() >= ACTIONS || actions.iter().any(|action| action.argv.as_ref() == Some(&argv_now)) {
+    let filled = || -> Result<_, String> {
+        let change = rule.change.as_ref().map(|change| change.fill(&known.values)).transpose()?;
+        Ok((argv(&rule.argv)?, change, rule.target.render(&known.values)?, rule.rationale.render(&known.values)?))
+    };
+    match filled() {
+        Ok((argv_now, change, target, rationale)) => {
+            let argv_now = Some(argv_now).filter(|argv| !argv.is_empty());
+            let same = |action: &SuggestedAction| action.argv == argv_now && action.change == change;
+            if actions.len() >= ACTIONS || actions.iter().any(same) {
                 return;
             }
+            let command = change.as_ref().and_then(|change| Some(changes::command(change).ok()?.argv));
             if let Some(text) = &known.assumed
-                && known.values.get("workload").is_some_and(|workload| argv_now.contains(workload))
+                && let Some(words) = argv_now.as_ref().or(command.as_ref())
+                && known.values.get("workload").is_some_and(|workload| words.contains(workload))
                 && !assumed.contains(text)
             {
                 assumed.push(text.clone());
@@ -267,8 +274,8 @@ fn suggest(
             actions.push(SuggestedAction {
                 id: format!("P{}", actions.len() + 1),
                 hypothesis: Text::new(hypothesis),
-                argv: Some(argv_now),
-                change: None,
+                argv: argv_now,
+                change,
                 target: Text::new(&target),
                 rationale: Text::new(&rationale),
                 rollback: rule.rollback.as_ref().and_then(|templates| argv(templates).ok()),

@@ -5,6 +5,8 @@ use super::*;
 use crate::domain::evidence::{Detail, LogChange};
 use crate::domain::query::Note;
 
+use crate::copilot::actions::actions;
+
 static PLAYBOOKS: LazyLock<Playbooks> = LazyLock::new(Playbooks::builtin);
 
 fn offline(analysis: &Analysis) -> Diagnosed {
@@ -16,7 +18,7 @@ fn offline(analysis: &Analysis) -> Diagnosed {
 }
 
 fn commands(diagnosed: &Diagnosed) -> Vec<String> {
-    diagnosed.diagnosis.actions.iter().map(|action| action.argv.as_ref().unwrap().join(" ")).collect()
+    actions("I-1", diagnosed).iter().map(|action| action.argv.join(" ")).collect()
 }
 
 /// The cause of the first hypothesis, for one suspect with this evidence.
@@ -41,8 +43,8 @@ fn a_deploy_that_exhausts_a_pool_is_named_and_can_be_rolled_back() {
     ] {
         assert!(commands.iter().any(|command| command == wanted), "{wanted} is not in {commands:#?}");
     }
-    let rollback = diagnosed.diagnosis.actions[0].clone();
-    assert_eq!(rollback.argv.unwrap().join(" "), "kubectl -n shop rollout undo deployment/payments");
+    let rollback = actions("I-1", &diagnosed).remove(0);
+    assert_eq!(rollback.argv.join(" "), "kubectl -n shop rollout undo deployment/payments");
     assert!(rollback.verify.unwrap().query.starts_with("max(pool_in_use"));
     assert!(diagnosed.diagnosis.missing.iter().any(|text| text.contains("deployment/payments")), "the guess is said");
 }

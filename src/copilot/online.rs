@@ -394,6 +394,7 @@ fn settle(diagnosis: &mut Diagnosis) {
                 clean(namespace);
                 clean(workload);
             }
+            Some(TypedChange::Cordon { node } | TypedChange::Drain { node }) => clean(node),
             Some(TypedChange::Silence { matchers, comment, .. }) => {
                 matchers.iter_mut().for_each(clean);
                 clean(comment);

@@ -9,8 +9,8 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-use super::template::Template;
-use crate::domain::diagnosis::PromptRef;
+use super::template::{Template, Values};
+use crate::domain::diagnosis::{PromptRef, TypedChange};
 use crate::domain::evidence::{LogChange, Turn};
 use crate::domain::query::Lang;
 
@@ -151,8 +151,8 @@ impl Playbook {
             }
         }
         for action in &self.actions {
-            if action.argv.is_empty() {
-                return Err("an action has an empty argv".into());
+            if action.argv.is_empty() == action.change.is_none() {
+                return Err("an action has either an argv or a change".into());
             }
         }
         Ok(())
@@ -331,13 +331,44 @@ pub(super) struct CheckRule {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActionRule {
+    /// Either a command …
+    #[serde(default)]
     pub argv: Vec<Template>,
+    /// … or a typed change.
+    #[serde(default)]
+    pub change: Option<ChangeRule>,
     pub target: Template,
     pub rationale: Template,
     #[serde(default)]
     pub rollback: Option<Vec<Template>>,
     #[serde(default)]
     pub verify: Option<CheckRule>,
+}
+
+/// A typed change whose names are filled in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ChangeRule {
+    Restart { namespace: Template, workload: Template },
+    RollBack { namespace: Template, workload: Template },
+    Cordon { node: Template },
+    Drain { node: Template },
+}
+
+impl ChangeRule {
+    /// The change, or the placeholder that is not known.
+    pub(super) fn fill(&self, values: &Values) -> Result<TypedChange, String> {
+        Ok(match self {
+            Self::Restart { namespace, workload } => {
+                TypedChange::Restart { namespace: namespace.render(values)?, workload: workload.render(values)? }
+            }
+            Self::RollBack { namespace, workload } => {
+                TypedChange::RollBack { namespace: namespace.render(values)?, workload: workload.render(values)? }
+            }
+            Self::Cordon { node } => TypedChange::Cordon { node: node.render(values)? },
+            Self::Drain { node } => TypedChange::Drain { node: node.render(values)? },
+        })
+    }
 }
 
 #[cfg(test)]

@@ -34,10 +34,15 @@ pub fn diagnosis() -> Schema {
     };
     let mut scale = workload(&["scale"]);
     scale.push(("replicas", Schema::Integer));
+    scale.push(("current", Schema::Nullable(Box::new(Schema::Integer))));
+    let node =
+        |kind: &'static [&'static str]| Schema::Object(vec![("kind", Schema::Word(kind)), ("node", Schema::String)]);
     let change = Schema::AnyOf(vec![
         Schema::Object(scale),
         Schema::Object(workload(&["restart"])),
         Schema::Object(workload(&["roll_back"])),
+        node(&["cordon"]),
+        node(&["drain"]),
         Schema::Object(vec![
             ("kind", Schema::Word(&["silence"])),
             ("matchers", texts()),
@@ -106,7 +111,14 @@ mod tests {
     fn the_shape_is_what_the_type_reads_and_writes() {
         let mut diagnosis = offline::diagnose(&fixture::pool(), &Playbooks::builtin()).diagnosis;
         for change in [
-            TypedChange::Scale { namespace: "shop".into(), workload: "deployment/a".into(), replicas: 3 },
+            TypedChange::Scale {
+                namespace: "shop".into(),
+                workload: "deployment/a".into(),
+                replicas: 3,
+                current: None,
+            },
+            TypedChange::Cordon { node: "n1".into() },
+            TypedChange::Drain { node: "n1".into() },
             TypedChange::Restart { namespace: "shop".into(), workload: "deployment/a".into() },
             TypedChange::RollBack { namespace: "shop".into(), workload: "deployment/a".into() },
             TypedChange::Silence { matchers: vec!["a=\"b\"".into()], minutes: 5, comment: "c".into() },

@@ -10,6 +10,7 @@ use crate::domain::diagnosis::{Claim, Diagnosis, Unsupported};
 use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId};
 use crate::domain::pack::Pack;
 use crate::domain::{Text, Timestamp};
+use crate::gate::changes;
 
 /// Text of one item that is searched at most, in bytes.
 const ITEM_BYTES: usize = 64 << 10;
@@ -376,6 +377,12 @@ pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
         }
         if let Some(why) = proof.refutes(&hypothesis.mechanism, &all) {
             refuse("mechanism", &hypothesis.mechanism, why);
+        }
+    }
+    for (i, action) in diagnosis.actions.iter().enumerate() {
+        if let Some(Err(error)) = action.change.as_ref().map(changes::command) {
+            let why = format!("it becomes no command: {error}");
+            unsupported.push(Unsupported { path: format!("actions[{i}].change"), text: action.target.clone(), why });
         }
     }
     let everything: Vec<EvidenceId> = proof.items.keys().copied().collect();

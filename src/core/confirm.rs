@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::domain::action::{Action, Decision, Digest, OutputLine, RunState, Verification};
 use crate::domain::{Text, Timestamp};
+use crate::gate::changes;
 
 use super::effect::Generation;
 use super::key::Key;
@@ -149,6 +150,11 @@ impl Dialog {
             Stage::Ready(prepared) | Stage::Running { prepared, .. } | Stage::Ended { prepared, .. } => Some(prepared),
             Stage::Preparing | Stage::Refused(_) => None,
         }
+    }
+
+    /// What a typed change does, in one sentence; `None` for plain commands.
+    pub fn does(&self) -> Option<String> {
+        Some(changes::command(self.action.change.as_ref()?).ok()?.does)
     }
 
     /// Whether a process is running.

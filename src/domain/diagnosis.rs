@@ -126,6 +126,9 @@ pub enum TypedChange {
         workload: String,
         /// Wanted replicas.
         replicas: u32,
+        /// Replicas now, where that is known: the change is made only if it is still so.
+        #[serde(default)]
+        current: Option<u32>,
     },
     /// Restart a workload's pods one after another.
     Restart {
@@ -141,11 +144,21 @@ pub enum TypedChange {
         /// `deployment/payments`.
         workload: String,
     },
+    /// Let no new pods onto a node.
+    Cordon {
+        /// Name of the node.
+        node: String,
+    },
+    /// Move every pod off a node.
+    Drain {
+        /// Name of the node.
+        node: String,
+    },
     /// Silence alerts for a time.
     Silence {
         /// Matchers in PromQL notation.
         matchers: Vec<String>,
-        /// Minutes, bounded by policy.
+        /// Minutes, bounded.
         minutes: u32,
         /// Why.
         comment: String,

@@ -9,6 +9,7 @@
 //! place that makes an [`Authorised`], and only an `Authorised` can be run.
 
 pub mod authorise;
+pub mod changes;
 pub mod effects;
 pub mod lexer;
 pub mod policy;

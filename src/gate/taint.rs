@@ -66,6 +66,7 @@ impl<S: AsRef<str>> FromIterator<S> for TelemetryWords {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     names: BTreeSet<String>,
+    context: Option<String>,
 }
 
 impl Inventory {
@@ -78,6 +79,17 @@ impl Inventory {
         {
             self.names.insert(name.to_ascii_lowercase());
         }
+    }
+
+    /// Names the cluster context in use: a command that names it too is aimed nowhere else.
+    pub fn use_context(&mut self, name: &str) {
+        self.trust(name);
+        self.context = Some(name.to_owned());
+    }
+
+    /// Whether `name` is the cluster context in use.
+    pub fn is_context(&self, name: &str) -> bool {
+        self.context.as_deref() == Some(name)
     }
 
     /// Whether `name` is known.

@@ -91,6 +91,9 @@ fn top(dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<Piece>> {
     for part in wrap(&place, room) {
         lines.push(vec![(part.to_owned(), theme.dim())]);
     }
+    if let Some(does) = dialog.does() {
+        field(&mut lines, "does", &does, theme.strong(), room, theme);
+    }
     let judged = &prepared.judged;
     let notes = if judged.notes.is_empty() { String::new() } else { format!(": {}", judged.notes.join(", ")) };
     field(

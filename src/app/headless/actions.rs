@@ -21,8 +21,9 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
     match command {
         Actions::List { incident } => list(engine, incident.as_deref(), output).await,
         Actions::Show { action, incident } => {
-            let (ready, _) = ready(engine, incident.as_deref(), action, output).await?;
-            output.answer(&view(&ready), || text(&ready))
+            let (ready, shown) = ready(engine, incident.as_deref(), action, output).await?;
+            let does = super::views::does(&shown);
+            output.answer(&view(&ready, does.as_deref()), || text(&ready, does.as_deref()))
         }
         Actions::Run { action, incident, digest, confirm } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
@@ -44,8 +45,9 @@ async fn list(engine: &Engine, incident: Option<&str>, output: Output) -> Result
         let line = |(action, judged): &(Action, crate::domain::action::Judged)| {
             let (effect, verdict) = (judged.effect.word(), &judged.verdict);
             let command = judged.input.one_line();
+            let does = super::views::does(action).map(|does| format!("      {does}\n")).unwrap_or_default();
             format!(
-                "{}  {command}\n      {effect} · {} by {}: {}\n",
+                "{}  {command}\n{does}      {effect} · {} by {}: {}\n",
                 action.id,
                 verdict.decision.word(),
                 verdict.rule,
@@ -68,19 +70,22 @@ async fn ready(engine: &Engine, incident: Option<&str>, id: &str, output: Output
     Ok((ready, action))
 }
 
-fn view(ready: &Ready) -> serde_json::Value {
+fn view(ready: &Ready, does: Option<&str>) -> serde_json::Value {
     json!({
-        "request": ready.request, "digest": ready.digest, "effect": ready.judged.effect,
+        "does": does, "request": ready.request, "digest": ready.digest, "effect": ready.judged.effect,
         "verdict": ready.judged.verdict, "tainted": ready.judged.tainted, "notes": ready.judged.notes,
         "word": ready.word, "blocked": ready.blocked, "undo": ready.undo, "verification": ready.verification,
     })
 }
 
-fn text(ready: &Ready) -> String {
+fn text(ready: &Ready, does: Option<&str>) -> String {
     let request = &ready.request;
     let verdict = &ready.judged.verdict;
     let mut text = format!("run in {}\n  {}\n", request.profile, ready.judged.input.one_line());
     text += &format!("  {} · in {} · on {} · as {}\n", request.program, request.cwd, request.host, request.actor);
+    if let Some(does) = does {
+        text += &format!("does    {does}\n");
+    }
     text += &format!("effect  {}\n", ready.judged.effect.word());
     text += &format!("policy  {} by rule {}: {}\n", verdict.decision.word(), verdict.rule, verdict.why);
     for note in ready.judged.notes.iter().chain(&verdict.need) {
@@ -124,7 +129,7 @@ async fn run(
                 ready.digest, action.id
             )));
         }
-        None => ask(ready)?,
+        None => ask(ready, super::views::does(action).as_deref())?,
     };
     let cancel = CancellationToken::new();
     let watch = cancel.clone();
@@ -168,7 +173,7 @@ async fn run(
 }
 
 /// Shows everything and waits for the explicit yes of a person at a terminal.
-fn ask(ready: &Ready) -> Result<Option<String>, Failure> {
+fn ask(ready: &Ready, does: Option<&str>) -> Result<Option<String>, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(format!(
@@ -182,7 +187,7 @@ fn ask(ready: &Ready) -> Result<Option<String>, Failure> {
         (None, Decision::Allow) => "yes".to_owned(),
         (None, _) => "run".to_owned(),
     };
-    let prompt = format!("{}Type {wanted} to run: ", neutralise(&text(ready)));
+    let prompt = format!("{}Type {wanted} to run: ", neutralise(&text(ready, does)));
     let mut err = std::io::stderr();
     let _ = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
     let mut line = String::new();

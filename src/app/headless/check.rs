@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::app::cli::{Check, Policy as PolicyCommand};
@@ -10,8 +11,10 @@ use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::app::standing::Standing;
 use crate::domain::action::{Decision, Judged};
+use crate::domain::diagnosis::TypedChange;
 use crate::domain::text::neutralise;
-use crate::gate::effects;
+use crate::gate::changes::{self, TypedCommand};
+use crate::gate::{effects, lexer};
 
 /// Longest line that is read from a file; longer ones are judged by their beginning, which is then not understood.
 const MAX_LINE: u64 = 1 << 20;
@@ -21,13 +24,38 @@ pub(super) fn check(standing: &Standing, check: &Check, output: Output) -> Resul
     if let Some(path) = &check.lines {
         return lines(&standing, path, output);
     }
-    let judged = match &check.line {
-        Some(line) => standing.judge_line(line),
-        None => standing.judge(&check.argv),
+    let typed = check.change.as_deref().map(typed).transpose()?;
+    let judged = match (&check.line, &typed) {
+        (Some(line), _) => standing.judge_line(line),
+        (None, Some(typed)) => standing.judge(&typed.argv),
+        (None, None) => standing.judge(&check.argv),
     };
-    output.answer(&judged, || text(&judged))?;
+    match &typed {
+        Some(typed) => {
+            let document = TypedView { does: &typed.does, undo: typed.undo.as_deref(), judged: &judged };
+            let undo = typed.undo.as_ref().map(|argv| format!("undo      {}\n", lexer::join(argv))).unwrap_or_default();
+            output.answer(&document, || format!("{}does      {}\n{undo}", text(&judged), typed.does))?;
+        }
+        None => output.answer(&judged, || text(&judged))?,
+    }
     // Exit code 3 only for a plain no: `confirm` and `approve` are ways to a yes.
     if judged.verdict.decision == Decision::Deny { Err(Failure::silent_refusal()) } else { Ok(()) }
+}
+
+/// A typed change beside the judgement of its command.
+#[derive(Serialize)]
+struct TypedView<'a> {
+    does: &'a str,
+    undo: Option<&'a [String]>,
+    #[serde(flatten)]
+    judged: &'a Judged,
+}
+
+/// Reads a typed change and makes its command; beyond its bounds it is refused.
+fn typed(json: &str) -> Result<TypedCommand, Failure> {
+    let change: TypedChange =
+        serde_json::from_str(json).map_err(|error| Failure::usage(format!("this is no typed change: {error}")))?;
+    changes::command(&change).map_err(|error| Failure::refused(error.to_string()))
 }
 
 /// One JSON document a line: NDJSON, whatever `--json` says.

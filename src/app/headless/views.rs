@@ -13,6 +13,7 @@ use crate::domain::health::{SourceHealth, Status};
 use crate::domain::incident::{Flapping, Incident};
 use crate::domain::query::Note;
 use crate::domain::{Text, Timestamp};
+use crate::gate::changes;
 
 /// State of a source.
 #[derive(Debug, Serialize)]
@@ -216,6 +217,8 @@ impl<'a> DiagnoseView<'a> {
 pub(super) struct ActionView<'a> {
     pub(super) id: &'a str,
     pub(super) argv: &'a [String],
+    /// What a typed change does, in one sentence.
+    pub(super) does: Option<String>,
     pub(super) target: &'a str,
     pub(super) rationale: &'a str,
     pub(super) rollback: Option<&'a [String]>,
@@ -231,6 +234,7 @@ impl<'a> ActionView<'a> {
         Self {
             id: &action.id,
             argv: &action.argv,
+            does: does(action),
             target: &action.target,
             rationale: &action.rationale,
             rollback: action.rollback.as_deref(),
@@ -241,4 +245,9 @@ impl<'a> ActionView<'a> {
             verdict: &judged.verdict,
         }
     }
+}
+
+/// What a typed change does, in one sentence; nothing for plain commands.
+pub(super) fn does(action: &crate::domain::action::Action) -> Option<String> {
+    Some(changes::command(action.change.as_ref()?).ok()?.does)
 }

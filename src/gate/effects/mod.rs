@@ -224,7 +224,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                     understood.note(format!("everything that matches {}", value.unwrap_or_default()));
                 }
                 "context" => {
-                    understood.facts.redirected = true;
+                    understood.facts.redirected |= !value.is_some_and(|context| around.inventory.is_context(context));
                     understood.note(format!("context {}", value.unwrap_or_default()));
                 }
                 "identity" => {
