@@ -7,6 +7,7 @@
 pub mod action;
 pub mod alert;
 pub mod analysis;
+pub mod approval;
 pub mod baseline;
 pub mod canonical;
 pub mod change;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::approvals::Approved;
 use super::{Gate, Inventory, Situation, effects};
 use crate::domain::action::{Decision, Digest, Judged, RunRequest};
 use crate::domain::canonical::{canonical_json, hex};
@@ -102,14 +103,17 @@ pub enum Refusal {
         /// The word to type.
         word: String,
     },
-    /// Another person has to sign, which this version cannot take yet.
-    #[error("rule {rule} wants an approval first ({}): approvals cannot be given in this version, so it cannot run", .need.join(", "))]
+    /// Another person has to sign.
+    #[error("rule {rule} wants an approval first ({}): ask for it with `stanch actions request`", .need.join(", "))]
     NeedsApproval {
         /// The rule.
         rule: String,
         /// What is needed.
         need: Vec<String>,
     },
+    /// An approval of something else.
+    #[error("the approval is for another run, {0}")]
+    ApprovalMismatch(Digest),
     /// The policy denies it.
     #[error("denied by rule {rule}: {why}")]
     Denied {
@@ -158,6 +162,30 @@ impl Gate {
         situation: &Situation<'_>,
         confirmation: &Confirmation,
     ) -> Result<Authorised, Refusal> {
+        self.authorise_with(request, judged, situation, confirmation, None)
+    }
+
+    /// As [`Self::authorise`], for a run that others have approved. The approval stands for the typed word too: who
+    /// runs it names its digest.
+    pub fn authorise_approved(
+        &self,
+        request: RunRequest,
+        judged: &Judged,
+        situation: &Situation<'_>,
+        confirmation: &Confirmation,
+        approved: &Approved,
+    ) -> Result<Authorised, Refusal> {
+        self.authorise_with(request, judged, situation, confirmation, Some(approved))
+    }
+
+    fn authorise_with(
+        &self,
+        request: RunRequest,
+        judged: &Judged,
+        situation: &Situation<'_>,
+        confirmation: &Confirmation,
+        approved: Option<&Approved>,
+    ) -> Result<Authorised, Refusal> {
         let now = digest(&request);
         if confirmation.digest != now {
             return Err(Refusal::Changed { shown: confirmation.digest.clone(), now });
@@ -188,8 +216,15 @@ impl Gate {
                 why: again.verdict.why,
             });
         }
+        if let Some(approved) = approved
+            && *approved.run() != now
+        {
+            return Err(Refusal::ApprovalMismatch(approved.run().clone()));
+        }
         match again.verdict.decision {
             Decision::Allow => {}
+            Decision::Confirm if approved.is_some() => {}
+            Decision::Approve if approved.is_some_and(|approved| approved.fills(&again.verdict.need)) => {}
             Decision::Confirm => {
                 let word = confirm_word(&request);
                 match confirmation.typed.as_deref().map(str::trim) {

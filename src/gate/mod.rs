@@ -1,4 +1,4 @@
-//! Understanding of commands, their effects, and the policy: pure decisions.
+//! Understanding of commands, their effects, the policy and approvals: pure decisions.
 //!
 //! May import `domain` only; does no IO. Everything here errs towards stricter: what is not understood is
 //! [`Effect::Opaque`], a program or flag that no table knows is never [`Effect::Read`], and what no rule allows is
@@ -8,6 +8,7 @@
 //! does, [`taint`] which of its words came from telemetry, [`policy`] what may happen. [`Gate::authorise`] is the only
 //! place that makes an [`Authorised`], and only an `Authorised` can be run.
 
+pub mod approvals;
 pub mod authorise;
 pub mod changes;
 pub mod effects;

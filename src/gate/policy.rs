@@ -306,6 +306,9 @@ impl Rule {
             if self.decision == Decision::Approve && self.need.is_empty() {
                 return Err("approve needs `need`: who has to sign".to_owned());
             }
+            if self.decision == Decision::Approve {
+                self.need.iter().try_for_each(|need| super::approvals::parse_need(need).map(|_| ()))?;
+            }
         }
         for program in self.when.program.words() {
             let known = effects::programs();
