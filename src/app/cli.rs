@@ -86,7 +86,7 @@ pub enum Command {
     },
     /// Say what a command would do and whether it may run. Runs nothing. Exit code 3 when the answer is no.
     Check(Check),
-    /// List, show and run suggested actions.
+    /// List, show and run suggested actions; ask for approvals, give and refuse them.
     Actions {
         /// What to do with them.
         #[command(subcommand)]
@@ -186,22 +186,60 @@ impl Role {
 /// What to do with actions.
 #[derive(Debug, Subcommand)]
 pub enum Actions {
-    /// List the suggested actions of an incident with their verdicts.
+    /// List the suggested actions of an incident with their verdicts, or the requests that wait for an approval.
     List {
         /// Which incident; may be left out when there is exactly one.
         incident: Option<String>,
+        /// List requests for approval instead.
+        #[arg(long, conflicts_with = "incident")]
+        pending: bool,
+        /// List also requests that were used, rejected or expired.
+        #[arg(long, requires = "pending")]
+        all: bool,
     },
-    /// Show exactly what running an action would do, and its digest.
+    /// Show exactly what running an action would do, and its digest; or show a request for approval.
     Show {
-        /// The action's id, for example P1.
+        /// The action's id, for example P1, or the digest of a request.
         action: String,
         /// Which incident; may be left out when there is exactly one.
         #[arg(long)]
         incident: Option<String>,
+        /// Print the exact text that an approver signs, for `ssh-keygen -Y sign -n stanch-approval`.
+        #[arg(long, requires = "approver")]
+        to_sign: bool,
+        /// The approver's principal in the allowed signers.
+        #[arg(long = "as", value_name = "PRINCIPAL", id = "approver")]
+        principal: Option<String>,
+        /// The text to sign shall reject.
+        #[arg(long, requires = "to_sign")]
+        reject: bool,
+        /// Why, as it will be signed.
+        #[arg(long, default_value = "", requires = "to_sign", value_name = "TEXT")]
+        reason: String,
     },
-    /// Run an action after confirmation on the terminal, or when --digest names exactly what was shown.
-    Run {
+    /// Ask for the approval that an action needs. Runs nothing.
+    Request {
         /// The action's id, for example P1.
+        #[arg(required_unless_present = "argv", conflicts_with = "argv")]
+        action: Option<String>,
+        /// Which incident; may be left out when there is exactly one.
+        #[arg(long)]
+        incident: Option<String>,
+        /// Why it should help; for a command of your own.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+        /// A command of your own as program and arguments.
+        #[arg(last = true, value_name = "ARGV")]
+        argv: Vec<String>,
+    },
+    /// Sign that a request may run: by a key of the ssh-agent, or with a signature made elsewhere.
+    Approve(Say),
+    /// Sign that a request may not run.
+    Reject(Say),
+    /// Run an action after confirmation on the terminal, or when --digest names exactly what was shown; or run a
+    /// request that was approved.
+    Run {
+        /// The action's id, for example P1, or the digest of an approved request.
         action: String,
         /// Which incident; may be left out when there is exactly one.
         #[arg(long)]
@@ -213,6 +251,25 @@ pub enum Actions {
         #[arg(long, value_name = "WORD", requires = "digest")]
         confirm: Option<String>,
     },
+}
+
+/// An approver's word.
+#[derive(Debug, Args)]
+pub struct Say {
+    /// The digest of the request, or its beginning.
+    pub digest: String,
+    /// Why.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub reason: String,
+    /// The principal to sign as; the first key of the ssh-agent that may sign when left out.
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    /// A signature made by `ssh-keygen -Y sign -n stanch-approval FILE` over what `actions show --to-sign` printed.
+    #[arg(long, value_name = "FILE.sig", conflicts_with_all = ["principal", "reason"])]
+    pub signature: Option<PathBuf>,
+    /// The text that was signed; FILE when left out.
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    pub statement: Option<PathBuf>,
 }
 
 /// What to do with the policy.

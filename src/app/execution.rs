@@ -17,6 +17,7 @@ use crate::domain::query::{Answer, Data, Planned, Purpose, Query};
 use crate::gate::{Confirmation, confirm_word, digest};
 use crate::runner::{RunContext, RunEvent, Runner, RunnerSettings};
 
+use super::approvals::{self, Case};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::standing::Standing;
@@ -41,7 +42,18 @@ pub struct Ready {
     pub undo: Option<Vec<String>>,
     /// The query that will show whether it helped, with its answer now.
     pub verification: Option<Verification>,
+    /// Whether it would change something from within a recording.
+    pub recorded: bool,
+    /// The request that others have signed for, where it runs by their leave.
+    pub approval: Option<Case>,
     standing: Standing,
+}
+
+impl Ready {
+    /// From where it was judged.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
 }
 
 /// The operator's word: exactly this, and what was typed.
@@ -66,6 +78,18 @@ pub enum News {
     Verified(Verification),
 }
 
+/// Prepares what a request for approval speaks of, as it would run now. Words that were tainted then still are.
+pub async fn prepare_approved(engine: &Engine, case: Case) -> Result<Ready, Failure> {
+    let standing = engine.standing.remembering(&case.request.tainted);
+    let mut ready = prepare(engine, &standing, &case.action).await?;
+    if ready.judged.verdict.decision == Decision::Approve && !ready.recorded {
+        ready.blocked = None;
+    }
+    ready.word = None;
+    ready.approval = Some(case);
+    Ok(ready)
+}
+
 /// Resolves, judges and digests an action, and asks its verify query. Changes nothing.
 pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> Result<Ready, Failure> {
     let judged = standing.judge(&action.argv);
@@ -88,9 +112,10 @@ pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> R
         _ if recorded => Some("this is a recording: nothing can be changed from it, only looked at".to_owned()),
         Decision::Allow | Decision::Confirm => None,
         Decision::Approve => Some(format!(
-            "rule {} wants an approval first ({}): this version cannot take one, so it cannot run",
+            "rule {} wants an approval first ({}): ask for it with `stanch actions request {}`",
             verdict.rule,
-            verdict.need.join(", ")
+            verdict.need.join(", "),
+            action.id
         )),
         Decision::Deny => Some(format!("denied by rule {}: {}", verdict.rule, verdict.why)),
     };
@@ -106,6 +131,8 @@ pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> R
         verification,
         judged,
         request,
+        recorded,
+        approval: None,
         standing: standing.clone(),
     })
 }
@@ -135,23 +162,57 @@ pub async fn run(
     }
     let confirmation = Confirmation { digest: order.digest, typed: order.typed };
     let situation = ready.standing.situation();
-    let authorised =
-        match ready.standing.gate.authorise(ready.request.clone(), &ready.judged, &situation, &confirmation) {
-            Ok(authorised) => authorised,
-            Err(refusal) => {
-                refuse(engine, ready, &refusal.to_string()).await;
-                return Err(Failure::refused(refusal.to_string()));
-            }
-        };
     let ledger = engine.ledger().await.map_err(|failure| not_written(&failure))?;
+    let approved = match &ready.approval {
+        None => None,
+        // Read again: what was said since it was shown counts too.
+        Some(case) => {
+            let case = approvals::open(&*ledger, &case.digest.0).await?;
+            match case.check(&ready.request, &ready.standing.trusted, (engine.wall_clock)()) {
+                Ok(approved) => Some((approved, case.seq)),
+                Err(objection) => {
+                    refuse(engine, ready, &objection.to_string()).await;
+                    return Err(Failure::refused(objection.to_string()));
+                }
+            }
+        }
+    };
+    let gate = &ready.standing.gate;
+    let authorised = match &approved {
+        None => gate.authorise(ready.request.clone(), &ready.judged, &situation, &confirmation),
+        Some((approved, _)) => {
+            gate.authorise_approved(ready.request.clone(), &ready.judged, &situation, &confirmation, approved)
+        }
+    };
+    let authorised = match authorised {
+        Ok(authorised) => authorised,
+        Err(refusal) => {
+            refuse(engine, ready, &refusal.to_string()).await;
+            return Err(Failure::refused(refusal.to_string()));
+        }
+    };
     let payload = json!({
         "request": ready.request, "digest": ready.digest, "judged": ready.judged, "action": action,
         "typed": confirmation.typed.is_some(), "before": ready.verification.as_ref().map(|known| &known.before),
+        "identity": ready.standing.identity, "approval": approved.as_ref().map(|(approved, _)| json!({
+            "digest": approved.request(), "nonce": approved.nonce(), "by": approved.by(),
+        })),
     });
     let intent = ledger
         .append(draft(engine, ready, EntryKind::RunIntent, payload))
         .await
         .map_err(|error| not_written(&Failure::failed(error.to_string())))?;
+
+    if let Some((approved, request)) = &approved
+        && !approvals::first_use(&*ledger, *request, approved.nonce(), intent.seq).await?
+    {
+        let why = "another run used the approval at the same moment";
+        let state = RunState::Failed { why: why.to_owned() };
+        let payload = json!({"intent": intent.seq, "state": state, "output": [], "droppedLines": 0});
+        let written = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
+        written.map_err(|error| Failure::failed(format!("{why}; the outcome could not be written: {error}")))?;
+        return Err(Failure::refused(format!("nothing was run: {why}")));
+    }
 
     let mut events = runner().start(authorised, cancel);
     let (mut output, mut dropped, mut state) = (Vec::new(), 0, None);
@@ -254,7 +315,7 @@ fn draft(engine: &Engine, ready: &Ready, kind: EntryKind, payload: serde_json::V
     Draft {
         at: (engine.wall_clock)(),
         kind,
-        incident: Some(ready.request.incident.clone()),
+        incident: Some(ready.request.incident.clone()).filter(|incident| !incident.is_empty()),
         actor: ready.standing.actor.clone(),
         payload,
     }

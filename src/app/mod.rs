@@ -1,7 +1,9 @@
 //! The command line, the effect runner, headless commands: wires the other rooms together.
 
 mod actor;
+mod agent;
 mod anchoring;
+pub mod approvals;
 pub mod cli;
 pub mod clock;
 mod connect;
@@ -22,6 +24,7 @@ mod screens;
 mod service_graph;
 mod session_ledger;
 pub mod standing;
+mod trust;
 pub mod tui;
 mod witness;
 
@@ -107,7 +110,13 @@ fn configuration(cli: &Cli) -> Result<(Config, Option<(String, Profile)>), Failu
     let needs_profile = cli.global.replay.is_none()
         && !matches!(
             cli.command,
-            Some(Command::Demo | Command::Replay { .. } | Command::Import(_) | Command::Audit { .. })
+            Some(
+                Command::Demo
+                    | Command::Replay { .. }
+                    | Command::Import(_)
+                    | Command::Audit { .. }
+                    | Command::Actions { .. }
+            )
         );
     let profile = match config.select(cli.global.profile.as_deref()) {
         Ok(profile) => profile,

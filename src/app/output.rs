@@ -38,6 +38,13 @@ impl Output {
         }
     }
 
+    /// Prints JSON text byte for byte, as something that is to be signed must be. Anything in it that could act on a
+    /// terminal was neutralised or escaped when it was written as JSON; a terminal still gets the neutralised form.
+    pub fn exactly(self, text: &str) -> Result<(), Failure> {
+        use std::io::IsTerminal as _;
+        if std::io::stdout().is_terminal() { self.text(text) } else { write(text.as_bytes()) }
+    }
+
     /// Prints text, neutralised once more: whatever it was made of, nothing in it acts on the terminal.
     pub fn text(self, text: &str) -> Result<(), Failure> {
         let mut text = neutralise(text).into_owned();

@@ -1,9 +1,13 @@
 //! Where one stands: who acts, in which environment, under which policy, and which words telemetry brought in.
 
+use std::sync::Arc;
+
 use crate::config::{Config, Profile};
 use crate::domain::action::Judged;
+use crate::domain::approval::Identity;
 use crate::domain::labels::Labels;
 use crate::domain::snapshot::Snapshot;
+use crate::gate::approvals::Trusted;
 use crate::gate::{Gate, Inventory, Situation, TelemetryWords};
 
 use super::actor;
@@ -11,8 +15,9 @@ use super::cli::Check;
 use super::clock;
 use super::failure::Failure;
 use super::rules;
+use super::trust;
 
-/// The role of whoever is not given another one.
+/// The role of everybody where no file says who is who.
 const DEFAULT_ROLE: &str = "operator";
 
 /// Labels that the site's own scrape configuration and cluster set, not the traffic: their values name real things.
@@ -48,8 +53,12 @@ pub struct Standing {
     pub critical: bool,
     /// Who acts.
     pub actor: String,
+    /// All that is known of who acts.
+    pub identity: Identity,
     /// Their role.
     pub role: String,
+    /// Whose signatures count.
+    pub trusted: Arc<Trusted>,
     telemetry: TelemetryWords,
     inventory: Inventory,
 }
@@ -58,14 +67,19 @@ impl Standing {
     /// Loads the policy of `config`; its own tests run first.
     pub fn new(config: &Config, environment: &str, profile: &Profile) -> Result<Self, Failure> {
         let rules::Loaded { policy, source: policy_source, text: policy_text } = rules::load(config)?;
+        let trusted = trust::load(&config.approvals, profile.critical)?;
+        let identity = actor::identity();
+        let role = if trusted.persons.is_empty() { DEFAULT_ROLE } else { trusted.persons.role_of(&identity) };
         Ok(Self {
             gate: Gate::new(policy),
             policy_source,
             policy_text,
             environment: environment.to_owned(),
             critical: profile.critical,
-            actor: actor::actor(),
-            role: DEFAULT_ROLE.to_owned(),
+            actor: identity.user.clone(),
+            identity,
+            role: role.to_owned(),
+            trusted: Arc::new(trusted),
             telemetry: TelemetryWords::default(),
             inventory: known_names(profile),
         })
@@ -80,6 +94,16 @@ impl Standing {
             role: check.role.map_or_else(|| self.role.clone(), |role| role.word().to_owned()),
             ..self.clone()
         }
+    }
+
+    /// Remembers that `words` came from telemetry.
+    #[must_use]
+    pub fn remembering(&self, words: &[String]) -> Self {
+        let mut standing = self.clone();
+        for word in words {
+            standing.telemetry.learn(word);
+        }
+        standing
     }
 
     /// Judges a command given as program and arguments.

@@ -1,6 +1,6 @@
 //! The system's file and the user's file as one configuration.
 
-use super::{Config, Profile};
+use super::{Approvals, Config, Profile};
 
 impl Config {
     /// Lays the user's configuration over the system's. What guards production can only be tightened: a profile
@@ -19,6 +19,16 @@ impl Config {
             llm: if user.llm.endpoint.is_empty() { self.llm } else { user.llm },
             policy: if self.policy.file.is_some() { self.policy } else { user.policy },
             ledger: if self.ledger == defaults.ledger { user.ledger } else { self.ledger },
+            approvals: Approvals {
+                signers: self.approvals.signers.or(user.approvals.signers),
+                revoked: self.approvals.revoked.or(user.approvals.revoked),
+                persons: self.approvals.persons.or(user.approvals.persons),
+                expiry: if user.approvals.expiry == defaults.approvals.expiry {
+                    self.approvals.expiry
+                } else {
+                    user.approvals.expiry
+                },
+            },
             run: if user.run == defaults.run { self.run } else { user.run },
             ui: if user.ui == defaults.ui { self.ui } else { user.ui },
         }

@@ -37,6 +37,8 @@ pub struct Config {
     pub llm: Llm,
     /// Guardrails.
     pub policy: Policy,
+    /// Whose signatures count.
+    pub approvals: Approvals,
     /// Audit ledger.
     pub ledger: Ledger,
     /// Running commands.
@@ -95,6 +97,27 @@ pub struct Llm {
 pub struct Policy {
     /// Policy file; the built-in one when left out.
     pub file: Option<PathBuf>,
+}
+
+/// Whose signatures count, and for how long. Files that only root may write keep an operator from naming approvers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approvals {
+    /// Keys that may sign, as OpenSSH's `allowed_signers`. Without it nothing can be approved.
+    pub signers: Option<PathBuf>,
+    /// Public keys or fingerprints that count no more, one a line.
+    pub revoked: Option<PathBuf>,
+    /// Persons with their principals, accounts and roles. Without it everybody is an operator and nobody approves.
+    pub persons: Option<PathBuf>,
+    /// How long a request is good, in Prometheus notation.
+    #[serde(with = "duration_text")]
+    pub expiry: Duration,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self { signers: None, revoked: None, persons: None, expiry: Duration::from_mins(15) }
+    }
 }
 
 /// Audit ledger.

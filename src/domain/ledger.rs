@@ -22,6 +22,12 @@ pub enum EntryKind {
     Verification,
     /// The gate refused.
     Refusal,
+    /// An approval was asked for.
+    ApprovalRequest,
+    /// Another person signed for a request.
+    Approval,
+    /// A person signed against a request.
+    Rejection,
     /// A person noted something.
     Note,
     /// The policy in force changed.
@@ -41,6 +47,9 @@ impl EntryKind {
             Self::RunOutcome => "run_outcome",
             Self::Verification => "verification",
             Self::Refusal => "refusal",
+            Self::ApprovalRequest => "approval_request",
+            Self::Approval => "approval",
+            Self::Rejection => "rejection",
             Self::Note => "note",
             Self::Policy => "policy",
             Self::Session => "session",

@@ -86,7 +86,7 @@ fn a_loss_waits_for_approvals_and_an_unknown_never_runs() {
     let world = World::new();
     let loss = world.try_run(&world.request("kubectl delete deployment payments"), Some("payments")).unwrap_err();
     assert!(matches!(loss, Refusal::NeedsApproval { .. }), "{loss}");
-    assert!(loss.to_string().contains("cannot be given in this version"));
+    assert!(loss.to_string().contains("ask for it with `stanch actions request`"));
     let opaque = world.try_run(&world.request("frobnicate payments"), Some("payments")).unwrap_err();
     assert!(matches!(opaque, Refusal::Denied { .. }), "{opaque}");
 }
@@ -192,7 +192,7 @@ fn a_policy_with_a_mistake_does_not_load() {
 fn a_failing_test_is_named() {
     let text = Policy::builtin_text().replace(
         "decision = \"confirm\"\nwhy = \"it changes",
-        "decision = \"approve\"\nneed = [\"x\"]\nwhy = \"it changes",
+        "decision = \"approve\"\nneed = [\"1 x admin\"]\nwhy = \"it changes",
     );
     let error = Policy::parse(&text).unwrap_err().to_string();
     assert!(error.contains("a change is confirmed: expected confirm"), "{error}");

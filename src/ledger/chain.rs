@@ -14,7 +14,7 @@ use crate::domain::ledger::{ChainProblem, ChainReport, Draft, Entry, EntryKind};
 const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// All kinds, for reading their words back.
-const KINDS: [EntryKind; 10] = [
+const KINDS: [EntryKind; 13] = [
     EntryKind::LlmIntent,
     EntryKind::LlmOutcome,
     EntryKind::Diagnosis,
@@ -22,6 +22,9 @@ const KINDS: [EntryKind; 10] = [
     EntryKind::RunOutcome,
     EntryKind::Verification,
     EntryKind::Refusal,
+    EntryKind::ApprovalRequest,
+    EntryKind::Approval,
+    EntryKind::Rejection,
     EntryKind::Note,
     EntryKind::Policy,
     EntryKind::Session,

@@ -1,5 +1,6 @@
 //! Tests of the whole: one binary, so that it links once.
 
+mod approvals;
 mod bad_input;
 mod crash;
 mod gate;

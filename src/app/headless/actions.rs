@@ -19,12 +19,18 @@ use super::views::ActionView;
 
 pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) -> Result<(), Failure> {
     match command {
-        Actions::List { incident } => list(engine, incident.as_deref(), output).await,
-        Actions::Show { action, incident } => {
+        Actions::List { incident, .. } => list(engine, incident.as_deref(), output).await,
+        Actions::Show { action, incident, .. } => {
             let (ready, shown) = ready(engine, incident.as_deref(), action, output).await?;
             let does = super::views::does(&shown);
             output.answer(&view(&ready, does.as_deref()), || text(&ready, does.as_deref()))
         }
+        Actions::Request { action, incident, .. } => {
+            let id = action.as_deref().unwrap_or_default();
+            let (ready, action) = ready(engine, incident.as_deref(), id, output).await?;
+            super::approvals::request(engine, &ready, &action, output).await
+        }
+        Actions::Approve(_) | Actions::Reject(_) => Err(Failure::usage("a request is named by its digest")),
         Actions::Run { action, incident, digest, confirm } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
             run(engine, &action, &ready, digest.as_deref(), confirm.as_deref(), output).await
@@ -131,6 +137,18 @@ async fn run(
         }
         None => ask(ready, super::views::does(action).as_deref())?,
     };
+    let order = Execution { digest: Digest(ready.digest.0.clone()), typed };
+    follow(engine, action, ready, order, output).await
+}
+
+/// Runs it, prints its output as it comes, and its record at the end.
+pub(super) async fn follow(
+    engine: &Engine,
+    action: &Action,
+    ready: &Ready,
+    order: Execution,
+    output: Output,
+) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let watch = cancel.clone();
     let interrupt = tokio::spawn(async move {
@@ -139,7 +157,6 @@ async fn run(
         }
     });
     let (news, mut incoming) = tokio::sync::mpsc::channel(256);
-    let order = Execution { digest: Digest(ready.digest.0.clone()), typed };
     let work = execution::run(engine, ready, action, order, news, cancel);
     let show = async {
         while let Some(news) = incoming.recv().await {

@@ -72,7 +72,10 @@ fn line(entry: &Entry, open: &[u64]) -> String {
 /// The command or state in a payload, for one line.
 fn summary(entry: &Entry) -> String {
     let payload = &entry.draft.payload;
-    let argv = payload.pointer("/request/argv").and_then(|argv| argv.as_array());
+    let argv = payload
+        .pointer("/request/argv")
+        .or_else(|| payload.pointer("/request/run/argv"))
+        .and_then(|argv| argv.as_array());
     let text = match argv {
         Some(argv) => argv.iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" "),
         None => match (payload.get("state"), payload.get("intent")) {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod anchors;
+mod approvals;
 mod audit;
 mod check;
 mod diagnose;
@@ -64,6 +65,14 @@ pub(super) async fn run(
         }
         Command::Check(arguments) => check::check(&standing(&config)?, arguments, output),
         Command::Policy { command } => check::policy(&standing(&config)?, command, output),
+        Command::Actions { command } if approvals::needs_no_source(command) => {
+            let origin = match &global.replay {
+                Some(path) => Origin::Replay(super::open_bundle(path)?),
+                None => Origin::Live,
+            };
+            let engine = Engine::new(config, profile, origin, global.baseline, None)?;
+            approvals::approvals(&engine, command, output).await
+        }
         Command::Actions { command } => actions::actions(&engine(config)?, command, output).await,
         Command::Audit { command } => audit::audit(&config, command, output).await,
         Command::Record { incident, output: path, overwrite } => {

@@ -110,7 +110,7 @@ pub enum Objection {
         reason: String,
     },
     /// Not yet enough.
-    #[error("not approved yet: {missing}{}", .refused.iter().map(|why| format!("; not counted: {why}")).collect::<String>())]
+    #[error("not approved yet: {}", [std::slice::from_ref(missing), refused.as_slice()].concat().join("; not counted: "))]
     NotEnough {
         /// What is missing.
         missing: String,

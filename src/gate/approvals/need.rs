@@ -82,7 +82,7 @@ mod tests {
         let need = ["1 x incident-commander".to_owned(), "1 x admin".to_owned()];
         let both = person("a", &["incident-commander", "admin"]);
         let commander = person("b", &["incident-commander"]);
-        assert_eq!(unfilled(&need, &[both.clone()]), Ok(Some("0 of 1 x admin".to_owned())));
+        assert_eq!(unfilled(&need, std::slice::from_ref(&both)), Ok(Some("0 of 1 x admin".to_owned())));
         assert_eq!(unfilled(&need, &[both.clone(), commander.clone()]), Ok(None));
         assert_eq!(unfilled(&need, &[commander.clone(), both]), Ok(None));
         let two = ["2 x incident-commander".to_owned()];

@@ -85,13 +85,12 @@ impl Envelope {
             _ => return Err(format("its hash is neither sha256 nor sha512")),
         };
         let signature = Signature::try_from(signature).map_err(|error| SignatureError::Format(error.to_string()))?;
-        let (key, certificate) = match PublicKey::from_bytes(public) {
-            Ok(key) => (key, None),
-            Err(_) => {
-                let certificate =
-                    Certificate::from_bytes(public).map_err(|error| SignatureError::Key(error.to_string()))?;
-                (PublicKey::from(certificate.public_key().clone()), Some(certificate))
-            }
+        let (key, certificate) = if let Ok(key) = PublicKey::from_bytes(public) {
+            (key, None)
+        } else {
+            let certificate =
+                Certificate::from_bytes(public).map_err(|error| SignatureError::Key(error.to_string()))?;
+            (PublicKey::from(certificate.public_key().clone()), Some(certificate))
         };
         Ok(Self { key, certificate, namespace, hash, signature })
     }

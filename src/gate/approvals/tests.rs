@@ -152,6 +152,7 @@ fn a_commanders_signature_lets_exactly_this_run_happen() {
         role: "operator",
         telemetry: &telemetry,
         inventory: &inventory,
+        at: NOW,
     };
     let gate = Gate::new(Policy::builtin());
     let run = world.request.run.clone();

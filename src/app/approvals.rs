@@ -1,0 +1,315 @@
+//! Requests, approvals and rejections as they stand in the ledger.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::action::{Action, Digest, Judged, RunRequest};
+use crate::domain::approval::{
+    APPROVAL_NAMESPACE, ApprovalRequest, Approver, Identity, REQUEST_NAMESPACE, Say, Signed, Trust,
+};
+use crate::domain::canonical::{canonical_json, hex};
+use crate::domain::ledger::{Draft, Entry, EntryKind};
+use crate::domain::{Text, Timestamp};
+use crate::gate::approvals::{self as gate, Objection, Trusted};
+use crate::ledger::{Filter, Ledger};
+
+use super::agent;
+use super::failure::Failure;
+use super::standing::Standing;
+
+/// Fewest hex digits by which a request can be named.
+pub(super) const MIN_PREFIX: usize = 8;
+
+/// One request with all that was said to it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Number of its entry.
+    pub seq: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// What is asked for.
+    pub request: ApprovalRequest,
+    /// The requester's signature, where the request names a key.
+    pub proof: Option<String>,
+    /// The action behind it.
+    pub action: Action,
+    /// What was shown as evidence.
+    pub evidence: Vec<Text>,
+    /// Statements, in the order of the ledger. Nothing here is verified yet.
+    pub signed: Vec<Signed>,
+    /// The run that used it.
+    pub used: Option<u64>,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It may run.
+    Approved,
+    /// It may not, and why.
+    Open(Objection),
+}
+
+impl Case {
+    /// Where it stands, for whoever would run exactly what was asked for.
+    pub fn status(&self, trusted: &Trusted, now: Timestamp) -> Status {
+        match self.check(&self.request.run, trusted, now) {
+            Ok(_) => Status::Approved,
+            Err(why) => Status::Open(why),
+        }
+    }
+
+    /// Whether `run` may happen now.
+    pub fn check(&self, run: &RunRequest, trusted: &Trusted, now: Timestamp) -> Result<gate::Approved, Objection> {
+        gate::check(&self.request, self.proof.as_deref(), run, &self.signed, trusted, self.used, now)
+    }
+
+    /// The signatures that count.
+    pub fn approvers(&self, trusted: &Trusted, now: Timestamp) -> Vec<Approver> {
+        let examine = |signed| gate::examine(&self.request, self.proof.as_deref(), signed, trusted, now).ok();
+        self.signed.iter().filter_map(examine).collect()
+    }
+}
+
+impl Status {
+    /// One word for lists.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Open(Objection::Used(_)) => "used",
+            Self::Open(Objection::Expired(_)) => "expired",
+            Self::Open(Objection::Rejected { .. }) => "rejected",
+            Self::Open(Objection::NotEnough { .. }) => "pending",
+            Self::Open(_) => "invalid",
+        }
+    }
+}
+
+/// Writes a request for an approval into the ledger. A key of the requester's ssh-agent that stands among the allowed
+/// signers proves who asks.
+pub async fn request(
+    ledger: &dyn Ledger,
+    standing: &Standing,
+    run: RunRequest,
+    (judged, action, evidence): (&Judged, &Action, Vec<Text>),
+    cluster: Option<String>,
+    (now, life): (Timestamp, Duration),
+) -> Result<Case, Failure> {
+    // Whole seconds: what is signed is read by people.
+    let created = Timestamp::from_secs(now.secs());
+    let holder = agent::holders(standing.trusted.clone()).await.unwrap_or_default().into_iter().next();
+    let mut requester: Identity = standing.identity.clone();
+    if let Some(holder) = &holder {
+        requester.key = Some(holder.fingerprint.clone());
+        requester.trust = Trust::Key;
+    }
+    let request = ApprovalRequest {
+        run,
+        cluster,
+        effect: judged.effect,
+        verdict: judged.verdict.clone(),
+        tainted: judged.tainted.clone(),
+        notes: judged.notes.clone(),
+        rationale: action.rationale.clone(),
+        evidence: evidence_hash(&evidence),
+        nonce: nonce()?,
+        created,
+        expires: created.plus(life.min(gate::MAX_LIFE)),
+        requester,
+    };
+    let proof = match holder {
+        Some(holder) => Some(agent::sign(holder, REQUEST_NAMESPACE, gate::canonical(&request)).await?),
+        None => None,
+    };
+    let digest = gate::request_digest(&request);
+    let payload = json!({"digest": digest, "request": request, "proof": proof, "action": action, "evidence": evidence});
+    let entry = append(ledger, standing, now, EntryKind::ApprovalRequest, &request, payload).await?;
+    Ok(Case {
+        seq: entry.seq,
+        digest,
+        request,
+        proof,
+        action: action.clone(),
+        evidence,
+        signed: Vec::new(),
+        used: None,
+    })
+}
+
+/// Signs with the ssh-agent: the first key that may sign as `principal`, or as anybody when none is named.
+pub async fn signed_by_agent(
+    standing: &Standing,
+    case: &Case,
+    say: Say,
+    reason: &str,
+    principal: Option<&str>,
+    now: Timestamp,
+) -> Result<Signed, Failure> {
+    let holders = agent::holders(standing.trusted.clone()).await?;
+    let mut fitting = holders.into_iter().filter(|holder| principal.is_none_or(|name| name == holder.principal));
+    let holder = fitting.next().ok_or_else(|| {
+        let whom = principal.map_or_else(String::new, |name| format!(" as {name}"));
+        Failure::usage(format!(
+            "no ssh-agent holds a key that may sign{whom}: add it with `ssh-add`, or sign what `stanch actions show \
+             {} --to-sign` prints with `ssh-keygen -Y sign -n {APPROVAL_NAMESPACE}`",
+            case.digest
+        ))
+    })?;
+    let at = Timestamp::from_secs(now.secs());
+    let statement = gate::to_sign(&case.request, say, reason, &holder.principal, at);
+    let signature = agent::sign(holder, APPROVAL_NAMESPACE, statement.clone()).await?;
+    Ok(Signed { statement, signature })
+}
+
+/// Writes a signed statement into the ledger, if it counts. One that does not is written as a refusal.
+pub async fn say(
+    ledger: &dyn Ledger,
+    standing: &Standing,
+    case: &Case,
+    signed: Signed,
+    now: Timestamp,
+) -> Result<Approver, Failure> {
+    let examined = match case.used {
+        Some(entry) => Err(Objection::Used(entry)),
+        None => gate::examine(&case.request, case.proof.as_deref(), &signed, &standing.trusted, now),
+    };
+    let identity = &standing.identity;
+    match examined {
+        Ok(approver) => {
+            let kind = if approver.say == Say::Approve { EntryKind::Approval } else { EntryKind::Rejection };
+            let payload = json!({"digest": case.digest, "signed": signed, "by": approver, "identity": identity});
+            append(ledger, standing, now, kind, &case.request, payload).await?;
+            Ok(approver)
+        }
+        Err(why) => {
+            let payload =
+                json!({"digest": case.digest, "signed": signed, "why": why.to_string(), "identity": identity});
+            append(ledger, standing, now, EntryKind::Refusal, &case.request, payload).await?;
+            Err(Failure::refused(why.to_string()))
+        }
+    }
+}
+
+/// The request whose digest begins with `wanted`.
+pub async fn open(ledger: &dyn Ledger, wanted: &str) -> Result<Case, Failure> {
+    let wanted = wanted.to_ascii_lowercase();
+    let mut found: Vec<Entry> = newest(ledger).await?;
+    found.retain(|entry| digest_of(entry).is_some_and(|digest| digest.starts_with(&wanted)));
+    match found.len() {
+        0 => Err(Failure::usage(format!("the ledger has no request {wanted}"))),
+        1 => case(ledger, &found[0]).await,
+        _ => Err(Failure::usage(format!("several requests begin with {wanted}: give more of the digest"))),
+    }
+}
+
+/// All requests that were not used, rejected or too late, oldest first; with `all` the others too.
+pub async fn list(
+    ledger: &dyn Ledger,
+    trusted: &Trusted,
+    now: Timestamp,
+    all: bool,
+) -> Result<Vec<(Case, Status)>, Failure> {
+    let mut cases = Vec::new();
+    for entry in newest(ledger).await? {
+        // Longer than a request can be good: no need to look what became of it.
+        if !all && entry.draft.at.plus(gate::MAX_LIFE + gate::CLOCK_TOLERANCE) < now {
+            continue;
+        }
+        let case = case(ledger, &entry).await?;
+        let status = case.status(trusted, now);
+        if all || matches!(status.word(), "pending" | "approved") {
+            cases.push((case, status));
+        }
+    }
+    Ok(cases)
+}
+
+/// Whether the run intent `mine` is the first that uses `nonce`. Two that start at the same moment both write their
+/// intent; the chain has one order, and the first of it runs.
+pub async fn first_use(ledger: &dyn Ledger, after: u64, nonce: &str, mine: u64) -> Result<bool, Failure> {
+    Ok(used(ledger, after, nonce).await?.is_none_or(|first| first == mine))
+}
+
+async fn newest(ledger: &dyn Ledger) -> Result<Vec<Entry>, Failure> {
+    let kinds = vec![EntryKind::ApprovalRequest];
+    let filter = Filter { kinds, limit: Filter::MAX_LIMIT, newest: true, ..Filter::default() };
+    ledger.entries(filter).await.map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// All entries of these kinds behind a number, page by page.
+async fn behind(ledger: &dyn Ledger, kinds: &[EntryKind], mut after: u64) -> Result<Vec<Entry>, Failure> {
+    let mut all = Vec::new();
+    loop {
+        let filter = Filter { kinds: kinds.to_vec(), after: Some(after), limit: 1_000, ..Filter::default() };
+        let page = ledger.entries(filter).await.map_err(|error| Failure::failed(error.to_string()))?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = last.seq;
+        all.extend(page);
+    }
+}
+
+async fn used(ledger: &dyn Ledger, after: u64, nonce: &str) -> Result<Option<u64>, Failure> {
+    let uses = |entry: &&Entry| entry.draft.payload.pointer("/approval/nonce").is_some_and(|used| used == nonce);
+    Ok(behind(ledger, &[EntryKind::RunIntent], after).await?.iter().find(uses).map(|entry| entry.seq))
+}
+
+async fn case(ledger: &dyn Ledger, entry: &Entry) -> Result<Case, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Stored {
+        request: ApprovalRequest,
+        proof: Option<String>,
+        action: Action,
+        evidence: Vec<Text>,
+    }
+    let wrong = |what: String| Failure::failed(format!("entry {} of the ledger is no request: {what}", entry.seq));
+    let stored: Stored =
+        serde_json::from_value(entry.draft.payload.clone()).map_err(|error| wrong(error.to_string()))?;
+    let digest = gate::request_digest(&stored.request);
+    if digest_of(entry) != Some(digest.0.as_str()) {
+        return Err(wrong("its digest does not fit".to_owned()));
+    }
+    if evidence_hash(&stored.evidence) != stored.request.evidence {
+        return Err(wrong("its evidence is not what was asked with".to_owned()));
+    }
+    let said = behind(ledger, &[EntryKind::Approval, EntryKind::Rejection], entry.seq).await?;
+    let signed = said
+        .iter()
+        .filter(|said| digest_of(said) == Some(&digest.0))
+        .filter_map(|said| serde_json::from_value(said.draft.payload.get("signed")?.clone()).ok())
+        .collect();
+    let used = used(ledger, entry.seq, &stored.request.nonce).await?;
+    let Stored { request, proof, action, evidence } = stored;
+    Ok(Case { seq: entry.seq, digest, request, proof, action, evidence, signed, used })
+}
+
+fn digest_of(entry: &Entry) -> Option<&str> {
+    entry.draft.payload.get("digest")?.as_str()
+}
+
+async fn append(
+    ledger: &dyn Ledger,
+    standing: &Standing,
+    at: Timestamp,
+    kind: EntryKind,
+    request: &ApprovalRequest,
+    payload: serde_json::Value,
+) -> Result<Entry, Failure> {
+    let incident = Some(request.run.incident.clone()).filter(|incident| !incident.is_empty());
+    let draft = Draft { at, kind, incident, actor: standing.actor.clone(), payload };
+    ledger.append(draft).await.map_err(|error| Failure::failed(error.to_string()))
+}
+
+fn evidence_hash(evidence: &[Text]) -> String {
+    hex(&Sha256::digest(canonical_json(&json!(evidence)).as_bytes()))
+}
+
+fn nonce() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
+    Ok(hex(&bytes))
+}
