@@ -1,15 +1,16 @@
 //! The ledger in one SQLite file, shared by any number of processes of one host.
 
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Row as _, Sqlite};
 use tokio::sync::Mutex;
@@ -56,29 +57,35 @@ const COLUMNS: &str = "SELECT seq, at, kind, incident, actor, payload, prev_hash
 #[derive(Debug)]
 pub struct SqliteLedger {
     path: String,
-    /// The one connection that writes; none when the file is read-only.
-    writer: Option<Mutex<SqliteConnection>>,
+    file: PathBuf,
+    /// The one connection that writes; `None` when it was opened for reading.
+    writer: Option<Mutex<Writer>>,
     readers: SqlitePool,
+    /// Readers since the file could be written again.
+    recovered: OnceLock<SqlitePool>,
 }
 
+/// The writing connection. On a full or read-only disk there is none until there is room: each append tries again.
+#[derive(Debug, Default)]
+struct Writer(Option<SqliteConnection>);
+
 impl SqliteLedger {
-    /// Opens the ledger at `path`, or makes it: directories with mode 0700, the file with 0600. A file that cannot be
-    /// written is opened for reading, and appending to it fails with [`LedgerError::ReadOnly`].
+    /// Opens the ledger at `path`, or makes it: directories with mode 0700, the file with 0600. One that cannot be
+    /// written now (a full disk, a read-only file system) is opened for reading, and appending to it fails until it
+    /// can.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        match create(path) {
-            Ok(()) => {}
-            Err(error) if is_read_only(&error) && path.exists() => return Self::open_read_only(path).await,
-            Err(error) => return Err(io_error(&name, &error)),
-        }
-        let mut writer = connect(&name, &options(path)).await?;
-        prepare(&mut writer, &name).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(2)
-            .idle_timeout(None)
-            .connect_lazy_with(options(path).read_only(true));
-        Ok(Self { path: name, writer: Some(Mutex::new(writer)), readers })
+        let (writer, readers) = match open_writer(&name, path).await {
+            Ok(connection) => (Writer(Some(connection)), readers(path)),
+            Err(error @ (LedgerError::Full(_) | LedgerError::ReadOnly(_) | LedgerError::Io { .. })) => {
+                // What is wrong with writing is said where something is to be written.
+                (Writer::default(), readers_in_need(path).await.map_err(|_| error)?)
+            }
+            Err(error) => return Err(error),
+        };
+        let (file, writer) = (path.to_owned(), Some(Mutex::new(writer)));
+        Ok(Self { path: name, file, writer, readers, recovered: OnceLock::new() })
     }
 
     /// Opens an existing ledger for reading only, for example to verify a copy.
@@ -88,27 +95,28 @@ impl SqliteLedger {
         if let Err(error) = std::fs::File::open(path) {
             return Err(io_error(&name, &error));
         }
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
-        let readers = SqlitePoolOptions::new().max_connections(2).idle_timeout(None).connect_lazy_with(options);
-        let mut connection = readers.acquire().await.map_err(|error| explain(&name, &error))?;
-        check_format(&mut connection, &name).await?;
-        drop(connection);
-        Ok(Self { path: name, writer: None, readers })
+        let readers = readers_in_need(path).await?;
+        Ok(Self { path: name, file: path.to_owned(), writer: None, readers, recovered: OnceLock::new() })
     }
 
     /// Closes all connections; what was appended is on disk already.
     pub async fn close(self) {
-        self.readers.close().await;
-        if let Some(writer) = self.writer {
+        self.readers().close().await;
+        if let Some(Writer(Some(writer))) = self.writer.map(Mutex::into_inner) {
             // An error here loses nothing: the log is replayed at the next opening.
-            let _ = writer.into_inner().close().await;
+            let _ = writer.close().await;
         }
     }
 
     /// The writing connection, so that a test can bring about what a disk would.
     #[cfg(test)]
-    pub(super) async fn writer_for_tests(&self) -> tokio::sync::MutexGuard<'_, SqliteConnection> {
-        self.writer.as_ref().expect("a test opens for writing").lock().await
+    pub(super) async fn writer_for_tests(&self) -> tokio::sync::MappedMutexGuard<'_, SqliteConnection> {
+        let writer = self.writer.as_ref().expect("a test opens for writing").lock().await;
+        tokio::sync::MutexGuard::map(writer, |writer| writer.0.as_mut().expect("it can be written"))
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        self.recovered.get().unwrap_or(&self.readers)
     }
 
     fn explain(&self, error: &sqlx::Error) -> LedgerError {
@@ -121,7 +129,25 @@ impl SqliteLedger {
             return Err(LedgerError::ReadOnly(self.path.clone()));
         };
         let mut writer = writer.lock().await;
-        let row = append_row(&mut writer, &draft, payload).await.map_err(|error| self.explain(&error))?;
+        let connection = match &mut writer.0 {
+            Some(connection) => connection,
+            none => {
+                let connection = open_writer(&self.path, &self.file).await?;
+                // Those that were made in need may not see what is written now.
+                let _ = self.recovered.set(readers(&self.file));
+                none.insert(connection)
+            }
+        };
+        let row = match append_row(connection, &draft, payload).await {
+            Ok(row) => row,
+            Err(error) => {
+                // SQLite may have ended the transaction by itself, which the connection does not know: begin anew.
+                if let Some(connection) = writer.0.take() {
+                    let _ = connection.close().await;
+                }
+                return Err(self.explain(&error));
+            }
+        };
         // As stored, so that what is returned is what will be read.
         row.into_entry(&self.path)
     }
@@ -142,7 +168,7 @@ impl SqliteLedger {
         }
         query.push(if filter.newest { " ORDER BY seq DESC LIMIT " } else { " ORDER BY seq LIMIT " });
         query.push_bind(to_i64(filter.limit.min(Filter::MAX_LIMIT) as u64));
-        let rows = query.build().fetch_all(&self.readers).await.map_err(|error| self.explain(&error))?;
+        let rows = query.build().fetch_all(self.readers()).await.map_err(|error| self.explain(&error))?;
         let mut entries = rows.iter().map(|row| self.entry_of(row)).collect::<Result<Vec<_>, _>>()?;
         if filter.newest {
             entries.reverse();
@@ -153,7 +179,7 @@ impl SqliteLedger {
     async fn entry_now(&self, seq: u64) -> Result<Option<Entry>, LedgerError> {
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         query.push(" WHERE seq = ").push_bind(to_i64(seq));
-        let row = query.build().fetch_optional(&self.readers).await.map_err(|error| self.explain(&error))?;
+        let row = query.build().fetch_optional(self.readers()).await.map_err(|error| self.explain(&error))?;
         row.as_ref().map(|row| self.entry_of(row)).transpose()
     }
 
@@ -167,13 +193,13 @@ impl SqliteLedger {
             "SELECT seq, at, kind, incident, actor, payload, prev_hash, hash FROM entries WHERE seq > ?1 ORDER BY seq",
         )
         .bind(to_i64(after))
-        .fetch(&self.readers);
+        .fetch(self.readers());
         rows.map(|row| self.entry_of(&row.map_err(|error| self.explain(&error))?)).boxed()
     }
 
     async fn head_now(&self) -> Result<Head, LedgerError> {
         let row = sqlx::query("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.readers())
             .await
             .map_err(|error| self.explain(&error))?;
         let Some(row) = row else {
@@ -192,7 +218,7 @@ impl SqliteLedger {
             )
             .bind(intent.word())
             .bind(outcome.word())
-            .fetch_all(&self.readers)
+            .fetch_all(self.readers())
             .await
             .map_err(|error| self.explain(&error))?;
             for row in rows {
@@ -208,7 +234,7 @@ impl SqliteLedger {
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         query.push(" ORDER BY seq");
         let query = query.build();
-        let mut rows = query.fetch(&self.readers);
+        let mut rows = query.fetch(self.readers());
         loop {
             match rows.try_next().await {
                 Ok(Some(row)) => match stored(&row) {
@@ -231,7 +257,7 @@ impl SqliteLedger {
             "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'entries' \
              AND name IN ('entries_follow', 'entries_stay', 'entries_remain')",
         )
-        .fetch_one(&self.readers)
+        .fetch_one(self.readers())
         .await
         .and_then(|row| row.try_get(0))
         .map_err(|error| self.explain(&error))?;
@@ -287,6 +313,51 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .disable_statement_logging()
+}
+
+/// The log that lies beside the file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn readers(path: &Path) -> SqlitePool {
+    pool(options(path).read_only(true))
+}
+
+fn pool(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new().max_connections(2).idle_timeout(None).connect_lazy_with(options)
+}
+
+/// Readers that change nothing beside the file if they can do without. Where SQLite cannot make its shared memory (the
+/// disk is full or read-only) nobody can write either, and the file is read without it.
+async fn readers_in_need(path: &Path) -> Result<SqlitePool, LedgerError> {
+    let name = path.display().to_string();
+    let plain = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
+    let try_out = async |options: SqliteConnectOptions| {
+        let readers = pool(options);
+        let mut connection = readers.acquire().await.map_err(|error| explain(&name, &error))?;
+        check_format(&mut connection, &name).await?;
+        drop(connection);
+        Ok(readers)
+    };
+    match try_out(plain.clone()).await {
+        Err(LedgerError::Full(_) | LedgerError::ReadOnly(_) | LedgerError::Io { .. }) => {
+            let has_log = std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0);
+            // An exclusive lock keeps the index of the log in memory; this VFS only pretends to take it.
+            let alone = plain.clone().vfs("unix-none").locking_mode(SqliteLockingMode::Exclusive);
+            try_out(if has_log { alone } else { plain.immutable(true) }).await
+        }
+        result => result,
+    }
+}
+
+async fn open_writer(name: &str, path: &Path) -> Result<SqliteConnection, LedgerError> {
+    create(path).map_err(|error| io_error(name, &error))?;
+    let mut connection = connect(name, &options(path)).await?;
+    prepare(&mut connection, name).await?;
+    Ok(connection)
 }
 
 /// Makes directory and file with narrow rights, and finds out whether the file can be written.
@@ -424,6 +495,8 @@ fn explain(path: &str, error: &sqlx::Error) -> LedgerError {
             match code & 0xff {
                 5 | 6 => LedgerError::Locked(path),
                 8 => LedgerError::ReadOnly(path),
+                // The shared memory beside the file could not grow.
+                10 if code == 4_874 => LedgerError::Full(path),
                 11 => LedgerError::Damaged { path, what },
                 13 => LedgerError::Full(path),
                 26 => LedgerError::NotALedger(path),

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use stanch::app::engine::{Engine, Origin};
 use stanch::app::execution::{self, Execution, News};
-use stanch::config::Config;
+use stanch::config::{self, Config};
 use stanch::domain::action::{Action, Digest, RunState};
 use stanch::domain::{Text, Timestamp};
 use stanch::sources::demo;
@@ -19,13 +19,17 @@ use crate::program::Program;
 const CHILD: &str = "STANCH_TEST_LEDGER";
 
 fn engine(ledger: &Path) -> Engine {
-    let mut config = Config::default();
-    config.ledger.path = Some(ledger.to_owned());
+    engine_with(config::Ledger { path: Some(ledger.to_owned()), ..config::Ledger::default() })
+}
+
+/// The demo with this ledger.
+pub(crate) fn engine_with(ledger: config::Ledger) -> Engine {
+    let config = Config { ledger, ..Config::default() };
     let demo = demo::bundle(Timestamp::from_secs(1_800_000_000));
     Engine::new(config, None, Origin::Demo(demo), None, None).expect("the demo opens")
 }
 
-fn action(argv: &[&str]) -> Action {
+pub(crate) fn action(argv: &[&str]) -> Action {
     Action {
         id: "P1".into(),
         incident: "I-test".into(),

@@ -10,6 +10,7 @@ mod inquiry_prometheus;
 mod invariants;
 mod ledger_anchors;
 mod ledger_contract;
+mod ledger_disk;
 mod ledger_kill;
 mod ledger_postgres;
 mod ledger_tampering;

@@ -13,7 +13,7 @@ use stanch::ledger::MIGRATION;
 use tempfile::TempDir;
 
 /// PostgreSQL refuses to run as root; this is `nobody` on Debian and Ubuntu.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A running server.
 pub(crate) struct Postgres {
