@@ -217,6 +217,17 @@ pub enum Actions {
         #[arg(long, default_value = "", requires = "to_sign", value_name = "TEXT")]
         reason: String,
     },
+    /// Run the tool's own preview of an action (dry run, plan, diff): a command like any other, with its own digest.
+    Preview {
+        /// The action's id, for example P1.
+        action: String,
+        /// Which incident; may be left out when there is exactly one.
+        #[arg(long)]
+        incident: Option<String>,
+        /// The digest that this command printed.
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<String>,
+    },
     /// Ask for the approval that an action needs. Runs nothing.
     Request {
         /// The action's id, for example P1.
@@ -322,6 +333,17 @@ pub enum Audit {
     },
     /// Print the migration that makes the tables and roles of a ledger in PostgreSQL.
     Migration,
+    /// Show a recorded run as it was seen, with its pauses. Runs nothing.
+    Replay {
+        /// Number of the run's intent or outcome.
+        seq: u64,
+        /// So many times as fast; 0 shows all at once.
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        /// Print an asciicast (version 2) for other players.
+        #[arg(long)]
+        cast: bool,
+    },
 }
 
 /// How entries are exported.

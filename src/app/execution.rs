@@ -20,10 +20,8 @@ use crate::runner::{RunContext, RunEvent, Runner, RunnerSettings};
 use super::approvals::{self, Case};
 use super::engine::Engine;
 use super::failure::Failure;
+use super::recording::Recording;
 use super::standing::Standing;
-
-/// Most lines of output kept in the record of a run.
-const RECORDED_LINES: usize = 2_000;
 
 /// Everything that must be seen before a run.
 #[derive(Debug, Clone)]
@@ -215,21 +213,18 @@ pub async fn run(
     }
 
     let mut events = runner().start(authorised, cancel);
-    let (mut output, mut dropped, mut state) = (Vec::new(), 0, None);
+    let started = std::time::Instant::now();
+    let (mut recording, mut state) = (Recording::default(), None);
     while let Some(event) = events.recv().await {
         match event {
             RunEvent::Line(line) => {
-                if output.len() < RECORDED_LINES {
-                    output.push(line.clone());
-                } else {
-                    dropped += 1;
-                }
+                recording.line(&line, started.elapsed());
                 // A screen that is gone does not end the run; its outcome belongs in the ledger.
                 let _ = news.send(News::Line(line)).await;
             }
             RunEvent::Dropped(count) => {
                 let _ = news.send(News::Dropped(count)).await;
-                dropped += count;
+                recording.dropped(count);
             }
             RunEvent::Note(text) => {
                 let _ = news.send(News::Line(OutputLine { stderr: true, text })).await;
@@ -238,8 +233,9 @@ pub async fn run(
         }
     }
     let state = state.unwrap_or(RunState::Unknown);
-    let payload = json!({"intent": intent.seq, "state": state, "output": output, "droppedLines": dropped});
+    let payload = recording.payload(intent.seq, &state);
     let outcome = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
+    let (output, dropped_lines) = recording.into_output();
     let _ = news.send(News::Ended(state.clone())).await;
     let outcome = outcome
         .map_err(|error| Failure::failed(format!("{}; the outcome could not be written: {error}", state.words())))?;
@@ -262,7 +258,7 @@ pub async fn run(
         ended_at: Some(outcome.draft.at),
         state,
         output,
-        dropped_lines: dropped,
+        dropped_lines,
         verification,
     })
 }

@@ -18,6 +18,7 @@ pub mod ledger;
 mod logging;
 pub mod output;
 mod record;
+mod recording;
 mod rules;
 mod runbooks;
 mod screens;

@@ -21,6 +21,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Asked, Planned, Purpose, Query};
 use crate::domain::{Text, Timestamp};
+use crate::gate::{lexer, preview};
 use crate::ledger::Filter;
 use crate::sources::demo;
 use crate::terminal::Ability;
@@ -301,7 +302,10 @@ impl Backend for Screens {
                 digest: ready.digest.clone(),
                 word: ready.word.clone(),
                 blocked: ready.blocked.clone(),
-                preview: None,
+                preview: preview::preview(&action.argv).map(|known| {
+                    let command = lexer::join(&known.argv);
+                    Text::from(format!("Ctrl-p shows it ({}): {command}", known.exactness.word()))
+                }),
                 undo: ready.undo.clone(),
                 verification: ready.verification.clone(),
                 critical: standing.critical,

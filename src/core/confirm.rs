@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::domain::action::{Action, Decision, Digest, OutputLine, RunState, Verification};
 use crate::domain::{Text, Timestamp};
-use crate::gate::changes;
+use crate::gate::{changes, preview};
 
 use super::effect::Generation;
 use super::key::Key;
@@ -18,6 +18,12 @@ const TYPED_MAX: usize = 100;
 
 /// The key that runs what needs no typed word. Not Enter, which opened the dialog and may repeat.
 pub const RUN_KEY: Key = Key::Char('x');
+
+/// The key that shows the tool's own preview of the command. Not a letter: a word may be being typed.
+pub const PREVIEW_KEY: Key = Key::Ctrl('p');
+
+/// The key that shows, after a run, the command that takes it back.
+pub const UNDO_KEY: Key = Key::Char('u');
 
 /// Columns inside the dialog on a screen of this width.
 pub fn inner_columns(columns: u16) -> usize {
@@ -119,6 +125,8 @@ pub enum Step {
     Cancel(Generation),
     /// Run.
     Run(Box<RunOrder>),
+    /// Show another action in a dialog of its own, above this one.
+    Open(Box<Action>),
     /// Something to tell the operator.
     Say(&'static str),
 }
@@ -243,8 +251,14 @@ impl Dialog {
             }
             _ => {}
         }
+        if key == PREVIEW_KEY && matches!(self.stage, Stage::Ready(_)) {
+            let preview = preview::preview_of(&self.action);
+            return preview.map_or(Step::Say("the tool has no preview of this"), |action| Step::Open(Box::new(action)));
+        }
         let Stage::Ready(prepared) = &self.stage else {
             return match (&self.stage, key) {
+                (Stage::Ended { .. }, UNDO_KEY) => preview::undo_of(&self.action)
+                    .map_or(Step::Say("no command is known that undoes it"), |action| Step::Open(Box::new(action))),
                 (Stage::Ended { .. } | Stage::Refused(_), Key::Char('q') | Key::Enter) => Step::Close(None),
                 _ => Step::Stay,
             };

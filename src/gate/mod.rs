@@ -14,6 +14,7 @@ pub mod changes;
 pub mod effects;
 pub mod lexer;
 pub mod policy;
+pub mod preview;
 pub mod taint;
 
 pub use authorise::{Authorised, Confirmation, Refusal, confirm_word, digest};

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::Model;
-use crate::core::confirm::{Dialog, RUN_KEY, Stage, inner_columns};
+use crate::core::confirm::{Dialog, RUN_KEY, Stage, UNDO_KEY, inner_columns};
 use crate::core::copy::command_line;
 use crate::core::message::Prepared;
 use crate::core::reading::wrap;
@@ -175,7 +175,12 @@ fn bottom(model: &Model, dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<
         }
         Stage::Ended { state, .. } => {
             let (text, style) = ended(state, theme);
-            lines.push(vec![(text, style), ("   Esc closes".into(), theme.dim())]);
+            let undo = dialog.action.rollback.is_some().then(|| format!("   {UNDO_KEY} shows what takes it back"));
+            lines.push(vec![
+                (text, style),
+                (undo.unwrap_or_default(), theme.accent()),
+                ("   Esc closes".into(), theme.dim()),
+            ]);
         }
     }
     lines

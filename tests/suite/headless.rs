@@ -135,6 +135,20 @@ fn an_action_runs_only_by_the_digest_that_was_shown() {
         .map(|entry| entry["kind"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(kinds, ["policy", "session", "run_intent", "run_outcome"]);
+
+    // The run can be seen again, by either entry; nothing runs for it.
+    for entry in ["3", "4"] {
+        let again = program.run(&["audit", "replay", entry, "--speed", "0"]);
+        assert!(again.code == 0 && again.stdout.contains("$ date -u"), "{again:?}");
+        assert!(again.stdout.contains(ran.stdout.lines().next().unwrap()), "{again:?}");
+    }
+    let cast = program.run(&["audit", "replay", "4", "--cast"]);
+    let lines: Vec<serde_json::Value> = cast.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["version"], &lines[1][1]), (&2.into(), &"o".into()), "{cast:?}");
+    assert_eq!(program.run(&["audit", "replay", "9"]).code, 2);
+
+    let preview = program.run(&[&["actions", "preview", &date, "--incident", &id], &replay[..]].concat());
+    assert!(preview.code == 2 && preview.stderr.contains("no preview"), "{preview:?}");
 }
 
 #[test]

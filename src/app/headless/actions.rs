@@ -11,8 +11,11 @@ use crate::app::engine::Engine;
 use crate::app::execution::{self, Execution, News, Ready};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
+use crate::app::standing::Standing;
 use crate::domain::action::{Action, Decision, Digest, RunState};
 use crate::domain::text::neutralise;
+use crate::gate::lexer;
+use crate::gate::preview::{preview, preview_of};
 
 use super::incidents::investigated;
 use super::views::ActionView;
@@ -31,6 +34,14 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
             super::approvals::request(engine, &ready, &action, output).await
         }
         Actions::Approve(_) | Actions::Reject(_) => Err(Failure::usage("a request is named by its digest")),
+        Actions::Preview { action, incident, digest } => {
+            let (of, standing) = found(engine, incident.as_deref(), action, output).await?;
+            let action = preview_of(&of).ok_or_else(|| {
+                Failure::usage(format!("the tool has no preview of {}: {}", of.id, lexer::join(&of.argv)))
+            })?;
+            let ready = execution::prepare(engine, &standing, &action).await?;
+            run(engine, &action, &ready, digest.as_deref(), None, output).await
+        }
         Actions::Run { action, incident, digest, confirm } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
             run(engine, &action, &ready, digest.as_deref(), confirm.as_deref(), output).await
@@ -65,6 +76,18 @@ async fn list(engine: &Engine, incident: Option<&str>, output: Output) -> Result
 }
 
 async fn ready(engine: &Engine, incident: Option<&str>, id: &str, output: Output) -> Result<(Ready, Action), Failure> {
+    let (action, standing) = found(engine, incident, id, output).await?;
+    let ready = execution::prepare(engine, &standing, &action).await?;
+    Ok((ready, action))
+}
+
+/// The action of this id, and what it is judged by.
+async fn found(
+    engine: &Engine,
+    incident: Option<&str>,
+    id: &str,
+    output: Output,
+) -> Result<(Action, Standing), Failure> {
     let concluded = concluded(engine, incident, output).await?;
     let known = concluded.actions.iter().map(|(action, _)| action.id.as_str()).collect::<Vec<_>>().join(", ");
     let (action, _) = concluded
@@ -72,8 +95,7 @@ async fn ready(engine: &Engine, incident: Option<&str>, id: &str, output: Output
         .into_iter()
         .find(|(action, _)| action.id.eq_ignore_ascii_case(id))
         .ok_or_else(|| Failure::usage(format!("there is no action {id}; there are: {known}")))?;
-    let ready = execution::prepare(engine, &concluded.standing, &action).await?;
-    Ok((ready, action))
+    Ok((action, concluded.standing))
 }
 
 fn view(ready: &Ready, does: Option<&str>) -> serde_json::Value {
@@ -111,6 +133,14 @@ fn text(ready: &Ready, does: Option<&str>) -> String {
     }
     if let Some(blocked) = &ready.blocked {
         text += &format!("BLOCKED {blocked}\n");
+    }
+    if let Some(preview) = preview(&request.argv) {
+        let command = lexer::join(&preview.argv);
+        text += &format!(
+            "preview {command}   ({}; `stanch actions preview {}`)\n",
+            preview.exactness.word(),
+            request.action
+        );
     }
     text + &format!("digest  {}\n", ready.digest)
 }

@@ -14,6 +14,8 @@ use crate::config::{Config, SystemSecrets};
 use crate::domain::ledger::{ChainReport, Entry};
 use crate::ledger::{Filter, Ledger, LedgerError, MIGRATION, export};
 
+use super::replay_run::{self, Playing};
+
 pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> Result<(), Failure> {
     if matches!(command, Audit::Migration) {
         return output.answer(&json!({"sql": MIGRATION}), || MIGRATION.to_owned());
@@ -29,7 +31,9 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
                 Err(Failure::refused(format!("there is no ledger at {path}, and there are anchors of one")))
             }
             Audit::Export { .. } => Ok(()),
-            Audit::Show { .. } | Audit::Anchor => Err(Failure::failed(format!("there is no ledger at {path} yet"))),
+            Audit::Show { .. } | Audit::Replay { .. } | Audit::Anchor => {
+                Err(Failure::failed(format!("there is no ledger at {path} yet")))
+            }
             _ => output.answer(&json!({"ledger": path, "ok": true, "entries": []}), || {
                 format!("there is no ledger at {path} yet: nothing was run or sent")
             }),
@@ -52,6 +56,9 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
             }),
             None => Err(Failure::failed(format!("the ledger has no entry {seq}"))),
         },
+        Audit::Replay { seq, speed, cast } => {
+            replay_run::replay(ledger.as_ref(), *seq, Playing { speed: *speed, cast: *cast }, output).await
+        }
         Audit::Verify { anchors, allowed_signers } => {
             verify(&*ledger, anchors.as_deref(), allowed_signers.as_deref(), output).await
         }

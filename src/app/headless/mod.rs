@@ -11,6 +11,7 @@ mod import;
 mod incidents;
 mod progress;
 mod record;
+mod replay_run;
 pub(super) mod templates;
 mod views;
 

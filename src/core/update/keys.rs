@@ -1,7 +1,7 @@
 //! Key presses: text fields first, then the dialog, then the registry.
 
 use crate::core::command::{Command, bound, place};
-use crate::core::confirm::Step;
+use crate::core::confirm::{Dialog, Step};
 use crate::core::effect::Effect;
 use crate::core::key::Key;
 use crate::core::list::Input;
@@ -81,6 +81,10 @@ fn dialog(model: &mut Model, key: Key) -> Vec<Effect> {
         Step::Cancel(generation) => {
             say(model, "ending the run");
             vec![Effect::Cancel { generation }]
+        }
+        Step::Open(action) => {
+            model.screens.push(Screen::Run(Box::new(Dialog::new((*action).clone(), next))));
+            vec![Effect::Prepare { generation: next, action }]
         }
         Step::Run(order) => vec![Effect::Run(order)],
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::confirm::{RUN_KEY, Stage};
+use crate::core::confirm::{PREVIEW_KEY, RUN_KEY, Stage, UNDO_KEY};
 use crate::core::effect::Analyst;
 use crate::core::message::{Board, Draft, Progress, RunReport};
 use crate::core::rows;
@@ -535,6 +535,42 @@ fn the_word_must_be_typed_to_run() {
     assert_eq!(order.digest(), &dialog(&model).prepared().unwrap().digest);
     assert!(model.running());
     assert_eq!(key(&mut model, Key::Enter), [], "once");
+}
+
+#[test]
+fn a_preview_is_shown_in_a_dialog_of_its_own_before_it_runs() {
+    let mut model = asking(0);
+    press(&mut model, "pay");
+    let effects = key(&mut model, PREVIEW_KEY);
+    let [Effect::Prepare { generation, action }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(action.argv.last().map(String::as_str), Some("--dry-run=server"));
+    assert_eq!(action.rollback, None);
+    let prepared = sample::prepared(action, Impact::Read, Decision::Allow);
+    update(&mut model, Msg::Report(*generation, Report::Prepared(Ok(Box::new(prepared)))));
+    update(&mut model, Msg::Drawn);
+    let effects = key(&mut model, RUN_KEY);
+    let [Effect::Run(order)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(order.prepared().request.argv.last().map(String::as_str), Some("--dry-run=server"));
+    let generation = order.generation();
+    let ended = Report::Run(RunReport::Ended(RunState::Exited { code: 0 }));
+    update(&mut model, Msg::Report(generation, ended));
+    assert_eq!(key(&mut model, UNDO_KEY), [], "a preview changes nothing that could be taken back");
+    key(&mut model, Key::Esc);
+    assert_eq!(dialog(&model).typed, "pay", "the dialog below is as it was left");
+}
+
+#[test]
+fn after_a_run_the_command_that_takes_it_back_is_one_key_away() {
+    let mut model = asking(0);
+    press(&mut model, "payments");
+    let effects = key(&mut model, Key::Enter);
+    let [Effect::Run(order)] = &effects[..] else { panic!("{effects:?}") };
+    let (generation, undo) = (order.generation(), order.prepared().undo.clone().unwrap());
+    let ended = Report::Run(RunReport::Ended(RunState::Exited { code: 0 }));
+    update(&mut model, Msg::Report(generation, ended));
+    let effects = key(&mut model, UNDO_KEY);
+    let [Effect::Prepare { action, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(action.argv, undo);
 }
 
 #[test]
