@@ -58,6 +58,31 @@ fn help_opens_and_a_resize_is_followed() {
 }
 
 #[test]
+fn no_key_and_no_size_is_lost_when_both_come_at_once() {
+    let mut session = Session::unreachable();
+    session.wait_for("alerts are not known");
+    session.press("?");
+    session.wait_for("Help");
+    for round in 1..=100_u16 {
+        // Which of the two the program sees first differs from round to round.
+        if round % 2 == 0 {
+            session.resize(80 + round, 30);
+            session.press("x");
+        } else {
+            session.press("x");
+            session.resize(80 + round, 30);
+        }
+        session.wait_for(&format!("search {}▌", "x".repeat(usize::from(round).min(20))));
+        if round >= 20 {
+            session.press("\x7f");
+            session.wait_for(&format!("search {}▌", "x".repeat(19)));
+        }
+    }
+    session.press("\x1bq");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
 fn signals_end_it_and_leave_the_terminal_right() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
         let mut session = Session::unreachable();

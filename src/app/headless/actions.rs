@@ -15,7 +15,7 @@ use crate::app::standing::Standing;
 use crate::domain::action::{Action, Decision, Digest, RunState};
 use crate::domain::text::neutralise;
 use crate::gate::lexer;
-use crate::gate::preview::{preview, preview_of};
+use crate::gate::preview::{self, preview_of};
 
 use super::incidents::investigated;
 use super::views::ActionView;
@@ -36,11 +36,7 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
         Actions::Approve(_) | Actions::Reject(_) => Err(Failure::usage("a request is named by its digest")),
         Actions::Preview { action, incident, digest } => {
             let (of, standing) = found(engine, incident.as_deref(), action, output).await?;
-            let action = preview_of(&of).ok_or_else(|| {
-                Failure::usage(format!("the tool has no preview of {}: {}", of.id, lexer::join(&of.argv)))
-            })?;
-            let ready = execution::prepare(engine, &standing, &action).await?;
-            run(engine, &action, &ready, digest.as_deref(), None, output).await
+            run_preview(engine, &standing, &of, digest.as_deref(), output).await
         }
         Actions::Run { action, incident, digest, confirm } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
@@ -134,7 +130,7 @@ fn text(ready: &Ready, does: Option<&str>) -> String {
     if let Some(blocked) = &ready.blocked {
         text += &format!("BLOCKED {blocked}\n");
     }
-    if let Some(preview) = preview(&request.argv) {
+    if let Some(preview) = preview::preview(&request.argv) {
         let command = lexer::join(&preview.argv);
         text += &format!(
             "preview {command}   ({}; `stanch actions preview {}`)\n",
@@ -143,6 +139,20 @@ fn text(ready: &Ready, does: Option<&str>) -> String {
         );
     }
     text + &format!("digest  {}\n", ready.digest)
+}
+
+/// Runs the preview that the tool of `of` has: a command of its own, judged, confirmed and recorded like any other.
+pub(super) async fn run_preview(
+    engine: &Engine,
+    standing: &Standing,
+    of: &Action,
+    digest: Option<&str>,
+    output: Output,
+) -> Result<(), Failure> {
+    let action = preview_of(of)
+        .ok_or_else(|| Failure::usage(format!("the tool has no preview of {}: {}", of.id, lexer::join(&of.argv))))?;
+    let ready = execution::prepare(engine, standing, &action).await?;
+    run(engine, &action, &ready, digest, None, output).await
 }
 
 async fn run(

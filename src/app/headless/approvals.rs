@@ -23,7 +23,9 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(super) fn needs_no_source(command: &Actions) -> bool {
     match command {
         Actions::List { pending, .. } => *pending,
-        Actions::Show { action, .. } | Actions::Run { action, .. } => is_digest(action),
+        Actions::Show { action, .. } | Actions::Preview { action, .. } | Actions::Run { action, .. } => {
+            is_digest(action)
+        }
         Actions::Request { argv, .. } => !argv.is_empty(),
         Actions::Approve(_) | Actions::Reject(_) => true,
     }
@@ -60,6 +62,10 @@ pub(super) async fn approvals(engine: &Engine, command: &Actions, output: Output
                 return Err(Failure::usage("say why with --reason: whoever asked will read it"));
             }
             say(engine, Say::Reject, arguments, output).await
+        }
+        Actions::Preview { action, digest, .. } => {
+            let case = open(engine, action).await?;
+            super::actions::run_preview(engine, &engine.standing, &case.action, digest.as_deref(), output).await
         }
         Actions::Run { action, .. } => {
             let case = open(engine, action).await?;
