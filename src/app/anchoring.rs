@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,13 +16,16 @@ use ssh_key::PrivateKey;
 use crate::config;
 use crate::domain::Timestamp;
 use crate::domain::settings::Secrets;
-use crate::ledger::{Anchor, Ledger, SignedAnchor};
+use crate::ledger::{Anchor, Head, SignedAnchor};
 use crate::sources::loki;
 
 use super::failure::Failure;
 
 /// How long shipping to one place may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Most ends that wait to be anchored.
+const MOST_WAITING: usize = 64;
 
 /// Facility `log audit` (13), severity notice (5): RFC 5424, section 6.2.1.
 const PRIORITY: u8 = 13 * 8 + 5;
@@ -34,11 +39,11 @@ pub(super) struct Shipped {
     pub(super) failed: Vec<String>,
 }
 
-/// Makes an anchor of the chain's end as it is now, signed when a key is configured. Ships it nowhere.
-pub(super) async fn make(config: &config::Anchor, ledger: &dyn Ledger, at: Timestamp) -> Result<SignedAnchor, Failure> {
-    let head = ledger.head().await.map_err(|error| Failure::failed(error.to_string()))?;
+/// Makes an anchor of this end of the chain of the ledger at `place`, signed when a key is configured. Ships it
+/// nowhere.
+pub(super) fn make(config: &config::Anchor, head: &Head, place: &str, at: Timestamp) -> Result<SignedAnchor, Failure> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let anchor = Anchor::new(&head, at.to_rfc3339(), ledger.place().to_owned(), host);
+    let anchor = Anchor::new(head, at.to_rfc3339(), place.to_owned(), host);
     let Some(path) = &config.key else { return Ok(anchor.unsigned()) };
     let said = |what: String| Failure::failed(format!("the key of the anchors, {}: {what}", path.display()));
     let key = PrivateKey::read_openssh_file(path).map_err(|error| said(error.to_string()))?;
@@ -78,6 +83,63 @@ pub(super) async fn ship(config: &config::Anchor, secrets: &Arc<dyn Secrets>, an
         note("Loki".to_owned(), sent);
     }
     shipped
+}
+
+/// Makes and ships anchors aside, so that nobody waits for a place that does not answer. Best effort: the next anchor
+/// covers what one that failed would have. What is under way when this is dropped is waited for, with its time-outs.
+pub(super) struct Courier {
+    orders: Option<SyncSender<(Head, Timestamp)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Courier {
+    /// Starts a thread for the ledger at `place`.
+    pub(super) fn start(config: config::Anchor, secrets: Arc<dyn Secrets>, place: String) -> std::io::Result<Self> {
+        let (orders, taken) = sync_channel(MOST_WAITING);
+        // A runtime of its own: the program's may be ending.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = move || runtime.block_on(deliver(&config, &secrets, &place, &taken));
+        let thread = std::thread::Builder::new().name("anchors".to_owned()).spawn(work)?;
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Has this end anchored.
+    pub(super) fn anchor(&self, head: Head, at: Timestamp) {
+        if let Some(orders) = &self.orders
+            && orders.try_send((head, at)).is_err()
+        {
+            tracing::warn!("an anchor was left out: earlier ones are still under way");
+        }
+    }
+}
+
+impl Drop for Courier {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn deliver(
+    config: &config::Anchor,
+    secrets: &Arc<dyn Secrets>,
+    place: &str,
+    orders: &Receiver<(Head, Timestamp)>,
+) {
+    while let Ok(first) = orders.recv() {
+        // The last one vouches for all before it.
+        let (head, at) = orders.try_iter().last().unwrap_or(first);
+        match make(config, &head, place, at) {
+            Ok(anchor) => {
+                for why in ship(config, secrets, &anchor).await.failed {
+                    tracing::warn!(%why, "an anchor could not be shipped");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an anchor could not be made"),
+        }
+    }
 }
 
 /// Body of Loki's push API with one line.

@@ -319,6 +319,9 @@ pub enum Audit {
         /// Only anchors that a key of this file signed count (format of ssh-keygen's `allowed_signers`).
         #[arg(long, value_name = "FILE", requires = "anchors")]
         allowed_signers: Option<PathBuf>,
+        /// Only anchors that this host made or that are of this ledger, where the file holds those of several.
+        #[arg(long, value_name = "HOST|LEDGER", requires = "anchors")]
+        of: Option<String>,
     },
     /// Anchor the end of the chain: sign it and ship it to the places that are configured, or print it.
     Anchor,

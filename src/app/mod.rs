@@ -6,6 +6,7 @@ mod anchoring;
 pub mod approvals;
 pub mod cli;
 pub mod clock;
+mod command_secrets;
 mod connect;
 pub mod diagnosing;
 pub mod engine;

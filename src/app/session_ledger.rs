@@ -1,6 +1,6 @@
 //! The ledger of a running program: says first who runs it with which configuration and policy, and anchors as it goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -15,9 +15,13 @@ use crate::domain::ledger::{ChainReport, Draft, Entry, EntryKind};
 use crate::domain::settings::Secrets;
 use crate::ledger::{Filter, Head, Ledger, LedgerError};
 
-use super::anchoring;
+use super::anchoring::Courier;
 use super::clock::Clock;
+use super::command_secrets;
 use super::standing::Standing;
+
+/// Policies looked through for the one that was in force here last.
+const KNOWN_POLICIES: usize = 200;
 
 /// A ledger that writes the session before the first entry of this process. Reading alone writes nothing.
 pub(super) struct SessionLedger {
@@ -29,6 +33,7 @@ pub(super) struct SessionLedger {
     session: Value,
     policy: Value,
     opened: OnceCell<()>,
+    courier: OnceLock<Option<Courier>>,
 }
 
 impl SessionLedger {
@@ -40,13 +45,15 @@ impl SessionLedger {
         secrets: &Arc<dyn Secrets>,
     ) -> Self {
         let policy = standing.gate.policy().hash();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let session = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "configuration": digest(config),
+            "files": config.files,
             "policy": policy,
             "profile": standing.environment,
             "role": standing.role,
-            "host": rustix::system::uname().nodename().to_string_lossy(),
+            "host": host,
             "pid": std::process::id(),
         });
         Self {
@@ -56,8 +63,11 @@ impl SessionLedger {
             anchor: config.ledger.anchor.clone(),
             actor: standing.actor.clone(),
             session,
-            policy: json!({"hash": policy, "source": standing.policy_source, "text": standing.policy_text}),
+            policy: json!({
+                "hash": policy, "source": standing.policy_source, "text": standing.policy_text, "host": host,
+            }),
             opened: OnceCell::new(),
+            courier: OnceLock::new(),
         }
     }
 
@@ -65,11 +75,14 @@ impl SessionLedger {
         Draft { at: (self.clock)(), kind, incident: None, actor: self.actor.clone(), payload }
     }
 
-    /// Writes the session, and the policy when it is not the one that was written last.
+    /// Writes the session, and the policy when it is not the one that was written last for this person and host.
     async fn open(&self) -> Result<(), LedgerError> {
-        let filter = Filter { kinds: vec![EntryKind::Policy], limit: 1, newest: true, ..Filter::default() };
-        let last = self.inner.entries(filter).await?.pop();
-        let before = last.as_ref().map_or(&Value::Null, |entry| &entry.draft.payload["hash"]);
+        let filter =
+            Filter { kinds: vec![EntryKind::Policy], limit: KNOWN_POLICIES, newest: true, ..Filter::default() };
+        let known = self.inner.entries(filter).await?;
+        let ours =
+            |entry: &&Entry| entry.draft.actor == self.actor && entry.draft.payload["host"] == self.policy["host"];
+        let before = known.iter().rev().find(ours).map_or(&Value::Null, |entry| &entry.draft.payload["hash"]);
         if *before != self.policy["hash"] {
             let mut payload = self.policy.clone();
             payload["before"] = before.clone();
@@ -78,24 +91,26 @@ impl SessionLedger {
         self.inner.append(self.draft(EntryKind::Session, self.session.clone())).await.map(drop)
     }
 
-    async fn append_now(&self, draft: Draft) -> Result<Entry, LedgerError> {
+    async fn append_now(&self, mut draft: Draft) -> Result<Entry, LedgerError> {
+        // Others must see exactly what they approve; everywhere else a command's secrets stay out.
+        if !matches!(draft.kind, EntryKind::ApprovalRequest | EntryKind::Approval | EntryKind::Rejection) {
+            command_secrets::redact(&mut draft.payload);
+        }
         self.opened.get_or_try_init(|| self.open()).await?;
         let entry = self.inner.append(draft).await?;
         if self.anchor.every > 0 && entry.seq % self.anchor.every == 0 {
-            self.anchor(&entry).await;
+            self.anchor(&entry);
         }
         Ok(entry)
     }
 
-    /// Best effort: the entry is written, and the next anchor covers it too.
-    async fn anchor(&self, entry: &Entry) {
-        match anchoring::make(&self.anchor, &*self.inner, entry.draft.at).await {
-            Ok(anchor) => {
-                for why in anchoring::ship(&self.anchor, &self.secrets, &anchor).await.failed {
-                    tracing::warn!(%why, "an anchor could not be shipped");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "an anchor could not be made"),
+    fn anchor(&self, entry: &Entry) {
+        let start = || Courier::start(self.anchor.clone(), Arc::clone(&self.secrets), self.inner.place().to_owned());
+        let courier = self.courier.get_or_init(|| {
+            start().inspect_err(|error| tracing::warn!(%error, "no thread for anchors could be started")).ok()
+        });
+        if let Some(courier) = courier {
+            courier.anchor(Head { seq: entry.seq, hash: entry.hash.clone() }, entry.draft.at);
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::copilot::online::{CallOutcome, Witness};
+use crate::copilot::online::{CallOutcome, Leaving, Witness};
+use crate::domain::canonical::hex;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::ledger::Ledger;
-use crate::llm::Prepared;
 
 use super::clock::Clock;
 use super::diagnosing::Concluded;
@@ -54,10 +55,18 @@ impl LedgerWitness {
 }
 
 impl Witness for LedgerWitness {
-    fn before_send<'a>(&'a mut self, call: &'a Prepared) -> BoxFuture<'a, Result<(), String>> {
+    fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
+            let Leaving { call, prompt, pack } = *leaving;
             let body = String::from_utf8_lossy(&call.body);
-            let payload = json!({"endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body});
+            let payload = json!({
+                "endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body, "prompt": prompt,
+                "pack": {
+                    "budget": pack.budget, "tokens": pack.tokens, "omitted": pack.omitted,
+                    "redactions": pack.redactions, "sha256": hex(&Sha256::digest(&pack.text)),
+                    "evidence": pack.evidence.iter().map(|item| &item.id).collect::<Vec<_>>(),
+                },
+            });
             let entry = self.ledger.append(self.draft(EntryKind::LlmIntent, payload)).await;
             self.open = Some(entry.map_err(|error| error.to_string())?.seq);
             Ok(())

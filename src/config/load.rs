@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, config_file};
+use sha2::{Digest as _, Sha256};
+
+use super::{Config, ConfigFile, config_file};
+use crate::domain::canonical::hex;
 
 /// The system's file.
 const SYSTEM_FILE: &str = "/etc/stanch/config.toml";
@@ -26,18 +29,24 @@ impl ConfigError {
 pub fn load(file: Option<&Path>) -> Result<(Config, Vec<PathBuf>), ConfigError> {
     if let Some(path) = file {
         let text = read(path)?.ok_or_else(|| ConfigError(format!("{}: there is no such file", path.display())))?;
-        return Ok((parse(&path.display().to_string(), &text)?, vec![path.to_owned()]));
+        return Ok((read_in(path, &text)?, vec![path.to_owned()]));
     }
     let mut files = Vec::new();
     let mut config = Config::default();
     let candidates = [Some(PathBuf::from(SYSTEM_FILE)), config_file()];
     for path in candidates.into_iter().flatten() {
         if let Some(text) = read(&path)? {
-            config = config.under(parse(&path.display().to_string(), &text)?);
+            config = config.under(read_in(&path, &text)?);
             files.push(path);
         }
     }
     Ok((config, files))
+}
+
+fn read_in(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let mut config = parse(&path.display().to_string(), text)?;
+    config.files = vec![ConfigFile { path: path.to_owned(), sha256: hex(&Sha256::digest(text)) }];
+    Ok(config)
 }
 
 fn read(path: &Path) -> Result<Option<String>, ConfigError> {

@@ -30,6 +30,7 @@ impl Config {
                 },
             },
             run: if user.run == defaults.run { self.run } else { user.run },
+            files: self.files.into_iter().chain(user.files).collect(),
             ui: if user.ui == defaults.ui { self.ui } else { user.ui },
         }
     }

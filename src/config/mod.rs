@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::settings::{EndpointSettings, SecretRef, SourceSettings, duration_text};
@@ -45,6 +45,18 @@ pub struct Config {
     pub run: Run,
     /// Screens.
     pub ui: Ui,
+    /// The files that all this comes from.
+    #[serde(skip)]
+    pub files: Vec<ConfigFile>,
+}
+
+/// A file of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes, lower-case hex, as `sha256sum` prints it.
+    pub sha256: String,
 }
 
 /// One environment.

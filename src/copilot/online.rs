@@ -15,7 +15,7 @@ use super::{Playbooks, partial, schema};
 use crate::context::{self, count_tokens};
 use crate::domain::Text;
 use crate::domain::analysis::Analysis;
-use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, TypedChange, Usage};
+use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, PromptRef, Timing, TypedChange, Usage};
 use crate::domain::pack::Pack;
 use crate::domain::text::neutralise;
 use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role, StreamEvent};
@@ -34,9 +34,20 @@ const KEPT: usize = 4_000;
 /// Writes down what leaves and what comes back. Implemented over the ledger by `app`.
 pub trait Witness: Send {
     /// Called before a request leaves. When it fails, the request does not leave.
-    fn before_send<'a>(&'a mut self, call: &'a Prepared) -> BoxFuture<'a, Result<(), String>>;
+    fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>>;
     /// Called when a request is over, however it went.
     fn after<'a>(&'a mut self, outcome: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// A request that is about to leave, and what it was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving<'a> {
+    /// Where it goes, byte for byte.
+    pub call: &'a Prepared,
+    /// The prompt.
+    pub prompt: &'a PromptRef,
+    /// The evidence in it.
+    pub pack: &'a Pack,
 }
 
 /// What came of one request.
@@ -291,7 +302,8 @@ async fn call(
     if cancel.is_cancelled() {
         return Err(OnlineError::Cancelled);
     }
-    witness.before_send(&prepared).await.map_err(OnlineError::NotWitnessed)?;
+    let leaving = Leaving { call: &prepared, prompt: case.library.get(PROMPT)?.reference(), pack };
+    witness.before_send(&leaving).await.map_err(OnlineError::NotWitnessed)?;
     let began = Instant::now();
     let mut stream = case.client.send(prepared);
     let mut outcome = CallOutcome {

@@ -34,12 +34,12 @@ struct Notes {
 }
 
 impl Witness for Notes {
-    fn before_send<'a>(&'a mut self, call: &'a Prepared) -> BoxFuture<'a, Result<(), String>> {
+    fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             if self.refuse {
                 return Err("disk full".into());
             }
-            self.sent.push(call.body.clone());
+            self.sent.push(leaving.call.body.clone());
             Ok(())
         })
     }

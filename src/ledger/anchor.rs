@@ -80,10 +80,8 @@ pub struct SignedAnchor {
 pub enum Signer {
     /// Nobody.
     Nobody,
-    /// A key, in the format of `authorized_keys`, and its fingerprint.
+    /// A key with this fingerprint.
     Key {
-        /// The public key.
-        openssh: String,
         /// `SHA256:…`.
         fingerprint: String,
     },
@@ -119,8 +117,7 @@ impl SignedAnchor {
         let key = ssh_key::PublicKey::from(signature.public_key().clone());
         key.verify(NAMESPACE, self.anchor.message().as_bytes(), &signature)
             .map_err(|_| "its signature does not fit it: the anchor was changed".to_owned())?;
-        let openssh = key.to_openssh().map_err(|error| format!("its key cannot be read: {error}"))?;
-        Ok(Signer::Key { openssh, fingerprint: key.fingerprint(HashAlg::Sha256).to_string() })
+        Ok(Signer::Key { fingerprint: key.fingerprint(HashAlg::Sha256).to_string() })
     }
 }
 
@@ -144,7 +141,7 @@ mod tests {
         let line = format!("<109>1 2026-01-31T13:00:00Z ops-1 stanch 12 anchor - {} trailing", signed.line());
         let found = SignedAnchor::find(&line).unwrap().unwrap();
         assert_eq!(found, signed);
-        let Signer::Key { fingerprint, .. } = found.signer().unwrap() else { panic!("it is signed") };
+        let Signer::Key { fingerprint } = found.signer().unwrap() else { panic!("it is signed") };
         assert_eq!(fingerprint, key(1).public_key().fingerprint(HashAlg::Sha256).to_string());
         assert_eq!(found.anchor.end(), Head { seq: 7, hash: "ab".repeat(32) });
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use stanch::context::pack;
-use stanch::copilot::online::{self, CallOutcome, Case, OnlineError, Progress, Sampling, Witness};
+use stanch::copilot::online::{self, CallOutcome, Case, Leaving, OnlineError, Progress, Sampling, Witness};
 use stanch::copilot::{Playbooks, actions, schema};
 use stanch::domain::action::Decision;
 use stanch::domain::alert::Severity;
@@ -23,7 +23,7 @@ use stanch::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
 use stanch::domain::snapshot::Provenance;
 use stanch::domain::{Labels, TimeRange, Timestamp};
 use stanch::gate::{Gate, Inventory, Policy, Situation, TelemetryWords};
-use stanch::llm::{ChatRequest, FinishReason, LlmClient, LlmErrorKind, Message, Prepared, Role, StreamEvent};
+use stanch::llm::{ChatRequest, FinishReason, LlmClient, LlmErrorKind, Message, Role, StreamEvent};
 use stanch::prompts::Library;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -179,7 +179,7 @@ struct Notes {
 }
 
 impl Witness for Notes {
-    fn before_send<'a>(&'a mut self, _: &'a Prepared) -> BoxFuture<'a, Result<(), String>> {
+    fn before_send<'a>(&'a mut self, _: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>> {
         self.sent += 1;
         Box::pin(async { Ok(()) })
     }

@@ -1,19 +1,21 @@
 //! `audit anchor`, and anchors as evidence in `audit verify`.
 
+use std::collections::BTreeSet;
 use std::io::BufRead as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
-use ssh_key::PublicKey;
 
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::app::{anchoring, clock};
 use crate::config::{Config, SystemSecrets};
+use crate::domain::Timestamp;
 use crate::domain::settings::Secrets;
-use crate::ledger::{ANCHOR_NAMESPACE, Head, Ledger, SignedAnchor, Signer};
+use crate::gate::approvals::{Envelope, Revoked, Signers};
+use crate::ledger::{ANCHOR_NAMESPACE, Anchor, Head, Ledger, SignedAnchor, Signer};
 
 /// Most anchors that are read; they are as many as the times the ledger was anchored.
 const MAX_ANCHORS: usize = 1_000_000;
@@ -26,7 +28,9 @@ pub(super) async fn anchor(config: &Config, ledger: &dyn Ledger, output: Output)
     }
     let settings = &config.ledger.anchor;
     let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets);
-    let anchor = anchoring::make(settings, ledger, clock::system()()).await?;
+    // Exactly what was verified, whoever has written since.
+    let head = Head { seq: report.entries, hash: report.head };
+    let anchor = anchoring::make(settings, &head, ledger.place(), clock::system()())?;
     let shipped = anchoring::ship(settings, &secrets, &anchor).await;
     let nowhere = shipped.to.is_empty() && shipped.failed.is_empty();
     let document = json!({
@@ -51,21 +55,28 @@ pub(super) struct Evidence {
     pub(super) anchors: usize,
     /// Entries that the last of them vouches for; what came later nobody vouches for yet.
     pub(super) anchored_entries: u64,
-    /// Keys that signed them, or `nobody`, each once.
-    pub(super) signed_by: Vec<String>,
+    /// Keys that signed them, or `nobody`.
+    pub(super) signed_by: BTreeSet<String>,
+    /// Ledgers they are of: host and path of a file, or a database.
+    pub(super) ledgers: BTreeSet<String>,
     /// Anchors that do not count, each a sign that somebody was at work.
     pub(super) problems: Vec<String>,
     #[serde(skip)]
     pub(super) ends: Vec<Head>,
 }
 
-/// Reads the anchors in a file: one a line, also behind what a log collector put before them. With `signers` (the
-/// format of `allowed_signers`) only those count that one of its keys signed.
-pub(super) fn evidence(file: &Path, signers: Option<&Path>) -> Result<Evidence, Failure> {
+/// Reads the anchors in a file: one a line, also behind what a log collector put before them. With `signers` (a file
+/// in the format of `allowed_signers`) only those count that one of its keys signed; with `of` only those that this
+/// host made or that are of this ledger.
+pub(super) fn evidence(file: &Path, signers: Option<&Path>, of: Option<&str>) -> Result<Evidence, Failure> {
     let unreadable =
         |path: &Path, error: std::io::Error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
     let allowed = match signers {
-        Some(path) => Some(allowed(&std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?)),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+            let signers = Signers::parse(&text);
+            Some(signers.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?)
+        }
         None => None,
     };
     let mut evidence = Evidence::default();
@@ -77,11 +88,11 @@ pub(super) fn evidence(file: &Path, signers: Option<&Path>) -> Result<Evidence, 
         match SignedAnchor::find(&String::from_utf8_lossy(&line)) {
             None => {}
             Some(Err(why)) => evidence.problems.push(format!("line {number}: {why}")),
-            Some(Ok(anchor)) => match counts(&anchor, allowed.as_deref()) {
+            Some(Ok(anchor)) if of.is_some_and(|of| !is_of(&anchor.anchor, of)) => {}
+            Some(Ok(anchor)) => match counts(&anchor, allowed.as_ref()) {
                 Ok(by) => {
-                    if !evidence.signed_by.contains(&by) {
-                        evidence.signed_by.push(by);
-                    }
+                    evidence.signed_by.insert(by);
+                    evidence.ledgers.insert(ledger_of(&anchor.anchor));
                     evidence.anchors += 1;
                     evidence.anchored_entries = evidence.anchored_entries.max(anchor.anchor.entries);
                     evidence.ends.push(anchor.anchor.end());
@@ -97,42 +108,46 @@ pub(super) fn evidence(file: &Path, signers: Option<&Path>) -> Result<Evidence, 
     if evidence.ends.is_empty() && evidence.problems.is_empty() {
         return Err(Failure::refused(format!("{} holds no anchor: nothing vouches for this ledger", file.display())));
     }
+    if evidence.ledgers.len() > 1 {
+        let ledgers: Vec<&str> = evidence.ledgers.iter().map(String::as_str).collect();
+        let what = format!("{} holds anchors of several ledgers ({})", file.display(), ledgers.join("; "));
+        return Err(Failure::usage(format!("{what}: name the one that is verified with --of")));
+    }
     Ok(evidence)
 }
 
-/// Who signed an anchor that counts, or why it does not.
-fn counts(anchor: &SignedAnchor, allowed: Option<&[PublicKey]>) -> Result<String, String> {
-    match (anchor.signer()?, allowed) {
-        (Signer::Nobody, None) => Ok("nobody".to_owned()),
-        (Signer::Nobody, Some(_)) => Err("this anchor is not signed".to_owned()),
-        (Signer::Key { fingerprint, .. }, None) => Ok(fingerprint),
-        (Signer::Key { openssh, fingerprint }, Some(allowed)) => {
-            let key = PublicKey::from_openssh(&openssh).map_err(|error| error.to_string())?;
-            if allowed.iter().any(|known| known.key_data() == key.key_data()) {
-                Ok(fingerprint)
-            } else {
-                Err(format!("this anchor is signed by {fingerprint}, who is not an allowed signer"))
-            }
-        }
+/// Names the ledger of an anchor: a file by its host, a database by itself, whoever logged in there.
+fn ledger_of(anchor: &Anchor) -> String {
+    match anchor.ledger.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place)),
+        None => format!("{} {}", anchor.host, anchor.ledger),
     }
 }
 
-/// The keys in a file of the format of `allowed_signers` that may sign anchors. A line with an option other than
-/// `namespaces` (an authority, a time of validity) does not count: anchors are signed by plain keys.
-fn allowed(text: &str) -> Vec<PublicKey> {
-    let key = |line: &str| {
-        let (_, rest) = line.trim().split_once(char::is_whitespace)?;
-        let rest = rest.trim_start();
-        let rest = match rest.strip_prefix("namespaces=\"") {
-            Some(quoted) => {
-                let (list, key) = quoted.split_once('"')?;
-                list.split(',').any(|name| name == ANCHOR_NAMESPACE || name == "*").then_some(key)?
-            }
-            None => rest,
-        };
-        PublicKey::from_openssh(rest.trim()).ok()
+/// Whether `of` names the host or the ledger of an anchor.
+fn is_of(anchor: &Anchor, of: &str) -> bool {
+    of == anchor.host || of == anchor.ledger || of == ledger_of(anchor)
+}
+
+/// Who signed an anchor that counts, or why it does not.
+fn counts(anchor: &SignedAnchor, allowed: Option<&Signers>) -> Result<String, String> {
+    let Some(allowed) = allowed else {
+        return Ok(match anchor.signer()? {
+            Signer::Nobody => "nobody".to_owned(),
+            Signer::Key { fingerprint } => fingerprint,
+        });
     };
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).filter_map(key).collect()
+    let signature = anchor.signature.as_deref().ok_or("this anchor is not signed")?;
+    let envelope = Envelope::parse(signature).map_err(|error| error.to_string())?;
+    let message = anchor.anchor.message();
+    envelope.verify(ANCHOR_NAMESPACE, message.as_bytes()).map_err(|error| error.to_string())?;
+    // A certificate is made out to the host.
+    let principal = allowed.principal_of(&envelope.key).unwrap_or(&anchor.anchor.host);
+    let at = Timestamp::parse_rfc3339(&anchor.anchor.at).ok_or("its time cannot be read")?;
+    allowed
+        .allow(&envelope, &Revoked::default(), principal, ANCHOR_NAMESPACE, [at, at])
+        .map_err(|error| error.to_string())?;
+    Ok(format!("{principal} {}", envelope.fingerprint()))
 }
 
 #[cfg(test)]
@@ -140,12 +155,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_keys_for_this_purpose_may_sign() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2wdYzzHb2FHPBX6Gcr9rmhpKo8yeSvh0vHzNAIjJBK";
-        let file = format!(
-            "# a comment\nops {key}\nops namespaces=\"git\" {key}\nops namespaces=\"git,stanch-anchor\" {key} note\n\
-             ca cert-authority {key}\nold valid-before=\"20200101Z\" {key}\nbroken ssh-ed25519 AAAA\n"
-        );
-        assert_eq!(allowed(&file).len(), 2);
+    fn a_ledger_is_named_by_its_host_or_its_database() {
+        let head = Head { seq: 1, hash: "0".repeat(64) };
+        let anchor = |ledger: &str| Anchor::new(&head, String::new(), ledger.to_owned(), "ops-1".to_owned());
+        let (file, database) = (anchor("/state/ledger.db"), anchor("postgres://alice@db:5432/audit"));
+        assert_eq!(ledger_of(&file), "ops-1 /state/ledger.db");
+        assert_eq!(ledger_of(&database), ledger_of(&anchor("postgres://bob@db:5432/audit")));
+        assert!(is_of(&file, "ops-1") && is_of(&database, "postgres://db:5432/audit") && !is_of(&file, "ops-2"));
     }
 }

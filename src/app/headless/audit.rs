@@ -1,11 +1,9 @@
 //! `audit`: reading, verifying and exporting the ledger. Never writes to it.
 
-use std::path::Path;
-
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 
-use super::anchors;
+use super::anchors::{self, Evidence};
 use crate::app::cli::{Audit, ExportFormat};
 use crate::app::failure::Failure;
 use crate::app::ledger::{self, Place};
@@ -59,8 +57,12 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
         Audit::Replay { seq, speed, cast } => {
             replay_run::replay(ledger.as_ref(), *seq, Playing { speed: *speed, cast: *cast }, output).await
         }
-        Audit::Verify { anchors, allowed_signers } => {
-            verify(&*ledger, anchors.as_deref(), allowed_signers.as_deref(), output).await
+        Audit::Verify { anchors, allowed_signers, of } => {
+            let evidence = match anchors {
+                Some(file) => Some(anchors::evidence(file, allowed_signers.as_deref(), of.as_deref())?),
+                None => None,
+            };
+            verify(&*ledger, evidence, output).await
         }
         Audit::Anchor => anchors::anchor(config, &*ledger, output).await,
         Audit::Export { format, after } => export(&*ledger, *format, *after, output).await,
@@ -94,13 +96,7 @@ fn summary(entry: &Entry) -> String {
     text.replace('\n', " ").chars().take(160).collect()
 }
 
-async fn verify(
-    ledger: &dyn Ledger,
-    anchors: Option<&Path>,
-    signers: Option<&Path>,
-    output: Output,
-) -> Result<(), Failure> {
-    let evidence = anchors.map(|file| anchors::evidence(file, signers)).transpose()?;
+async fn verify(ledger: &dyn Ledger, evidence: Option<Evidence>, output: Output) -> Result<(), Failure> {
     let ends = evidence.as_ref().map_or_else(Vec::new, |evidence| evidence.ends.clone());
     let mut report = ledger.verify_against(ends).await.map_err(|error| Failure::failed(error.to_string()))?;
     report.ok &= evidence.as_ref().is_none_or(|evidence| evidence.problems.is_empty());
@@ -112,8 +108,8 @@ async fn verify(
         let mut text = verify_text(&report);
         if let Some(evidence) = &evidence {
             let (count, entries) = (evidence.anchors, evidence.anchored_entries);
-            text +=
-                &format!("{count} anchors, signed by {}, vouch for {entries} entries\n", evidence.signed_by.join(", "));
+            let by: Vec<&str> = evidence.signed_by.iter().map(String::as_str).collect();
+            text += &format!("{count} anchors, signed by {}, vouch for {entries} entries\n", by.join(", "));
             text.extend(evidence.problems.iter().map(|problem| format!("  anchors, {problem}\n")));
         }
         text
