@@ -400,6 +400,7 @@ pub(crate) fn judged(action: &Action, effect: Impact, decision: Decision) -> Jud
             rule: "prod-mutation".into(),
             why: "changes in prod are confirmed by typing".into(),
             need: vec!["typed confirmation".into()],
+            break_glass: false,
         },
     }
 }

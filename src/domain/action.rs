@@ -70,6 +70,9 @@ pub struct Verdict {
     pub why: String,
     /// What is needed first: `typed confirmation`, `1 x incident-commander`.
     pub need: Vec<String>,
+    /// Whether somebody alone may run it for a stated reason, to be reviewed afterwards by those in `need`.
+    #[serde(default, rename = "breakGlass")]
+    pub break_glass: bool,
 }
 
 /// How far a command reaches. Ordered from little to much.

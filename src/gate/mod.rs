@@ -21,7 +21,7 @@ pub use authorise::{Authorised, Confirmation, Refusal, confirm_word, digest};
 pub use policy::{Policy, PolicyError};
 pub use taint::{Inventory, TelemetryWords};
 
-use crate::domain::action::{Decision, Effect, Judged, Verdict};
+use crate::domain::action::{Decision, Judged, Verdict};
 use crate::domain::{Text, Timestamp};
 
 /// Directories in which a program is the one that its name promises. The runner searches these and no others.
@@ -72,55 +72,65 @@ impl Gate {
 
     /// Judges a line of free text. What the strict lexer does not accept is opaque and has no argv.
     pub fn judge_line(&self, line: &str, situation: &Situation<'_>) -> Judged {
-        match lexer::split(line) {
-            Ok(argv) => Judged { input: Text::new(line), ..self.judge(&argv, situation) },
-            Err(error) => {
-                let recognised = effects::recognised_in_text(line);
-                let facts = policy::Facts {
-                    program: "",
-                    verb: "",
-                    effect: Effect::Opaque,
-                    reads_secrets: false,
-                    tainted: false,
-                    command: &recognised,
-                    situation,
-                };
-                Judged {
-                    input: Text::new(line),
-                    argv: Vec::new(),
-                    effect: Effect::Opaque,
-                    reads_secrets: false,
-                    tainted: Vec::new(),
-                    notes: vec![error.to_string()],
-                    verdict: self.policy.decide(&facts),
-                    facts: recognised,
-                }
-            }
-        }
+        Judged { input: Text::new(line), ..self.weigh_line(line, situation).judged(self, situation) }
     }
 
     /// Judges a program with its arguments, exactly as they would be executed.
     pub fn judge(&self, argv: &[String], situation: &Situation<'_>) -> Judged {
+        self.weigh(argv, situation).judged(self, situation)
+    }
+
+    fn weigh_line(&self, line: &str, situation: &Situation<'_>) -> Weighed {
+        match lexer::split(line) {
+            Ok(argv) => self.weigh(&argv, situation),
+            Err(error) => Weighed {
+                argv: Vec::new(),
+                understood: effects::not_even_split(line, error.to_string()),
+                tainted: Vec::new(),
+            },
+        }
+    }
+
+    fn weigh(&self, argv: &[String], situation: &Situation<'_>) -> Weighed {
         let understood = effects::understand_with(argv, situation.inventory, self.policy.stricter());
         let tainted = taint::tainted(&understood.words, situation.telemetry, situation.inventory);
-        let facts = policy::Facts {
-            program: &understood.program,
-            verb: &understood.verb,
-            effect: understood.effect,
-            reads_secrets: understood.reads_secrets,
-            tainted: !tainted.is_empty(),
-            command: &understood.facts,
+        Weighed { argv: argv.to_vec(), understood, tainted }
+    }
+}
+
+/// A command that was understood and not yet decided on.
+#[derive(Debug, Clone)]
+struct Weighed {
+    argv: Vec<String>,
+    understood: effects::Understood,
+    tainted: Vec<String>,
+}
+
+impl Weighed {
+    /// What rules can look at.
+    fn facts<'a>(&'a self, situation: &'a Situation<'a>) -> policy::Facts<'a> {
+        policy::Facts {
+            program: &self.understood.program,
+            verb: &self.understood.verb,
+            effect: self.understood.effect,
+            reads_secrets: self.understood.reads_secrets,
+            tainted: !self.tainted.is_empty(),
+            command: &self.understood.facts,
             situation,
-        };
-        let verdict = self.policy.decide(&facts);
+            frozen: None,
+        }
+    }
+
+    fn judged(self, gate: &Gate, situation: &Situation<'_>) -> Judged {
+        let verdict = gate.policy.decide(&self.facts(situation));
         Judged {
-            input: Text::new(&lexer::join(argv)),
-            argv: argv.to_vec(),
-            effect: understood.effect,
-            reads_secrets: understood.reads_secrets,
-            tainted,
-            notes: understood.notes,
-            facts: understood.facts,
+            input: Text::new(&lexer::join(&self.argv)),
+            argv: self.argv,
+            effect: self.understood.effect,
+            reads_secrets: self.understood.reads_secrets,
+            tainted: self.tainted,
+            notes: self.understood.notes,
+            facts: self.understood.facts,
             verdict,
         }
     }
@@ -128,7 +138,13 @@ impl Gate {
 
 /// The verdict when nothing allows it.
 fn denied(rule: &str, why: &str) -> Verdict {
-    Verdict { decision: Decision::Deny, rule: rule.to_owned(), why: why.to_owned(), need: Vec::new() }
+    Verdict {
+        decision: Decision::Deny,
+        rule: rule.to_owned(),
+        why: why.to_owned(),
+        need: Vec::new(),
+        break_glass: false,
+    }
 }
 
 #[cfg(test)]

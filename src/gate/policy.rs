@@ -5,17 +5,21 @@
 //! close a door, never open one.
 
 mod calendar;
+#[cfg(test)]
+mod mistakes;
+mod need;
+mod proof;
 mod when;
 
 use calendar::Freeze;
+use proof::Test;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::taint::{Inventory, TelemetryWords};
-use super::{Gate, Situation, denied, effects};
-use crate::domain::Timestamp;
+use super::{denied, effects};
 use crate::domain::action::{Decision, Effect, Verdict};
 use crate::domain::canonical::hex;
+pub use need::parse as parse_need;
 pub(super) use when::Facts;
 use when::When;
 
@@ -66,7 +70,7 @@ pub enum PolicyError {
     #[error("the effects cannot be used: {0}")]
     Effects(String),
     /// The policy's own tests fail.
-    #[error("the policy's own tests fail: {}", .0.join("; "))]
+    #[error("the policy's own tests fail, or do not prove it: {}", .0.join("; "))]
     Tests(Vec<String>),
 }
 
@@ -91,41 +95,12 @@ struct Rule {
     why: String,
     #[serde(default)]
     need: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Test {
-    name: String,
-    /// The command, as a line for the strict lexer.
-    line: Option<String>,
-    /// The command, as argv.
-    argv: Option<Vec<String>>,
-    #[serde(default = "test_environment")]
-    environment: String,
+    /// Whether the signatures can be given afterwards, when a reason is given before.
     #[serde(default)]
-    critical: bool,
-    #[serde(default = "test_role")]
-    role: String,
-    /// When, for rules with times; a Wednesday at noon when left out.
-    at: Option<Timestamp>,
-    /// Words that telemetry has said.
-    #[serde(default)]
-    telemetry: Vec<String>,
-    /// Names that are known.
-    #[serde(default)]
-    inventory: Vec<String>,
-    expect: Decision,
-    /// Name of the rule that must decide.
-    rule: Option<String>,
-}
-
-fn test_environment() -> String {
-    "test".to_owned()
-}
-
-fn test_role() -> String {
-    "operator".to_owned()
+    break_glass: bool,
+    /// Struck out, while the tests are asked whether they notice.
+    #[serde(skip)]
+    never: bool,
 }
 
 impl Policy {
@@ -147,14 +122,27 @@ impl Policy {
             tests: 0,
             hash: hex(&Sha256::digest(text.as_bytes())),
         };
-        base.with_layer(text, false)
+        base.with_layer(text, false, true)
+    }
+
+    /// Reads a policy whose tests need not prove it, for tests of what rules mean.
+    #[cfg(test)]
+    pub(super) fn parse_unproven(text: &str) -> Result<Self, PolicyError> {
+        let empty = Self { layers: Vec::new(), stricter: effects::Stricter::default(), tests: 0, hash: String::new() };
+        empty.with_layer(text, false, false)
+    }
+
+    /// The same for a file that tightens.
+    #[cfg(test)]
+    pub(super) fn tightened_unproven(self, text: &str) -> Result<Self, PolicyError> {
+        self.with_layer(text, true, false)
     }
 
     /// Lays another file over this policy: its rules can only make a decision stricter. It runs its own tests on
     /// both together.
     pub fn tightened_by(mut self, text: &str) -> Result<Self, PolicyError> {
         self.hash = self.hash_with("policy", text);
-        self.with_layer(text, true)
+        self.with_layer(text, true, true)
     }
 
     /// Adds what a site says of effects beyond the tables: see [`effects::Stricter`].
@@ -169,7 +157,7 @@ impl Policy {
         hex(&Sha256::digest(format!("{}\n{kind}\n{text}", self.hash).as_bytes()))
     }
 
-    fn with_layer(mut self, text: &str, tightens: bool) -> Result<Self, PolicyError> {
+    fn with_layer(mut self, text: &str, tightens: bool, strictly: bool) -> Result<Self, PolicyError> {
         if text.len() > MAX_BYTES {
             return Err(PolicyError::TooLarge(text.len()));
         }
@@ -188,22 +176,20 @@ impl Policy {
             if tightens && rule.decision == Decision::Allow {
                 return Err(wrong("this file can only tighten: `allow` opens nothing here".to_owned()));
             }
-            if rule.when.freeze.is_some() && file.freezes.is_empty() && rule.decision < Decision::Approve {
-                return Err(wrong("`freeze` opens something, and the file has no freeze".to_owned()));
-            }
             names.push(&rule.name);
         }
         for freeze in &file.freezes {
             freeze.check().map_err(|what| PolicyError::Rule { rule: format!("freeze {}", freeze.name), what })?;
         }
-        if file.tests.is_empty() {
-            return Err(PolicyError::Tests(vec!["there are none; a policy proves itself".to_owned()]));
+        if file.tests.is_empty() || file.tests.len() > proof::MAX_TESTS {
+            let what =
+                format!("there are {}; a policy proves itself, with at most {}", file.tests.len(), proof::MAX_TESTS);
+            return Err(PolicyError::Tests(vec![what]));
         }
         self.layers.push(Layer { rules: file.rules, freezes: file.freezes });
         self.tests += file.tests.len();
-        let gate = Gate::new(self);
-        let failed: Vec<String> = file.tests.iter().filter_map(|test| test.run(&gate).err()).collect();
-        if failed.is_empty() { Ok(gate.policy) } else { Err(PolicyError::Tests(failed)) }
+        let (policy, failed) = proof::failures(self, &file.tests, strictly);
+        if failed.is_empty() { Ok(policy) } else { Err(PolicyError::Tests(failed)) }
     }
 
     /// What the site adds to the effect tables.
@@ -226,46 +212,49 @@ impl Policy {
         self.tests
     }
 
-    /// The strictest decision of all rules that match; no when none does. Of two equally strict, the first in the
-    /// file is named.
+    /// The strictest decision of all rules that match; no when none of the base does. Of several equally strict the
+    /// first is named, and what all of them need together is needed.
     pub(super) fn decide(&self, facts: &Facts<'_>) -> Verdict {
-        let strictest = |layer: &'_ Layer| -> Option<usize> {
-            let situation = facts.situation;
-            let frozen = layer.freezes.iter().any(|freeze| freeze.holds(situation.at, situation.profile));
-            let mut best: Option<usize> = None;
-            for (index, rule) in layer.rules.iter().enumerate() {
-                // The first of the strictest is named.
-                if rule.when.holds(facts, rule.decision, frozen)
-                    && best.is_none_or(|best| layer.rules[best].decision < rule.decision)
-                {
-                    best = Some(index);
-                }
-            }
-            best
+        let situation = facts.situation;
+        let freezes = || self.layers.iter().flat_map(|layer| &layer.freezes);
+        let frozen =
+            facts.frozen.unwrap_or_else(|| freezes().any(|freeze| freeze.holds(situation.at, situation.profile)));
+        let holding = |layer: &'_ Layer| -> Vec<usize> {
+            let holds = |rule: &Rule| !rule.never && rule.when.holds(facts, rule.decision, frozen);
+            layer.rules.iter().enumerate().filter(|(_, rule)| holds(rule)).map(|(index, _)| index).collect()
         };
-        let mut chosen: Option<&Rule> = None;
+        let mut matching: Vec<&Rule> = Vec::new();
         for (number, layer) in self.layers.iter().enumerate() {
-            let rule = strictest(layer).map(|index| &layer.rules[index]);
-            match (rule, chosen) {
-                // What the base does not allow stays denied, whatever a later file says.
-                (None, _) if number == 0 => break,
-                (Some(rule), None) => chosen = Some(rule),
-                (Some(rule), Some(before)) if rule.decision > before.decision => chosen = Some(rule),
-                _ => {}
+            matching.extend(holding(layer).into_iter().map(|index| &layer.rules[index]));
+            // What the base does not speak of stays denied, whatever a later file says; a freeze opens nothing.
+            if number == 0 && matching.iter().all(|rule| rule.when.freeze.is_some()) {
+                break;
             }
         }
-        let Some(rule) = chosen else {
+        if matching.iter().all(|rule| rule.when.freeze.is_some()) {
+            matching.clear();
+        }
+        let strictest = matching.iter().map(|rule| rule.decision).max();
+        matching.retain(|rule| Some(rule.decision) == strictest);
+        let Some(rule) = matching.first() else {
             return denied("default", "no rule of the policy allows it");
         };
+        let mut why: Vec<&str> = Vec::new();
+        for rule in &matching {
+            if !why.contains(&rule.why.as_str()) {
+                why.push(&rule.why);
+            }
+        }
         let mut verdict = Verdict {
             decision: rule.decision,
             rule: rule.name.clone(),
-            why: rule.why.clone(),
-            need: if rule.need.is_empty() && rule.decision == Decision::Confirm {
-                vec!["typed confirmation".to_owned()]
-            } else {
-                rule.need.clone()
+            why: why.join("; "),
+            need: match rule.decision {
+                Decision::Confirm => vec!["typed confirmation".to_owned()],
+                Decision::Approve => need::together(matching.iter().map(|rule| &rule.need[..])),
+                Decision::Allow | Decision::Deny => Vec::new(),
             },
+            break_glass: rule.decision == Decision::Approve && matching.iter().all(|rule| rule.break_glass),
         };
         // Kept even when a policy forgets it: a role that nobody has defined may look and nothing else.
         let role = facts.situation.role;
@@ -278,6 +267,7 @@ impl Policy {
                 rule: if facts.tainted { "built-in: tainted" } else { "built-in: secrets" }.to_owned(),
                 why: if facts.tainted { "a word of it came from telemetry" } else { "it reads secrets" }.to_owned(),
                 need: vec!["typed confirmation".to_owned()],
+                break_glass: false,
             };
         }
         verdict
@@ -306,9 +296,16 @@ impl Rule {
             if self.decision == Decision::Approve && self.need.is_empty() {
                 return Err("approve needs `need`: who has to sign".to_owned());
             }
-            if self.decision == Decision::Approve {
-                self.need.iter().try_for_each(|need| super::approvals::parse_need(need).map(|_| ()))?;
-            }
+            if self.decision == Decision::Approve {}
+        }
+        if self.decision != Decision::Approve && (!self.need.is_empty() || self.break_glass) {
+            return Err("`need` and `break_glass` are for approve alone".to_owned());
+        }
+        for text in &self.need {
+            need::parse(text)?;
+        }
+        if self.when.freeze == Some(false) || (self.when.freeze.is_some() && self.decision < Decision::Approve) {
+            return Err("`freeze = true` with approve or deny: a freeze only restricts".to_owned());
         }
         for program in self.when.program.words() {
             let known = effects::programs();
@@ -333,37 +330,4 @@ fn nearest(word: &str, known: &[&str]) -> String {
         .filter(|&(distance, _)| distance <= 3)
         .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))
         .unwrap_or_default()
-}
-
-impl Test {
-    fn run(&self, gate: &Gate) -> Result<(), String> {
-        let telemetry = TelemetryWords::from_iter(&self.telemetry);
-        let inventory = Inventory::from_iter(&self.inventory);
-        let situation = Situation {
-            profile: &self.environment,
-            critical: self.critical,
-            actor: "test",
-            role: &self.role,
-            telemetry: &telemetry,
-            inventory: &inventory,
-            at: self.at.unwrap_or(Timestamp::from_secs(1_767_787_200)),
-        };
-        let judged = match (&self.line, &self.argv) {
-            (Some(line), None) => gate.judge_line(line, &situation),
-            (None, Some(argv)) => gate.judge(argv, &situation),
-            _ => return Err(format!("{}: give either `line` or `argv`", self.name)),
-        };
-        let verdict = judged.verdict;
-        if verdict.decision != self.expect || self.rule.as_ref().is_some_and(|rule| *rule != verdict.rule) {
-            return Err(format!(
-                "{}: expected {}{}, got {} by rule {}",
-                self.name,
-                self.expect.word(),
-                self.rule.as_ref().map(|rule| format!(" by rule {rule}")).unwrap_or_default(),
-                verdict.decision.word(),
-                verdict.rule,
-            ));
-        }
-        Ok(())
-    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::action::{Digest, RunRequest};
+use crate::domain::action::{Digest, Effect, RunRequest};
 
 fn argv(line: &str) -> Vec<String> {
     lexer::split(line).unwrap()
@@ -158,7 +158,7 @@ fn a_line_that_is_not_understood_has_no_argv() {
 
 fn load(rules: &str) -> Result<Policy, PolicyError> {
     let test = "\n[[test]]\nname = \"t\"\nargv = [\"frobnicate\"]\nexpect = \"deny\"\n";
-    Policy::parse(&format!("version = 1\n{rules}{test}"))
+    Policy::parse_unproven(&format!("version = 1\n{rules}{test}"))
 }
 
 #[test]
@@ -288,6 +288,13 @@ at = "2026-11-28T12:00:00Z"
 expect = "deny"
 rule = "sale"
 [[test]]
+name = "nor is anything removed"
+line = "kubectl -n shop delete pod a"
+environment = "prod"
+at = "2026-11-28T12:00:00Z"
+expect = "deny"
+rule = "sale"
+[[test]]
 name = "elsewhere it does"
 line = "kubectl cordon n1"
 at = "2026-11-28T12:00:00Z"
@@ -344,15 +351,17 @@ fn a_further_file_tightens_by_time_freeze_resource_and_number() {
 #[test]
 fn a_further_file_never_opens_anything() {
     let rule = |when: &str, decision: &str| {
+        let need = if decision == "approve" { "need = [\"1 x admin\"]\n" } else { "" };
         format!(
-            "version = 1\n[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\ndecision = \"{decision}\"\nwhy = \"w\"\nneed = [\"1 x admin\"]\n\
+            "version = 1\n[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\ndecision = \"{decision}\"\nwhy = \"w\"\n{need}\
              [[test]]\nname = \"t\"\nargv = [\"frobnicate\"]\nexpect = \"deny\"\n"
         )
     };
-    assert!(Policy::builtin().tightened_by(&rule("effect = \"read\"", "allow")).is_err());
+    assert!(Policy::builtin().tightened_unproven(&rule("effect = \"read\"", "allow")).is_err());
     // A base that allows reads only: a later `confirm` for changes opens nothing.
     let base = "[[rule]]\nname = \"a\"\nwhen = { effect = \"read\" }\ndecision = \"allow\"\nwhy = \"w\"\n";
-    let policy = load(base).unwrap().tightened_by(&rule("effect = [\"mutate\", \"destroy\"]", "confirm")).unwrap();
+    let policy =
+        load(base).unwrap().tightened_unproven(&rule("effect = [\"mutate\", \"destroy\"]", "confirm")).unwrap();
     let world = World { gate: Gate::new(policy), ..World::new() };
     let line = argv("kubectl cordon n1");
     assert_eq!(world.gate.judge(&line, &world.situation()).verdict.rule, "default");
@@ -363,7 +372,7 @@ fn a_further_file_never_opens_anything() {
             ("effect = \"mutate\"", "approve"),
             ("role = \"operator\"", "deny"),
         ] {
-            let tight = Gate::new(Policy::builtin().tightened_by(&rule(when, decision)).unwrap());
+            let tight = Gate::new(Policy::builtin().tightened_unproven(&rule(when, decision)).unwrap());
             let situation = world.situation();
             let before = Gate::new(Policy::builtin()).judge(&argv(line), &situation).verdict.decision;
             assert!(tight.judge(&argv(line), &situation).verdict.decision >= before, "{line} {when} {decision}");
@@ -372,8 +381,77 @@ fn a_further_file_never_opens_anything() {
 }
 
 #[test]
+fn a_policy_that_its_tests_do_not_prove_does_not_load() {
+    let rule = |when: &str, rest: &str, tests: &str| {
+        let text = format!(
+            "version = 1\n[[rule]]\nname = \"r\"\nwhen = {{ effect = \"mutate\"{when} }}\n{rest}\nwhy = \"w\"\n{tests}"
+        );
+        Policy::builtin().tightened_by(&text)
+    };
+    let test = |line: &str, expect: &str| format!("[[test]]\nname = \"t\"\nline = \"{line}\"\n{expect}\n");
+    let deny = "decision = \"deny\"";
+    let shop = test("kubectl -n shop cordon n1", "expect = \"deny\"");
+    assert!(rule(", namespace = \"shop\"", deny, &shop).is_ok());
+    // A name that nothing carries guards nothing, and a word that nothing tests may be one.
+    let other = test("kubectl -n shop cordon n1", "expect = \"confirm\"");
+    let error = rule(", namespace = \"shp\"", deny, &other).unwrap_err().to_string();
+    assert!(error.contains("rule r: no test fails without it"), "{error}");
+    let error = rule(", namespace = [\"shop\", \"bnk\"]", deny, &shop).unwrap_err().to_string();
+    assert!(error.contains("without [\"bnk\"] of `namespace`"), "{error}");
+    let two = "decision = \"approve\"\nneed = [\"2 x admin\"]\nbreak_glass = true";
+    let counted = |need: &str| test("kubectl -n shop cordon n1", &format!("expect = \"approve\"\n{need}"));
+    let error = rule("", two, &counted("")).unwrap_err().to_string();
+    assert!(error.contains("without the need `2 x admin`; rule r: no test fails without `break_glass`"), "{error}");
+    assert!(rule("", two, &counted("need = [\"2 x admin\"]\nbreak_glass = true")).is_ok());
+}
+
+#[test]
+fn what_several_rules_need_is_needed_together_and_the_glass_breaks_only_if_all_say_so() {
+    let rule = |name: &str, decision: &str| {
+        format!(
+            "[[rule]]\nname = \"{name}\"\nwhen = {{ effect = \"destroy\" }}\n{decision}\nwhy = \"because of {name}\"\n"
+        )
+    };
+    let first = rule("a", "decision = \"approve\"\nneed = [\"1 x incident-commander\"]\nbreak_glass = true");
+    let second = rule("b", "decision = \"approve\"\nneed = [\"2 x admin\", \"1 x incident-commander\"]");
+    let world = World { gate: Gate::new(load(&(first.clone() + &second)).unwrap()), ..World::new() };
+    let line = argv("kubectl -n shop delete pod a");
+    let verdict = world.gate.judge(&line, &world.situation()).verdict;
+    assert_eq!((verdict.rule.as_str(), verdict.break_glass), ("a", false));
+    assert_eq!(verdict.need, ["1 x incident-commander", "2 x admin"]);
+    assert_eq!(verdict.why, "because of a; because of b");
+    let world = World { gate: Gate::new(load(&first).unwrap()), ..World::new() };
+    assert!(world.gate.judge(&line, &world.situation()).verdict.break_glass);
+    assert!(load(&rule("c", "decision = \"deny\"\nbreak_glass = true")).is_err());
+    assert!(load(&rule("c", "decision = \"approve\"\nneed = [\"1 x comander\"]")).is_err());
+}
+
+#[test]
+fn a_freeze_of_a_further_file_freezes_the_base_and_opens_nothing() {
+    let frozen = "version = 1\n[[freeze]]\nname = \"sale\"\nfrom = \"2026-01-01T00:00:00Z\"\nto = \"2027-01-01T00:00:00Z\"\n\
+                  [[test]]\nname = \"t\"\nline = \"kubectl cordon n1\"\nexpect = \"approve\"\nrule = \"frozen\"\n";
+    let policy = Policy::builtin().tightened_by(frozen).unwrap();
+    let world = World { gate: Gate::new(policy), ..World::new() };
+    assert_eq!(world.gate.judge(&argv("kubectl cordon n1"), &world.situation()).verdict.rule, "frozen");
+    let only_frozen = "[[rule]]\nname = \"f\"\nwhen = { effect = \"mutate\", freeze = true }\ndecision = \"approve\"\nwhy = \"w\"\nneed = [\"1 x admin\"]\n";
+    let world = World {
+        gate: Gate::new(
+            load(only_frozen).unwrap().tightened_unproven(frozen).unwrap_or_else(|_| load(only_frozen).unwrap()),
+        ),
+        ..World::new()
+    };
+    assert_eq!(world.gate.judge(&argv("kubectl cordon n1"), &world.situation()).verdict.rule, "default");
+    for wrong in ["freeze = false", "freeze = true"] {
+        let rule = format!(
+            "[[rule]]\nname = \"f\"\nwhen = {{ effect = \"mutate\", {wrong} }}\ndecision = \"confirm\"\nwhy = \"w\"\n"
+        );
+        assert!(load(&rule).is_err());
+    }
+}
+
+#[test]
 fn stricter_effects_change_the_hash_and_reach_the_verdict() {
-    let text = "version = 1\n[[stricter]]\nprogram = \"kubectl\"\nverb = \"logs\"\neffect = \"opaque\"\nwhy = \"logs hold names\"\n";
+    let text = "version = 1\n[[stricter]]\nprogram = \"kubectl\"\nverb = \"logs\"\neffect = \"opaque\"\nwhy = \"logs hold names\"\n[test]\nopaque = [\"kubectl logs a\"]\n";
     let policy = Policy::builtin().with_stricter_effects(text).unwrap();
     assert_ne!(policy.hash(), Policy::builtin().hash());
     let world = World { gate: Gate::new(policy), ..World::new() };

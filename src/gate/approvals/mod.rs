@@ -20,7 +20,6 @@ use crate::domain::approval::{
 use crate::domain::canonical::{canonical_json, hex};
 use crate::domain::{Text, Timestamp};
 
-pub use need::parse as parse_need;
 pub use persons::{Person, Persons, PersonsError};
 pub use signers::{NotASigner, Revoked, Signers, SignersError};
 pub use sshsig::{Envelope, SignatureError, armour, to_be_signed};
@@ -214,7 +213,8 @@ pub fn examine(
         if asked.is(person, &statement.approver) {
             return Err(Objection::SamePerson(person.name.clone()));
         }
-        let needed = request.verdict.need.iter().map(|need| need::parse(need).map(|(_, role)| role));
+        let needed =
+            request.verdict.need.iter().map(|need| crate::gate::policy::parse_need(need).map(|(_, role)| role));
         let needed = needed.collect::<Result<Vec<_>, _>>().map_err(Objection::Statement)?;
         if !needed.iter().any(|role| person.roles.iter().any(|has| has == role)) {
             return Err(Objection::WrongRole {

@@ -1,27 +1,7 @@
 //! What a rule's `need` asks for: `2 x incident-commander`.
 
 use crate::domain::approval::Approver;
-use crate::gate::policy::ROLES;
-
-/// Most signatures that a rule may ask for.
-const MAX_COUNT: usize = 20;
-
-/// Reads one word of `need`: a number, `x`, and a role of the policy.
-pub fn parse(text: &str) -> Result<(usize, &str), String> {
-    let shape = || format!("`{text}` is no need: write it as `1 x incident-commander`");
-    let mut words = text.split_whitespace();
-    let (Some(count), Some("x"), Some(role), None) = (words.next(), words.next(), words.next(), words.next()) else {
-        return Err(shape());
-    };
-    let count: usize = count.parse().map_err(|_| shape())?;
-    if !(1..=MAX_COUNT).contains(&count) {
-        return Err(format!("`{text}`: between 1 and {MAX_COUNT} signatures can be asked for"));
-    }
-    if !ROLES.contains(&role) {
-        return Err(format!("`{text}`: the role `{role}` is not known"));
-    }
-    Ok((count, role))
-}
+use crate::gate::policy::parse_need as parse;
 
 /// The first of `need` that nobody fills, or nothing when each signature it asks for has a person of its own.
 /// `approvers` must be distinct persons with distinct keys. A matching by augmenting paths: whoever has several roles

@@ -82,6 +82,7 @@ impl World {
                 rule: "losses".into(),
                 why: "what it removes does not come back".into(),
                 need: vec!["1 x incident-commander".into()],
+                break_glass: false,
             },
             tainted: Vec::new(),
             notes: Vec::new(),

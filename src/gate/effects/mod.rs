@@ -141,9 +141,10 @@ struct Surroundings<'a> {
     stricter: &'a Stricter,
 }
 
-/// What can be recognised in a line that is not even split: variables in front that aim the program elsewhere.
-pub(super) fn recognised_in_text(line: &str) -> CommandFacts {
-    CommandFacts { redirected: line.split_whitespace().take(8).any(facts::redirects), ..CommandFacts::default() }
+/// What can be recognised in a line that the lexer refuses: variables in front that aim the program elsewhere.
+pub(super) fn not_even_split(line: &str, why: String) -> Understood {
+    let redirected = line.split_whitespace().take(8).any(facts::redirects);
+    Understood { facts: CommandFacts { redirected, ..CommandFacts::default() }, ..Understood::opaque(&[], why) }
 }
 
 /// Most wrappers around a command.

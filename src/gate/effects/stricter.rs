@@ -71,14 +71,29 @@ impl Stricter {
             }
         }
         let stricter = Self { entries: file.stricter };
-        for (line, effect, secrets) in file.test.lines() {
+        stricter.passes(&file.test)?;
+        // What nothing tests may be a typing error that raises nothing.
+        for (place, entry) in stricter.entries.iter().enumerate() {
+            let mut without = stricter.clone();
+            without.entries.remove(place);
+            if without.passes(&file.test).is_ok() {
+                let what =
+                    entry.verb.as_ref().or(entry.flag.as_ref()).map(|word| format!(" {word}")).unwrap_or_default();
+                return Err(format!("{}{what}: no test of the file fails without this entry", entry.program));
+            }
+        }
+        Ok(stricter)
+    }
+
+    fn passes(&self, tests: &Tests) -> Result<(), String> {
+        for (line, effect, secrets) in tests.lines() {
             let argv = lexer::split(line).map_err(|error| format!("test `{line}`: {error}"))?;
-            let got = understand_with(&argv, &Inventory::default(), &stricter);
+            let got = understand_with(&argv, &Inventory::default(), self);
             if got.effect != effect || secrets.is_some_and(|secrets| secrets != got.reads_secrets) {
                 return Err(format!("test `{line}`: expected {}, got {}", effect.word(), got.effect.word()));
             }
         }
-        Ok(stricter)
+        Ok(())
     }
 
     /// The entries of both: the worse of them counts.
@@ -143,7 +158,7 @@ mod tests {
             "version = 1\n\
              [[stricter]]\nprogram = \"kubectl\"\nverb = \"get\"\nflag = \"--raw\"\neffect = \"opaque\"\nwhy = \"w\"\n\
              [[stricter]]\nprogram = \"psql\"\neffect = \"destroy\"\nwhy = \"the database is not ours\"\n\
-             [test]\nread = [\"kubectl get pods\"]\nopaque = [\"kubectl get --raw /metrics\"]\n",
+             [test]\nread = [\"kubectl get pods\"]\nopaque = [\"kubectl get --raw /metrics\"]\ndestroy = [\"psql -l\"]\n",
         )
         .unwrap();
         assert_eq!(effect("kubectl get --raw=/metrics", &stricter), Effect::Opaque);
@@ -162,6 +177,7 @@ mod tests {
             entry("program = \"kubectl\"\neffect = \"opaque\"\nwhy = \"\""),
             entry("program = \"kubectl\"\nflag = \"raw\"\neffect = \"opaque\"\nwhy = \"w\""),
             entry("program = \"kubectl\"\nverbs = \"get\"\neffect = \"opaque\"\nwhy = \"w\""),
+            entry("program = \"kubectl\"\nverb = \"gett\"\neffect = \"opaque\"\nwhy = \"w\""),
             "version = 2".to_owned(),
             "version = 1\n[test]\nread = [\"kubectl delete pod x\"]".to_owned(),
         ] {

@@ -117,7 +117,7 @@ fn facts_are_recognised() {
         assert!(facts(line).redirected, "{line}");
     }
     assert!(!facts("kubectl -n shop get pods").redirected);
-    assert!(super::recognised_in_text("KUBECONFIG=/tmp/x kubectl get pods").redirected);
+    assert!(super::not_even_split("KUBECONFIG=/tmp/x kubectl get pods", String::new()).facts.redirected);
     for line in [
         "amtool silence add alertname=x",
         "kubectl scale deploy/prometheus --replicas=0",

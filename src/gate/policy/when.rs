@@ -99,9 +99,59 @@ pub(in crate::gate) struct Facts<'a> {
     pub(in crate::gate) tainted: bool,
     pub(in crate::gate) command: &'a CommandFacts,
     pub(in crate::gate) situation: &'a Situation<'a>,
+    /// Whether changes are frozen, when the freezes of the files are not to be asked.
+    pub(in crate::gate) frozen: Option<bool>,
 }
 
 impl When {
+    /// The same with one word of a list struck out, each time another, and for rules that open something with one
+    /// condition struck out: what the tests of a policy must notice.
+    pub(super) fn weaker(&self, decision: Decision) -> Vec<(String, Self)> {
+        let mut all = Vec::new();
+        macro_rules! lists {
+            ($($key:ident),*) => {$(
+                let words = self.$key.0.as_ref().map_or(0, Vec::len);
+                for place in (0..words).filter(|_| words > 1) {
+                    let mut weaker = self.clone();
+                    let word = weaker.$key.0.as_mut().map(|list| list.remove(place));
+                    all.push((format!("{:?} of `{}`", word.into_iter().collect::<Vec<_>>(), stringify!($key)), weaker));
+                }
+            )*};
+        }
+        lists!(effect, program, verb, environment, namespace, resource, role, blast, time, weekday);
+        if decision >= Decision::Approve {
+            return all;
+        }
+        macro_rules! conditions {
+            ($($key:ident),*) => {$(
+                let weaker = Self { $key: Default::default(), ..self.clone() };
+                if weaker != *self {
+                    all.push((format!("`{}`", stringify!($key)), weaker));
+                }
+            )*};
+        }
+        // Without an effect no rule opens anything.
+        conditions!(
+            program,
+            verb,
+            environment,
+            namespace,
+            resource,
+            role,
+            blast,
+            objects_over,
+            tainted,
+            reads_secrets,
+            critical,
+            redirected,
+            remote,
+            silences_monitoring,
+            time,
+            weekday
+        );
+        all
+    }
+
     /// Whether everything asked for holds. `frozen` says whether a freeze is in force.
     pub(super) fn holds(&self, facts: &Facts<'_>, decision: Decision, frozen: bool) -> bool {
         let is = |wanted: Option<bool>, actual: bool| wanted.is_none_or(|wanted| wanted == actual);
