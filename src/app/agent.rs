@@ -1,15 +1,25 @@
 //! Signing with a key that an ssh-agent holds, spoken to over `SSH_AUTH_SOCK`. No private key comes near the program.
 
+use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::json;
 use ssh_agent_client_rs::{Client, Identity};
 use ssh_key::HashAlg;
+use ssh_key::public::KeyData;
 
-use crate::gate::approvals::{Trusted, armour, to_be_signed};
+use crate::domain::Timestamp;
+use crate::domain::approval::{Identity as Who, SESSION_NAMESPACE};
+use crate::domain::canonical::{canonical_json, hex};
+use crate::gate::approvals::{Envelope, Trusted, armour, to_be_signed};
 
 use super::failure::Failure;
+
+/// Time for the agent to prove a key of which nobody has to be asked.
+const PROOF_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time for the person to touch the key or to confirm.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -22,6 +32,8 @@ pub(super) struct Holder {
     /// Its fingerprint, `SHA256:…`.
     pub(super) fingerprint: String,
     public: Vec<u8>,
+    /// Whether it lies on a device that wants to be touched.
+    touched: bool,
     identity: Identity<'static>,
 }
 
@@ -47,6 +59,46 @@ pub(super) async fn sign(holder: Holder, namespace: &'static str, message: Strin
     .await
 }
 
+/// A key that has signed a fresh random number.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Proof {
+    /// Whose it is.
+    pub(super) principal: String,
+    /// Its fingerprint, `SHA256:…`.
+    pub(super) key: String,
+    /// What was signed: canonical JSON with the number, the host, the account and the time.
+    pub(super) statement: String,
+    /// The signature, as `ssh-keygen -Y sign` writes it.
+    pub(super) signature: String,
+}
+
+/// Lets the first key of the agent that counts sign a fresh random number, which shows that whoever uses the program
+/// has the key. `None` where no key does so at once: a security key, which would want to be touched, is not asked.
+pub(super) async fn prove(trusted: Arc<Trusted>, identity: &Who, now: Timestamp) -> Option<Proof> {
+    let wanted = |holder: &Holder| !holder.touched;
+    let holder = holders(Arc::clone(&trusted)).await.ok()?.into_iter().find(wanted)?;
+    let statement = canonical_json(&json!({
+        "at": now, "format": "stanch-session/1", "host": rustix::system::uname().nodename().to_string_lossy(),
+        "nonce": nonce().ok()?, "pid": std::process::id(), "uid": identity.uid, "user": identity.user,
+    }));
+    let (principal, key) = (holder.principal.clone(), holder.fingerprint.clone());
+    let signing = sign(holder, SESSION_NAMESPACE, statement.clone());
+    let signature = tokio::time::timeout(PROOF_PATIENCE, signing).await.ok()?.ok()?;
+    let envelope = Envelope::parse(&signature).ok()?;
+    envelope.verify(SESSION_NAMESPACE, statement.as_bytes()).ok()?;
+    trusted.signers.allow(&envelope, &trusted.revoked, &principal, SESSION_NAMESPACE, [now, now]).ok()?;
+    Some(Proof { principal, key, statement, signature })
+}
+
+/// 32 random hex digits.
+pub(super) fn nonce() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
+    Ok(hex(&bytes))
+}
+
 fn holder(identity: Identity<'static>, trusted: &Trusted) -> Option<Holder> {
     let (principal, key, public) = match &identity {
         Identity::PublicKey(key) => (trusted.signers.principal_of(key)?.to_owned(), key.key_data(), key.to_bytes()),
@@ -57,7 +109,8 @@ fn holder(identity: Identity<'static>, trusted: &Trusted) -> Option<Holder> {
         }
     };
     let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-    Some(Holder { principal, fingerprint, public: public.ok()?, identity })
+    let touched = matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
+    Some(Holder { principal, fingerprint, public: public.ok()?, touched, identity })
 }
 
 fn socket() -> Option<String> {

@@ -1,6 +1,5 @@
 //! Requests, approvals and rejections as they stand in the ledger.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -56,14 +55,19 @@ pub enum Status {
 impl Case {
     /// Where it stands, for whoever would run exactly what was asked for.
     pub fn status(&self, trusted: &Trusted, now: Timestamp) -> Status {
-        match self.check(&self.request.run, trusted, now) {
+        match self.check((&self.request.run, &self.request.requester), trusted, now) {
             Ok(_) => Status::Approved,
             Err(why) => Status::Open(why),
         }
     }
 
-    /// Whether `run` may happen now.
-    pub fn check(&self, run: &RunRequest, trusted: &Trusted, now: Timestamp) -> Result<gate::Approved, Objection> {
+    /// Whether `run`, prepared by whoever it names, may happen now.
+    pub fn check(
+        &self,
+        run: (&RunRequest, &Identity),
+        trusted: &Trusted,
+        now: Timestamp,
+    ) -> Result<gate::Approved, Objection> {
         gate::check(&self.request, self.proof.as_deref(), run, &self.signed, trusted, self.used, now)
     }
 
@@ -100,7 +104,8 @@ pub async fn request(
 ) -> Result<Case, Failure> {
     // Whole seconds: what is signed is read by people.
     let created = Timestamp::from_secs(now.secs());
-    let holder = agent::holders(standing.trusted.clone()).await.unwrap_or_default().into_iter().next();
+    let holders = agent::holders(standing.trusted.clone()).await.unwrap_or_default();
+    let holder = holders.into_iter().find(|holder| !standing.trusted.revoked.has(&holder.fingerprint));
     let mut requester: Identity = standing.identity.clone();
     if let Some(holder) = &holder {
         requester.key = Some(holder.fingerprint.clone());
@@ -115,7 +120,7 @@ pub async fn request(
         notes: judged.notes.clone(),
         rationale: action.rationale.clone(),
         evidence: evidence_hash(&evidence),
-        nonce: nonce()?,
+        nonce: agent::nonce()?,
         created,
         expires: created.plus(life.min(gate::MAX_LIFE)),
         requester,
@@ -176,17 +181,15 @@ pub async fn say(
         Some(entry) => Err(Objection::Used(entry)),
         None => gate::examine(&case.request, case.proof.as_deref(), &signed, &standing.trusted, now),
     };
-    let identity = &standing.identity;
     match examined {
         Ok(approver) => {
             let kind = if approver.say == Say::Approve { EntryKind::Approval } else { EntryKind::Rejection };
-            let payload = json!({"digest": case.digest, "signed": signed, "by": approver, "identity": identity});
+            let payload = json!({"digest": case.digest, "signed": signed, "by": approver});
             append(ledger, standing, now, kind, &case.request, payload).await?;
             Ok(approver)
         }
         Err(why) => {
-            let payload =
-                json!({"digest": case.digest, "signed": signed, "why": why.to_string(), "identity": identity});
+            let payload = json!({"digest": case.digest, "signed": signed, "why": why.to_string()});
             append(ledger, standing, now, EntryKind::Refusal, &case.request, payload).await?;
             Err(Failure::refused(why.to_string()))
         }
@@ -304,12 +307,4 @@ async fn append(
 
 fn evidence_hash(evidence: &[Text]) -> String {
     hex(&Sha256::digest(canonical_json(&json!(evidence)).as_bytes()))
-}
-
-fn nonce() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
-    Ok(hex(&bytes))
 }

@@ -92,6 +92,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Actions,
     },
+    /// Say who the program takes you for, how sure that is, which role follows, and which keys could sign.
+    Whoami,
     /// Show and test the policy.
     Policy {
         /// What to do with it.

@@ -166,7 +166,8 @@ pub async fn run(
         // Read again: what was said since it was shown counts too.
         Some(case) => {
             let case = approvals::open(&*ledger, &case.digest.0).await?;
-            match case.check(&ready.request, &ready.standing.trusted, (engine.wall_clock)()) {
+            match case.check((&ready.request, &ready.standing.identity), &ready.standing.trusted, (engine.wall_clock)())
+            {
                 Ok(approved) => Some((approved, case.seq)),
                 Err(objection) => {
                     refuse(engine, ready, &objection.to_string()).await;
@@ -192,7 +193,7 @@ pub async fn run(
     let payload = json!({
         "request": ready.request, "digest": ready.digest, "judged": ready.judged, "action": action,
         "typed": confirmation.typed.is_some(), "before": ready.verification.as_ref().map(|known| &known.before),
-        "identity": ready.standing.identity, "approval": approved.as_ref().map(|(approved, _)| json!({
+        "approval": approved.as_ref().map(|(approved, _)| json!({
             "digest": approved.request(), "nonce": approved.nonce(), "by": approved.by(),
         })),
     });

@@ -112,13 +112,7 @@ fn configuration(cli: &Cli) -> Result<(Config, Option<(String, Profile)>), Failu
     let needs_profile = cli.global.replay.is_none()
         && !matches!(
             cli.command,
-            Some(
-                Command::Demo
-                    | Command::Replay { .. }
-                    | Command::Import(_)
-                    | Command::Audit { .. }
-                    | Command::Actions { .. }
-            )
+            Some(Command::Demo | Command::Replay { .. } | Command::Import(_) | Command::Audit { .. } | Command::Whoami)
         );
     let profile = match config.select(cli.global.profile.as_deref()) {
         Ok(profile) => profile,

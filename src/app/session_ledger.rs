@@ -1,4 +1,5 @@
-//! The ledger of a running program: says first who runs it with which configuration and policy, and anchors as it goes.
+//! The ledger of a running program: says first who runs it with which configuration and policy, says
+//! with each entry who writes it, and anchors as it goes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,11 +11,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use crate::config::{self, Config};
+use crate::domain::approval::{Identity, Trust};
 use crate::domain::canonical::hex;
 use crate::domain::ledger::{ChainReport, Draft, Entry, EntryKind};
 use crate::domain::settings::Secrets;
+use crate::gate::approvals::Trusted;
 use crate::ledger::{Filter, Head, Ledger, LedgerError};
 
+use super::agent;
 use super::anchoring::Courier;
 use super::clock::Clock;
 use super::command_secrets;
@@ -32,7 +36,10 @@ pub(super) struct SessionLedger {
     actor: String,
     session: Value,
     policy: Value,
-    opened: OnceCell<()>,
+    trusted: Arc<Trusted>,
+    identity: Identity,
+    /// Who writes, once the session is written.
+    opened: OnceCell<Value>,
     courier: OnceLock<Option<Courier>>,
 }
 
@@ -66,6 +73,8 @@ impl SessionLedger {
             policy: json!({
                 "hash": policy, "source": standing.policy_source, "text": standing.policy_text, "host": host,
             }),
+            trusted: Arc::clone(&standing.trusted),
+            identity: standing.identity.clone(),
             opened: OnceCell::new(),
             courier: OnceLock::new(),
         }
@@ -75,8 +84,16 @@ impl SessionLedger {
         Draft { at: (self.clock)(), kind, incident: None, actor: self.actor.clone(), payload }
     }
 
-    /// Writes the session, and the policy when it is not the one that was written last for this person and host.
-    async fn open(&self) -> Result<(), LedgerError> {
+    /// Finds out who this is, and writes the session, and the policy when it is not the one that was written last for
+    /// this person and host.
+    async fn open(&self) -> Result<Value, LedgerError> {
+        let mut identity = self.identity.clone();
+        let proof = agent::prove(Arc::clone(&self.trusted), &identity, (self.clock)()).await;
+        if let Some(proof) = &proof {
+            identity.key = Some(proof.key.clone());
+            identity.trust = Trust::Key;
+        }
+        let identity = json!(identity);
         let filter =
             Filter { kinds: vec![EntryKind::Policy], limit: KNOWN_POLICIES, newest: true, ..Filter::default() };
         let known = self.inner.entries(filter).await?;
@@ -86,9 +103,14 @@ impl SessionLedger {
         if *before != self.policy["hash"] {
             let mut payload = self.policy.clone();
             payload["before"] = before.clone();
+            payload["identity"] = identity.clone();
             self.inner.append(self.draft(EntryKind::Policy, payload)).await?;
         }
-        self.inner.append(self.draft(EntryKind::Session, self.session.clone())).await.map(drop)
+        let mut session = self.session.clone();
+        session["identity"] = identity.clone();
+        session["proof"] = json!(proof);
+        self.inner.append(self.draft(EntryKind::Session, session)).await?;
+        Ok(identity)
     }
 
     async fn append_now(&self, mut draft: Draft) -> Result<Entry, LedgerError> {
@@ -96,7 +118,10 @@ impl SessionLedger {
         if !matches!(draft.kind, EntryKind::ApprovalRequest | EntryKind::Approval | EntryKind::Rejection) {
             command_secrets::redact(&mut draft.payload);
         }
-        self.opened.get_or_try_init(|| self.open()).await?;
+        let identity = self.opened.get_or_try_init(|| self.open()).await?;
+        if let Value::Object(payload) = &mut draft.payload {
+            payload.insert("identity".to_owned(), identity.clone());
+        }
         let entry = self.inner.append(draft).await?;
         if self.anchor.every > 0 && entry.seq % self.anchor.every == 0 {
             self.anchor(&entry);

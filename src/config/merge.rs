@@ -23,10 +23,11 @@ impl Config {
                 signers: self.approvals.signers.or(user.approvals.signers),
                 revoked: self.approvals.revoked.or(user.approvals.revoked),
                 persons: self.approvals.persons.or(user.approvals.persons),
-                expiry: if user.approvals.expiry == defaults.approvals.expiry {
-                    self.approvals.expiry
-                } else {
+                // The user can make requests live shorter than the system's file says, not longer.
+                expiry: if self.approvals.expiry == defaults.approvals.expiry {
                     user.approvals.expiry
+                } else {
+                    self.approvals.expiry.min(user.approvals.expiry)
                 },
             },
             run: if user.run == defaults.run { self.run } else { user.run },

@@ -11,6 +11,9 @@ pub const APPROVAL_NAMESPACE: &str = "stanch-approval";
 /// Namespace of the signature by which a requester proves a key.
 pub const REQUEST_NAMESPACE: &str = "stanch-request";
 
+/// Namespace of the signature over a fresh random number by which somebody proves a key.
+pub const SESSION_NAMESPACE: &str = "stanch-session";
+
 /// How sure it is who somebody is. Ordered from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,7 +22,7 @@ pub enum Trust {
     Account,
     /// The login uid: set once at login, kept by the kernel through `sudo` and `su`.
     Login,
-    /// A key: it signed this very request.
+    /// A key: it signed this very request, or a fresh random number at the beginning of the session.
     Key,
 }
 

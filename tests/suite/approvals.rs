@@ -1,12 +1,20 @@
 //! Approvals with a real ssh-agent and a real ssh-keygen, over two users who share a ledger.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use stanch::domain::Timestamp;
+use stanch::domain::approval::ApprovalRequest;
+use stanch::domain::ledger::{Draft, EntryKind};
+use stanch::gate::approvals::{canonical, request_digest};
+use stanch::ledger::{Filter, Ledger as _, PostgresLedger};
 use tempfile::TempDir;
 
+use crate::postgres_server::Postgres;
 use crate::program::{Program, Said};
 
 /// A running ssh-agent; ends with the test.
@@ -16,13 +24,20 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(folder: &Path, name: &str, key: &Path) -> Self {
-        let socket = folder.join(format!("{name}.sock"));
-        let said = output(Command::new("ssh-agent").arg("-s").arg("-a").arg(&socket));
+    fn start(folder: &Path, key: &Path, uid: Option<u32>) -> Self {
+        let socket = folder.join("agent");
+        let command = |name: &str| {
+            let mut command = Command::new(name);
+            command.env("SSH_AUTH_SOCK", &socket);
+            if let Some(uid) = uid {
+                command.uid(uid).gid(uid);
+            }
+            command
+        };
+        let said = output(command("ssh-agent").arg("-s").arg("-a").arg(&socket));
         let pid = said.split("SSH_AGENT_PID=").nth(1).and_then(|rest| rest.split(';').next()).expect("a pid");
-        let agent = Self { socket, pid: pid.to_owned() };
-        output(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &agent.socket));
-        agent
+        output(command("ssh-add").arg("-q").arg(key));
+        Self { pid: pid.to_owned(), socket }
     }
 }
 
@@ -43,22 +58,70 @@ fn output(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Alice asks, Carol commands; Dan commands with keys of several kinds; Eve is nobody.
-struct Team {
-    folder: TempDir,
-    alice: Program,
-    carol: Program,
-    agents: Vec<Agent>,
+/// Somebody with a home, a configuration, an ssh-agent and, where tests run as root, an account.
+struct User {
+    program: Program,
+    config: String,
+    uid: Option<u32>,
 }
 
+impl User {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program.command(&[&["--config", &self.config], arguments].concat());
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid);
+        }
+        command
+    }
+
+    fn actions(&self, arguments: &[&str]) -> Said {
+        self.stanch(&[&["actions"], arguments].concat())
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.actions(&[&["--json"], arguments].concat());
+        assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.stdout, said.stderr);
+        said.document()
+    }
+
+    fn stanch(&self, arguments: &[&str]) -> Said {
+        Said::of(&self.command(arguments).output().expect("the program starts"))
+    }
+}
+
+/// Alice asks, Carol commands; Dan, Rosa and Cora command with keys of other kinds; Olaf operates; Eve is nobody.
+struct Team {
+    folder: TempDir,
+    alice: User,
+    carol: User,
+    _agents: Vec<Agent>,
+}
+
+/// Accounts of Alice and Carol where tests run as root: numbers that nobody has.
+const ACCOUNTS: [u32; 2] = [70_001, 70_002];
+
 impl Team {
+    /// Two who share an account and a file.
     fn new() -> Self {
+        Self::with(|folder| [(); 2].map(|()| format!("path = \"{}\"", folder.join("ledger.db").display())), None)
+    }
+
+    /// Two with accounts of their own, where the tests may give them some, and a database.
+    fn sharing(urls: [String; 2]) -> Self {
+        let accounts = rustix::process::geteuid().is_root().then_some(ACCOUNTS);
+        Self::with(|_| urls.map(|url| format!("url = \"{url}\"")), accounts)
+    }
+
+    fn with(ledgers: impl FnOnce(&Path) -> [String; 2], accounts: Option<[u32; 2]>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path = folder.path();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut signers = String::new();
         for (name, kind) in [
             ("alice", "ed25519"),
+            ("alice-spare", "ed25519"),
             ("carol", "ed25519"),
+            ("olaf", "ed25519"),
             ("eve", "ed25519"),
             ("authority", "ed25519"),
             ("dan", "ecdsa"),
@@ -71,6 +134,7 @@ impl Team {
             match name {
                 "eve" | "cora" => {}
                 "authority" => signers += &format!("*@x cert-authority,namespaces=\"stanch-approval\" {public}"),
+                "alice-spare" => signers += &format!("alice@x namespaces=\"stanch-*\" {public}"),
                 _ => signers += &format!("{name}@x namespaces=\"stanch-*\" {public}"),
             }
         }
@@ -80,77 +144,96 @@ impl Team {
                 .arg(path.join("authority"))
                 .arg(path.join("cora.pub")),
         );
-        let persons: String = ["alice", "carol", "dan", "rosa", "cora"]
+        let shared = output(Command::new("id").arg("-un")).trim().to_owned();
+        let account = |at: usize| accounts.map_or_else(|| shared.clone(), |accounts| format!("uid-{}", accounts[at]));
+        let persons: String = ["alice", "carol", "dan", "rosa", "cora", "olaf"]
             .map(|name| {
-                let role = if name == "alice" { "operator" } else { "incident-commander" };
-                format!("[[person]]\nname = \"{name}\"\nprincipals = [\"{name}@x\"]\nroles = [\"{role}\"]\n")
+                let role = if matches!(name, "alice" | "olaf") { "operator" } else { "incident-commander" };
+                let users = match name {
+                    "alice" => format!("users = [\"{}\"]\n", account(0)),
+                    "carol" => format!("users = [\"{}\"]\n", account(1)),
+                    _ => String::new(),
+                };
+                format!("[[person]]\nname = \"{name}\"\nprincipals = [\"{name}@x\"]\nroles = [\"{role}\"]\n{users}")
             })
             .concat();
-        let user = output(Command::new("id").arg("-un"));
-        let both = format!("users = [\"{}\"]\n", user.trim());
-        let persons = persons
-            .replace("principals = [\"alice@x\"]\n", &format!("principals = [\"alice@x\"]\n{both}"))
-            .replace("principals = [\"carol@x\"]\n", &format!("principals = [\"carol@x\"]\n{both}"));
         std::fs::write(path.join("persons.toml"), format!("version = 1\n{persons}")).unwrap();
         std::fs::write(path.join("allowed_signers"), signers).unwrap();
         std::fs::write(path.join("revoked"), "").unwrap();
-        let file = |name: &str| path.join(name).display().to_string();
-        let config = format!(
-            "[profile.test]\nprometheus = {{ url = \"http://127.0.0.1:9\" }}\n[ledger]\npath = \"{}\"\n[approvals]\n\
-             signers = \"{}\"\nrevoked = \"{}\"\npersons = \"{}\"\n",
-            file("ledger.db"),
-            file("allowed_signers"),
-            file("revoked"),
-            file("persons.toml"),
-        );
-        std::fs::write(path.join("config.toml"), config).unwrap();
         for name in ["allowed_signers", "persons.toml", "revoked"] {
             // Whatever the umask says.
             std::fs::set_permissions(path.join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
         }
+        let file = |name: &str| path.join(name).display().to_string();
+        let [alices, carols] = ledgers(path);
         let mut agents = Vec::new();
-        let mut user = |name: &str| {
-            let agent = Agent::start(path, name, &path.join(name));
-            let program = Program::new().with("SSH_AUTH_SOCK", &agent.socket.display().to_string());
+        let mut user = |name: &str, ledger: &str, uid: Option<u32>| {
+            let config = file(&format!("{name}.toml"));
+            let text = format!(
+                "[profile.test]\nprometheus = {{ url = \"http://127.0.0.1:9\" }}\n[ledger]\n{ledger}\n[approvals]\n\
+                 signers = \"{}\"\nrevoked = \"{}\"\npersons = \"{}\"\n",
+                file("allowed_signers"),
+                file("revoked"),
+                file("persons.toml"),
+            );
+            std::fs::write(&config, text).unwrap();
+            let own = path.join(format!("{name}.d"));
+            std::fs::create_dir(&own).unwrap();
+            let program = Program::new();
+            if let Some(uid) = uid {
+                for path in [own.as_path(), &path.join(name), program.home()] {
+                    chown(path, Some(uid), Some(uid)).expect("root gives files away");
+                }
+            }
+            let agent = Agent::start(&own, &path.join(name), uid);
+            let program = program.with("SSH_AUTH_SOCK", &agent.socket.display().to_string());
             agents.push(agent);
-            program
+            User { program, config, uid }
         };
-        let (alice, carol) = (user("alice"), user("carol"));
-        Self { folder, alice, carol, agents }
+        let alice = user("alice", &alices, accounts.map(|accounts| accounts[0]));
+        let carol = user("carol", &carols, accounts.map(|accounts| accounts[1]));
+        Self { folder, alice, carol, _agents: agents }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, who: &Program, arguments: &[&str]) -> Said {
-        let config = self.path("config.toml").display().to_string();
-        who.run(&[&["--config", &config, "actions"], arguments].concat())
-    }
-
-    fn json(&self, who: &Program, arguments: &[&str]) -> Value {
-        let said = self.run(who, &[&["--json"], arguments].concat());
-        assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.stdout, said.stderr);
-        said.document()
-    }
-
     /// Alice asks to remove a file of this name; its digest.
     fn ask(&self, name: &str) -> String {
-        std::fs::write(self.path(name), "x").unwrap();
-        let file = self.path(name).display().to_string();
-        let asked = self.json(&self.alice, &["request", "--reason", "the disk is full", "--", "rm", &file]);
+        let path = self.victim(name);
+        std::fs::write(&path, "x").unwrap();
+        let file = path.display().to_string();
+        let asked = self.alice.json(&["request", "--reason", "the disk is full", "--", "rm", &file]);
         assert_eq!(asked["status"], "pending", "{asked}");
         assert_eq!(asked["request"]["requester"]["trust"], "key", "{asked}");
         asked["digest"].as_str().unwrap().to_owned()
     }
 
+    /// A file in a folder of Alice's.
+    fn victim(&self, name: &str) -> PathBuf {
+        self.path("alice.d").join(name)
+    }
+
     /// A statement for `name`, signed by stock ssh-keygen with the key in `key`; arguments to hand it in.
     fn sign(&self, digest: &str, name: &str, key: &str, namespace: &str) -> Vec<String> {
+        self.sign_changed(digest, name, key, namespace, |text| text)
+    }
+
+    /// The same, with the statement changed before it is signed.
+    fn sign_changed(
+        &self,
+        digest: &str,
+        name: &str,
+        key: &str,
+        namespace: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Vec<String> {
         let principal = format!("{name}@x");
-        let text = self.run(&self.carol, &["show", digest, "--to-sign", "--as", &principal]);
+        let text = self.carol.actions(&["show", digest, "--to-sign", "--as", &principal]);
         assert_eq!(text.code, 0, "{}", text.stderr);
         let file = self.path(&format!("{name}-{namespace}.json"));
-        std::fs::write(&file, &text.stdout).unwrap();
+        std::fs::write(&file, change(text.stdout)).unwrap();
         let signature = file.with_extension("json.sig");
         let _ = std::fs::remove_file(&signature);
         output(
@@ -160,7 +243,7 @@ impl Team {
     }
 
     fn hand_in(&self, arguments: &[String]) -> Said {
-        self.run(&self.carol, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        self.carol.actions(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn refused(&self, arguments: &[String], why: &str) {
@@ -173,40 +256,34 @@ impl Team {
 fn an_agents_signature_of_another_person_lets_it_run_once() {
     let team = Team::new();
     let digest = team.ask("victim");
-    let early = team.run(&team.alice, &["run", &digest]);
+    let early = team.alice.actions(&["run", &digest]);
     assert!(early.code == 3 && early.stderr.contains("not approved yet: 0 of 1 x incident-commander"), "{early:?}");
-    let own = team.run(&team.alice, &["approve", &digest]);
+    let own = team.alice.actions(&["approve", &digest]);
     assert!(own.code == 3 && own.stderr.contains("asked for it"), "{own:?}");
 
-    let waiting = team.json(&team.carol, &["list", "--pending"]);
+    let waiting = team.carol.json(&["list", "--pending"]);
     assert_eq!(waiting["requests"][0]["digest"], digest.as_str());
-    let shown = team.run(&team.carol, &["show", &digest[..12]]);
+    let shown = team.carol.actions(&["show", &digest[..12]]);
     assert!(shown.stdout.contains("the disk is full") && shown.stdout.contains("needs 1 x incident-commander"));
-    let approved = team.json(&team.carol, &["approve", &digest, "--reason", "go"]);
+    let approved = team.carol.json(&["approve", &digest, "--reason", "go"]);
     assert_eq!((&approved["status"], &approved["by"][0]["person"]), (&"approved".into(), &"carol".into()));
-    assert!(team.path("victim").exists());
+    assert!(team.victim("victim").exists());
 
     // Approved here, it does not run from anywhere else.
-    let config = team.path("config.toml").display().to_string();
-    let elsewhere = team
-        .alice
-        .command(&["--config", &config, "actions", "run", &digest])
-        .current_dir(team.folder.path())
-        .output()
-        .unwrap();
+    let elsewhere = team.alice.command(&["actions", "run", &digest]).current_dir(team.folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
     assert!(elsewhere.status.code() == Some(3) && said.contains("the working directory changed"), "{said}");
 
-    let ran = team.run(&team.alice, &["run", &digest]);
+    let ran = team.alice.actions(&["run", &digest]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    assert!(!team.path("victim").exists());
-    let again = team.run(&team.alice, &["run", &digest]);
+    assert!(!team.victim("victim").exists());
+    let again = team.alice.actions(&["run", &digest]);
     assert!(again.code == 3 && again.stderr.contains("was used already"), "{again:?}");
-    let verified = team.alice.run(&["--config", &config, "audit", "verify"]);
+    let verified = team.alice.stanch(&["audit", "verify"]);
     assert_eq!(verified.code, 0, "{}", verified.stdout);
 
     // What the agent made of it, stock ssh-keygen takes too.
-    let entries = team.alice.run(&["--config", &config, "--json", "audit", "list"]).document();
+    let entries = team.alice.stanch(&["--json", "audit", "list"]).document();
     let entries = entries["entries"].as_array().unwrap();
     let entry = entries.iter().find(|entry| entry["kind"] == "approval").unwrap();
     let text = |name: &str| entry["payload"]["signed"][name].as_str().unwrap().to_owned();
@@ -221,7 +298,11 @@ fn an_agents_signature_of_another_person_lets_it_run_once() {
         .output()
         .unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
-    assert_eq!(team.agents.len(), 2);
+    // Who wrote an entry, and how sure that is, stands in each of them.
+    for entry in entries {
+        let identity = &entry["payload"]["identity"];
+        assert_eq!((&identity["trust"], identity["key"].is_string()), (&"key".into(), true), "{entry}");
+    }
 }
 
 #[test]
@@ -232,7 +313,7 @@ fn signatures_of_ssh_keygen_count_for_every_kind_of_key_and_for_certificates() {
         // Next to a certificate lies the key it is for.
         let said = team.hand_in(&team.sign(&digest, name, key, "stanch-approval"));
         assert_eq!(said.code, 0, "{name}: {}{}", said.stdout, said.stderr);
-        let ran = team.run(&team.alice, &["run", &digest]);
+        let ran = team.alice.actions(&["run", &digest]);
         assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
     }
 }
@@ -256,14 +337,13 @@ fn what_does_not_count_is_refused_with_its_reason_and_written_down() {
     std::fs::copy(team.path("carol.pub"), team.path("revoked")).unwrap();
     team.refused(&good, "is revoked");
     std::fs::write(team.path("revoked"), "").unwrap();
-    let no = team.run(&team.carol, &["reject", &digest, "--reason", "wrong file"]);
+    let no = team.carol.actions(&["reject", &digest, "--reason", "wrong file"]);
     assert_eq!(no.code, 0, "{no:?}");
     assert_eq!(team.hand_in(&good).code, 0);
-    let ran = team.run(&team.alice, &["run", &digest]);
+    let ran = team.alice.actions(&["run", &digest]);
     assert!(ran.code == 3 && ran.stderr.contains("carol rejected it: wrong file"), "{ran:?}");
-    assert!(team.path("kept").exists());
-    let config = team.path("config.toml").display().to_string();
-    let entries = team.alice.run(&["--config", &config, "--json", "audit", "list"]).document();
+    assert!(team.victim("kept").exists());
+    let entries = team.alice.stanch(&["--json", "audit", "list"]).document();
     let refusals = entries["entries"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "refusal").count();
     assert_eq!(refusals, 8);
 }
@@ -273,6 +353,158 @@ fn a_file_of_signers_that_others_may_write_is_not_believed() {
     let team = Team::new();
     let digest = team.ask("kept");
     std::fs::set_permissions(team.path("allowed_signers"), std::fs::Permissions::from_mode(0o666)).unwrap();
-    let said = team.run(&team.carol, &["approve", &digest]);
+    let said = team.carol.actions(&["approve", &digest]);
     assert!(said.code == 2 && said.stderr.contains("may write it"), "{said:?}");
+}
+
+/// Puts a changed copy of a request into the ledger, signed by Alice as if she had asked for it; its digest.
+async fn forge(
+    team: &Team,
+    ledger: &PostgresLedger,
+    digest: &str,
+    change: impl FnOnce(&mut ApprovalRequest) + Send,
+) -> String {
+    let filter = Filter { kinds: vec![EntryKind::ApprovalRequest], limit: 100, ..Filter::default() };
+    let entries = ledger.entries(filter).await.unwrap();
+    let entry = entries.into_iter().find(|entry| entry.draft.payload["digest"] == digest).expect("it was asked for");
+    let mut payload = entry.draft.payload.clone();
+    let mut request: ApprovalRequest = serde_json::from_value(payload["request"].clone()).unwrap();
+    change(&mut request);
+    let file = team.path("forged");
+    std::fs::write(&file, canonical(&request)).unwrap();
+    let signature = team.path("forged.sig");
+    let _ = std::fs::remove_file(&signature);
+    output(
+        Command::new("ssh-keygen")
+            .args(["-q", "-Y", "sign", "-n", "stanch-request", "-f"])
+            .arg(team.path("alice"))
+            .arg(&file),
+    );
+    let digest = request_digest(&request).0;
+    payload["digest"] = json!(digest);
+    payload["request"] = serde_json::to_value(&request).unwrap();
+    payload["proof"] = json!(std::fs::read_to_string(&signature).unwrap());
+    ledger.append(Draft { payload, ..entry.draft }).await.unwrap();
+    digest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_users_with_a_shared_database_get_through_by_agent_and_by_file_and_nobody_else_does() {
+    let server = Postgres::start().await;
+    let database = server.ledger().await;
+    let team = Team::sharing([server.url("alice", &database), server.url("bob", &database)]);
+    let ledger = PostgresLedger::open(&server.url("alice", &database), None).await.unwrap();
+
+    for by_agent in [true, false] {
+        let digest = team.ask("victim");
+        if by_agent {
+            team.carol.json(&["approve", &digest]);
+        } else {
+            let said = team.hand_in(&team.sign(&digest, "carol", "carol", "stanch-approval"));
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        // Carol has approved it, and cannot run it in Alice's place.
+        if team.carol.uid.is_some() {
+            let other = team.carol.actions(&["run", &digest]);
+            assert_eq!(other.code, 3, "{other:?}");
+        }
+        // Twice at the same moment: one of them runs.
+        let runs = [(); 2].map(|()| {
+            let mut run = team.alice.command(&["actions", "run", &digest]);
+            run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        });
+        let codes = runs.map(|run| Said::of(&run.wait_with_output().unwrap()));
+        let ran = codes.iter().filter(|said| said.code == 0).count();
+        assert!(ran == 1 && !team.victim("victim").exists(), "{codes:?}");
+        // Replay.
+        let again = team.alice.actions(&["run", &digest]);
+        assert!(again.code == 3 && again.stderr.contains("was used already"), "{again:?}");
+    }
+
+    let digest = team.ask("kept");
+    // The same key, and another key of the same person.
+    let own = team.alice.actions(&["approve", &digest]);
+    assert!(own.code == 3 && own.stderr.contains("cannot approve it under another name"), "{own:?}");
+    team.refused(&team.sign(&digest, "alice", "alice-spare", "stanch-approval"), "alice asked for it, and cannot");
+    // The wrong role and the wrong namespace.
+    team.refused(&team.sign(&digest, "olaf", "olaf", "stanch-approval"), "olaf is operator; needed is 1 x incident");
+    team.refused(&team.sign(&digest, "carol", "carol", "git"), "for the namespace `git`");
+    // An unknown and a revoked signer.
+    team.refused(&team.sign(&digest, "carol", "eve", "stanch-approval"), "not among the allowed signers");
+    let good = team.sign(&digest, "carol", "carol", "stanch-approval");
+    std::fs::copy(team.path("carol.pub"), team.path("revoked")).unwrap();
+    team.refused(&good, "is revoked");
+    let by_agent = team.carol.actions(&["approve", &digest]);
+    assert!(by_agent.code == 3 && by_agent.stderr.contains("is revoked"), "{by_agent:?}");
+    std::fs::write(team.path("revoked"), "").unwrap();
+    // A changed command: in what was signed, and behind a signature.
+    let kept = team.victim("kept").display().to_string();
+    let changed = |text: String| text.replace(&kept, "/etc/hosts");
+    team.refused(&team.sign_changed(&digest, "dan", "dan", "stanch-approval", changed), "its text was changed");
+    let statement = good[3].trim_end_matches(".sig");
+    let text = std::fs::read_to_string(statement).unwrap();
+    std::fs::write(statement, changed(text)).unwrap();
+    team.refused(&good, "its text was changed");
+    // A clock that is an hour ahead, and one that is an hour behind.
+    for hour in [3_600, -3_600] {
+        let skewed = |text: String| {
+            let mut statement: Value = serde_json::from_str(&text).unwrap();
+            let at: Timestamp = serde_json::from_value(statement["at"].clone()).unwrap();
+            statement["at"] = json!(Timestamp::from_secs(at.secs() + hour));
+            stanch::domain::canonical::canonical_json(&statement) + "\n"
+        };
+        team.refused(&team.sign_changed(&digest, "carol", "carol", "stanch-approval", skewed), "a clock is wrong");
+    }
+    let hour = Duration::from_hours(1);
+    let ahead = forge(&team, &ledger, &digest, |request| {
+        request.created = request.created.plus(hour);
+        request.expires = request.expires.plus(hour);
+    });
+    let ahead = ahead.await;
+    team.refused(&team.sign(&ahead, "carol", "carol", "stanch-approval"), "a clock is wrong");
+    // Too late.
+    let expired = forge(&team, &ledger, &digest, |request| {
+        request.created = request.created.minus(hour);
+        request.expires = request.expires.minus(hour);
+    });
+    let expired = expired.await;
+    team.refused(&team.sign(&expired, "carol", "carol", "stanch-approval"), "it expired at");
+    // A signature for one request, written into the ledger as if it were for another.
+    let other = forge(&team, &ledger, &digest, |request| {
+        request.run.argv[1] = "/etc/hosts".into();
+    });
+    let other = other.await;
+    team.carol.json(&["approve", &digest]);
+    let filter = Filter { kinds: vec![EntryKind::Approval], limit: 1, newest: true, ..Filter::default() };
+    let mut approval = ledger.entries(filter).await.unwrap().pop().unwrap().draft;
+    approval.payload["digest"] = json!(other);
+    ledger.append(approval).await.unwrap();
+    let run = team.alice.actions(&["run", &other]);
+    assert!(run.code == 3 && team.victim("kept").exists(), "{run:?}");
+    let waiting = team.carol.json(&["list", "--pending", "--all"]);
+    let requests = waiting["requests"].as_array().unwrap();
+    let forged = requests.iter().find(|request| request["digest"] == other.as_str());
+    let forged = forged.unwrap_or_else(|| panic!("{other}: {requests:#?}"));
+    assert!(forged["why"].as_str().unwrap().contains("the signature is for another request"), "{forged}");
+    // The right one still runs.
+    let ran = team.alice.actions(&["run", &digest]);
+    assert!(ran.code == 0 && !team.victim("kept").exists(), "{ran:?}");
+    assert_eq!(team.alice.stanch(&["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn who_somebody_is_is_not_what_somebody_says() {
+    let team = Team::new();
+    let mut asked = team.alice.command(&["--json", "whoami"]);
+    let said =
+        Said::of(&asked.envs([("USER", "carol"), ("LOGNAME", "carol"), ("STANCH_ROLE", "admin")]).output().unwrap());
+    let who = said.document();
+    assert_eq!((&who["role"], &who["identity"]["trust"]), (&"operator".into(), &"key".into()), "{who}");
+    assert_eq!((&who["agent"][0]["person"], &who["agent"][0]["principal"]), (&"alice".into(), &"alice@x".into()));
+    assert_eq!(who["persons"], json!(["alice", "carol"]), "they share the account, so the least role holds");
+    let text = team.alice.stanch(&["whoami"]);
+    assert!(text.stdout.contains("trust    key") && text.stdout.contains("one of alice, carol"), "{text:?}");
+    let mut without = team.alice.command(&["--json", "whoami"]);
+    let who = Said::of(&without.env_remove("SSH_AUTH_SOCK").output().unwrap()).document();
+    assert!(who["identity"]["trust"] != "key" && who["proof"].is_null(), "{who}");
 }

@@ -1,6 +1,7 @@
 //! A real PostgreSQL for tests: its own cluster in a temporary folder, reached by a unix socket only.
 
-use std::os::unix::fs::chown;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +27,8 @@ impl Postgres {
     /// Starts one that syncs to disk, with the people `alice` and `bob` who may write ledgers and `auditor` who may read.
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        // Other accounts reach the socket in it; the data has its own rights.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("the folder is ours");
         let root = rustix::process::geteuid().is_root();
         if root {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root gives files away");

@@ -1,7 +1,7 @@
 //! The program as a person starts it: its own home, nothing of the environment but what a test sets.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use stanch::domain::Timestamp;
@@ -57,12 +57,7 @@ impl Program {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().expect("the program starts");
-        Said {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Said::of(&self.command(arguments).output().expect("the program starts"))
     }
 
     /// Runs with `--json`; the answer must be exactly one JSON document.
@@ -76,6 +71,14 @@ impl Program {
 }
 
 impl Said {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Standard output as the one JSON document it must be.
     pub(crate) fn document(&self) -> Value {
         serde_json::from_str(&self.stdout)

@@ -14,6 +14,7 @@ mod record;
 mod replay_run;
 pub(super) mod templates;
 mod views;
+mod whoami;
 
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ pub(super) async fn run(
             diagnose::diagnose(&engine(config)?, incident.as_deref(), wanted, output).await
         }
         Command::Check(arguments) => check::check(&standing(&config)?, arguments, output),
+        Command::Whoami => whoami::whoami(&standing(&config)?, output).await,
         Command::Policy { command } => check::policy(&standing(&config)?, command, output),
         Command::Actions { command } if approvals::needs_no_source(command) => {
             let origin = match &global.replay {

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::digest;
 use crate::domain::action::{Digest, RunRequest};
 use crate::domain::approval::{
-    APPROVAL_NAMESPACE, ApprovalRequest, Approver, REQUEST_NAMESPACE, Say, Signed, Statement,
+    APPROVAL_NAMESPACE, ApprovalRequest, Approver, Identity, REQUEST_NAMESPACE, Say, Signed, Statement,
 };
 use crate::domain::canonical::{canonical_json, hex};
 use crate::domain::{Text, Timestamp};
@@ -97,6 +97,17 @@ pub enum Objection {
         /// What is needed.
         needed: String,
     },
+    /// The request was made under another account than the one that would run it.
+    #[error("{asked} asked for it, and {runs} would run it: only who asked can")]
+    OtherRunner {
+        /// The account that asked.
+        asked: String,
+        /// The account that runs.
+        runs: String,
+    },
+    /// Nobody knows who asked, so nobody can say that it was not the approver.
+    #[error("nobody knows who asked: the account `{0}` stands with no person, and no known key signed the request")]
+    UnknownRequester(String),
     /// The proof of who asked does not hold.
     #[error("the request names the key {0}, which did not sign it")]
     Requester(String),
@@ -201,7 +212,7 @@ pub fn examine(
     envelope.verify(APPROVAL_NAMESPACE, signed.statement.as_bytes())?;
     let Trusted { signers, revoked, persons } = trusted;
     signers.allow(&envelope, revoked, &statement.approver, APPROVAL_NAMESPACE, [statement.at, now])?;
-    let asked = asked_by(request, proof, trusted)?;
+    let asked = asked_by(request, proof, trusted, now)?;
     let key = envelope.fingerprint().to_string();
     let person =
         persons.signing_as(&statement.approver).ok_or_else(|| Objection::UnknownPerson(statement.approver.clone()))?;
@@ -210,7 +221,7 @@ pub fn examine(
         if request.requester.key.as_ref() == Some(&key) {
             return Err(Objection::SameKey(key));
         }
-        if asked.is(person, &statement.approver) {
+        if asked.iter().any(|asked| asked.name == person.name) {
             return Err(Objection::SamePerson(person.name.clone()));
         }
         let needed =
@@ -237,12 +248,12 @@ pub fn examine(
 
 /// Whether what was signed lets `run` happen now.
 ///
-/// `request` with its requester's `proof` and the signed statements come from the store; `run` was prepared just now;
-/// `used` is the entry of a run that has used the request already.
+/// `request` with its requester's `proof` and the signed statements come from the store; `run` was prepared just now by
+/// `runner`; `used` is the entry of a run that has used the request already.
 pub fn check(
     request: &ApprovalRequest,
     proof: Option<&str>,
-    run: &RunRequest,
+    (run, runner): (&RunRequest, &Identity),
     signed: &[Signed],
     trusted: &Trusted,
     used: Option<u64>,
@@ -255,7 +266,12 @@ pub fn check(
     if let Some(what) = changed(&request.run, run) {
         return Err(Objection::Changed(what));
     }
-    asked_by(request, proof, trusted)?;
+    let account = |identity: &Identity| (identity.uid, identity.user.clone(), identity.login_uid);
+    if account(&request.requester) != account(runner) || request.requester.user != run.actor {
+        let (asked, runs) = (request.requester.user.clone(), runner.user.clone());
+        return Err(Objection::OtherRunner { asked, runs });
+    }
+    asked_by(request, proof, trusted, now)?;
     let (mut by, mut refused): (Vec<Approver>, Vec<String>) = (Vec::new(), Vec::new());
     for signed in signed {
         match examine(request, proof, signed, trusted, now) {
@@ -312,31 +328,16 @@ fn in_time(request: &ApprovalRequest, now: Timestamp) -> Result<(), Objection> {
     Ok(())
 }
 
-/// Who may have asked.
-struct Asked<'a> {
-    persons: Vec<&'a Person>,
-    accounts: Vec<&'a str>,
-}
-
-impl Asked<'_> {
-    fn is(&self, person: &Person, principal: &str) -> bool {
-        if !self.persons.is_empty() {
-            return self.persons.iter().any(|asked| asked.name == person.name);
-        }
-        // Nobody is listed under the account: a principal of the same name is taken for the same person.
-        self.accounts.iter().any(|&account| principal.split('@').next() == Some(account) || principal == account)
-    }
-}
-
 /// The persons who may have asked: the one whose key signed the request, and everybody who uses the account. Where
-/// several share it, a signature says which of them it was.
+/// several share it, a signature says which of them it was. Never empty: who is not known could be anybody.
 fn asked_by<'a>(
-    request: &'a ApprovalRequest,
+    request: &ApprovalRequest,
     proof: Option<&str>,
     trusted: &'a Trusted,
-) -> Result<Asked<'a>, Objection> {
-    let accounts = persons::accounts(&request.requester);
-    let mut persons: Vec<&Person> = trusted.persons.using(&accounts);
+    now: Timestamp,
+) -> Result<Vec<&'a Person>, Objection> {
+    let Trusted { signers, revoked, persons } = trusted;
+    let mut asked: Vec<&Person> = persons.using(&persons::accounts(&request.requester));
     if let Some(key) = &request.requester.key {
         let unproven = || Objection::Requester(key.clone());
         let envelope = Envelope::parse(proof.ok_or_else(unproven)?).map_err(|_| unproven())?;
@@ -344,15 +345,24 @@ fn asked_by<'a>(
         if envelope.fingerprint().to_string() != *key {
             return Err(unproven());
         }
-        let signing = trusted.signers.principal_of(&envelope.key);
-        if let Some(person) = signing.and_then(|principal| trusted.persons.signing_as(principal)) {
-            if persons.len() > 1 {
-                persons.clear();
+        let names: Vec<&str> = match &envelope.certificate {
+            None => signers.principal_of(&envelope.key).into_iter().collect(),
+            Some(certificate) => certificate.valid_principals().iter().map(String::as_str).collect(),
+        };
+        let times = [request.created, now];
+        for name in names {
+            let Some(person) = persons.signing_as(name) else { continue };
+            // Only a key that counts says which of several it was; any key says that it may have been its person.
+            if asked.len() > 1 && signers.allow(&envelope, revoked, name, REQUEST_NAMESPACE, times).is_ok() {
+                asked.clear();
             }
-            persons.push(person);
+            asked.push(person);
         }
     }
-    Ok(Asked { persons, accounts })
+    if asked.is_empty() {
+        return Err(Objection::UnknownRequester(request.requester.user.clone()));
+    }
+    Ok(asked)
 }
 
 /// What differs between what was asked for and what would run, in words.

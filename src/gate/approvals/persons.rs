@@ -78,6 +78,11 @@ impl Persons {
         self.0.iter().filter(|person| person.users.iter().any(|user| accounts.contains(&user.as_str()))).collect()
     }
 
+    /// Persons who may be meant by an identity.
+    pub fn known_as(&self, identity: &Identity) -> Vec<&Person> {
+        self.using(&accounts(identity))
+    }
+
     /// The role of whoever works under an identity: the highest role of the one person who may be meant. `viewer` for
     /// somebody who is not listed. Of several who share the account, the lowest of their highest.
     pub fn role_of(&self, identity: &Identity) -> &'static str {

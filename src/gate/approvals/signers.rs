@@ -107,6 +107,11 @@ impl Revoked {
         Ok(Self { fingerprints })
     }
 
+    /// Whether the key with this fingerprint, `SHA256:…`, counts no more.
+    pub fn has(&self, fingerprint: &str) -> bool {
+        self.fingerprints.contains(fingerprint)
+    }
+
     fn contains(&self, key: &PublicKey) -> bool {
         self.fingerprints.contains(&key.fingerprint(HashAlg::Sha256).to_string())
     }

@@ -132,7 +132,15 @@ impl World {
 
     fn check_at(&self, now: Timestamp) -> Result<Approved, Objection> {
         let run = &self.request.run;
-        check(&self.request, self.proof.as_deref(), run, &self.signed, &self.trusted, None, now)
+        check(
+            &self.request,
+            self.proof.as_deref(),
+            (run, &self.request.requester),
+            &self.signed,
+            &self.trusted,
+            None,
+            now,
+        )
     }
 
     fn check(&self) -> Result<Approved, Objection> {
@@ -172,12 +180,22 @@ fn a_commanders_signature_lets_exactly_this_run_happen() {
 fn used_changed_and_expired_are_refused() {
     let world = World::new().approved_by("carol@x", 3);
     let now = NOW.plus(Duration::from_mins(2));
-    let used = check(&world.request, None, &world.request.run, &world.signed, &world.trusted, Some(9), now);
+    let used = check(
+        &world.request,
+        None,
+        (&world.request.run, &world.request.requester),
+        &world.signed,
+        &world.trusted,
+        Some(9),
+        now,
+    );
     assert_eq!(used.unwrap_err(), Objection::Used(9));
     let mut run = world.request.run.clone();
     run.argv[4] = "pvc".into();
     run.env.push(("KUBECONFIG".into(), "/tmp/other".into()));
-    let changed = check(&world.request, None, &run, &world.signed, &world.trusted, None, now).unwrap_err();
+    let changed =
+        check(&world.request, None, (&run, &world.request.requester), &world.signed, &world.trusted, None, now)
+            .unwrap_err();
     assert_eq!(changed, Objection::Changed("the command changed, the environment changed (KUBECONFIG)".into()));
     assert!(matches!(world.check_at(NOW.plus(Duration::from_mins(15))), Err(Objection::Expired(_))));
     let mut long = World::new();
@@ -211,10 +229,35 @@ fn neither_the_requester_nor_the_requesters_key_approves() {
     shared.request.requester.key = Some(fingerprint(&key(3)));
     shared.proof = Some(sign(&key(3), REQUEST_NAMESPACE, &canonical(&shared.request)));
     assert_eq!(shared.approved_by("carol@x", 3).examine(), Err(Objection::SameKey(fingerprint(&key(3)))));
-    // An account that nobody is listed under, and a principal of its name.
+    // An account that nobody is listed under could be anybody's.
     let mut unlisted = World::new();
     unlisted.request.requester.user = "dan".into();
-    assert_eq!(unlisted.approved_by("dan@x", 4).examine(), Err(Objection::SamePerson("Dan".into())));
+    assert_eq!(unlisted.approved_by("carol@x", 3).examine(), Err(Objection::UnknownRequester("dan".into())));
+    let mut signed = World::new();
+    signed.request.requester.user = "dan".into();
+    signed.request.run.actor = "dan".into();
+    signed.request.requester.key = Some(fingerprint(&key(4)));
+    signed.proof = Some(sign(&key(4), REQUEST_NAMESPACE, &canonical(&signed.request)));
+    assert_eq!(signed.approved_by("carol@x", 3).check().unwrap().by().len(), 1);
+}
+
+#[test]
+fn only_the_account_that_asked_runs_it() {
+    let world = World::new().approved_by("carol@x", 3);
+    let now = NOW.plus(Duration::from_mins(2));
+    let asked = &world.request.requester;
+    let other_login = Identity { login_uid: Some(7), ..asked.clone() };
+    let other_user = Identity { user: "bob".into(), uid: 1001, ..asked.clone() };
+    for runner in [other_login, other_user] {
+        let run = (&world.request.run, &runner);
+        let refused = check(&world.request, None, run, &world.signed, &world.trusted, None, now).unwrap_err();
+        assert!(matches!(refused, Objection::OtherRunner { .. }), "{refused}");
+    }
+    // Somebody else's name in the request does not make it somebody else's.
+    let mut forged = World::new();
+    forged.request.requester.user = "carol".into();
+    let refused = forged.approved_by("dan@x", 4).check().unwrap_err();
+    assert!(matches!(refused, Objection::OtherRunner { .. }), "{refused}");
 }
 
 #[test]
@@ -239,6 +282,7 @@ fn a_shared_account_is_told_apart_by_keys() {
     let mut world = World::new();
     world.trusted.persons = Persons::parse(text).unwrap();
     world.request.requester.user = "root".into();
+    world.request.run.actor = "root".into();
     // Nobody can say whether Carol asked.
     let world = world.approved_by("carol@x", 3);
     assert_eq!(world.examine(), Err(Objection::SamePerson("Carol".into())));
