@@ -249,6 +249,11 @@ pub enum Actions {
     Approve(Say),
     /// Sign that a request may not run.
     Reject(Say),
+    /// Ask again whether a run helped: its effect shows only after metrics were scraped and evaluated.
+    Verify {
+        /// Number of the run's intent or outcome in the ledger.
+        seq: u64,
+    },
     /// Run an action after confirmation on the terminal, or when --digest names exactly what was shown; or run a
     /// request that was approved.
     Run {

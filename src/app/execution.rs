@@ -241,14 +241,12 @@ pub async fn run(
     let outcome = outcome
         .map_err(|error| Failure::failed(format!("{}; the outcome could not be written: {error}", state.words())))?;
 
-    let mut verification = ready.verification.clone();
-    if let Some(verification) = &mut verification {
-        verification.after = Some(ask(engine, &verification.check).await);
-        let payload = json!({"intent": intent.seq, "verification": verification});
-        if let Err(error) = ledger.append(draft(engine, ready, EntryKind::Verification, payload)).await {
-            tracing::warn!(%error, "a verification could not be written");
-        }
-        let _ = news.send(News::Verified(verification.clone())).await;
+    let mut verification = None;
+    if let Some(known) = &ready.verification {
+        let actor = &ready.standing.actor;
+        let asked = verify(engine, actor, &ready.request.incident, intent.seq, known.clone()).await;
+        let _ = news.send(News::Verified(asked.clone())).await;
+        verification = Some(asked);
     }
     Ok(RunRecord {
         intent: intent.seq,
@@ -262,6 +260,33 @@ pub async fn run(
         dropped_lines,
         verification,
     })
+}
+
+/// Asks whether the run of `intent` helped, as often as somebody wants to know: what a command does shows in metrics
+/// only after they were scraped and evaluated. The answer goes into the ledger.
+pub async fn verify(
+    engine: &Engine,
+    actor: &str,
+    incident: &str,
+    intent: u64,
+    mut verification: Verification,
+) -> Verification {
+    verification.after = Some(ask(engine, &verification.check).await);
+    let draft = Draft {
+        at: (engine.wall_clock)(),
+        kind: EntryKind::Verification,
+        incident: Some(incident.to_owned()).filter(|incident| !incident.is_empty()),
+        actor: actor.to_owned(),
+        payload: json!({"intent": intent, "verification": verification}),
+    };
+    let written = match engine.ledger().await {
+        Ok(ledger) => ledger.append(draft).await.map(|_| ()).map_err(|error| error.to_string()),
+        Err(failure) => Err(failure.to_string()),
+    };
+    if let Err(error) = written {
+        tracing::warn!(%error, "a verification could not be written");
+    }
+    verification
 }
 
 /// Asks a check's query now; the answer in one line, or why there is none.

@@ -1,6 +1,6 @@
 //! The engine behind the screens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{self, Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
 use crate::core::model::{FirstRun, Identity};
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Digest, RunRecord, RunRequest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
@@ -110,6 +110,16 @@ struct Kept {
     /// Prepared actions by their digest, with the order in which they came.
     prepared: HashMap<String, (Ready, Action)>,
     order: Vec<String>,
+    /// Runs of this session whose verify query can be asked again, by digest.
+    ran: BTreeMap<String, Ran>,
+}
+
+#[derive(Clone)]
+struct Ran {
+    incident: String,
+    actor: String,
+    intent: u64,
+    verification: Verification,
 }
 
 #[derive(Clone)]
@@ -323,6 +333,15 @@ impl Backend for Screens {
         })
     }
 
+    fn verify(&self, digest: Digest) -> BoxFuture<'_, Result<Verification, Text>> {
+        Box::pin(async move {
+            let known = self.kept().ran.get(&digest.0).cloned();
+            let Ran { incident, actor, intent, verification } =
+                known.ok_or_else(|| Text::from("the run is not over yet"))?;
+            Ok(execution::verify(&self.engine, &actor, &incident, intent, verification).await)
+        })
+    }
+
     fn run(&self, order: RunOrder, news: RunSink, cancel: CancellationToken) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // Taken, not looked at: one confirmation is good for one run.
@@ -349,8 +368,15 @@ impl Backend for Screens {
                 }
             };
             let (result, ()) = tokio::join!(work, forward);
-            if let Err(failure) = result {
-                let _ = news.send(RunReport::Refused(said(&failure))).await;
+            match result {
+                Ok(RunRecord { digest, request, intent, verification: Some(verification), .. }) => {
+                    let RunRequest { incident, actor, .. } = request;
+                    self.kept().ran.insert(digest.0, Ran { incident, actor, intent, verification });
+                }
+                Ok(_) => {}
+                Err(failure) => {
+                    let _ = news.send(RunReport::Refused(said(&failure))).await;
+                }
             }
         })
     }

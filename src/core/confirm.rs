@@ -25,6 +25,9 @@ pub const PREVIEW_KEY: Key = Key::Ctrl('p');
 /// The key that shows, after a run, the command that takes it back.
 pub const UNDO_KEY: Key = Key::Char('u');
 
+/// The key that asks again, after a run, whether it helped.
+pub const VERIFY_KEY: Key = Key::Char('v');
+
 /// Columns inside the dialog on a screen of this width.
 pub fn inner_columns(columns: u16) -> usize {
     usize::from(columns.saturating_sub(2).min(104).saturating_sub(4)).max(10)
@@ -125,6 +128,8 @@ pub enum Step {
     Cancel(Generation),
     /// Run.
     Run(Box<RunOrder>),
+    /// Ask again whether the run of this digest helped.
+    Verify(Digest),
     /// Show another action in a dialog of its own, above this one.
     Open(Box<Action>),
     /// Something to tell the operator.
@@ -259,6 +264,10 @@ impl Dialog {
             return match (&self.stage, key) {
                 (Stage::Ended { .. }, UNDO_KEY) => preview::undo_of(&self.action)
                     .map_or(Step::Say("no command is known that undoes it"), |action| Step::Open(Box::new(action))),
+                (Stage::Ended { prepared, .. }, VERIFY_KEY) if self.verification.is_some() => {
+                    self.generation = next;
+                    Step::Verify(prepared.digest.clone())
+                }
                 (Stage::Ended { .. } | Stage::Refused(_), Key::Char('q') | Key::Enter) => Step::Close(None),
                 _ => Step::Stay,
             };

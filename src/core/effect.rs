@@ -1,7 +1,7 @@
 //! What the model wants done. Effects are carried out by `app`; their results come back as reports.
 
 use crate::domain::Text;
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Digest};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
@@ -78,6 +78,13 @@ pub enum Effect {
     },
     /// Run exactly what was shown and confirmed.
     Run(Box<RunOrder>),
+    /// Ask again whether a run helped.
+    Verify {
+        /// Number of this effect.
+        generation: Generation,
+        /// The digest that was run.
+        digest: Digest,
+    },
     /// Ask nothing more for the effect with this number, and go on with what came so far.
     Enough {
         /// Number of the effect.

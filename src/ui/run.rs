@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::Model;
-use crate::core::confirm::{Dialog, RUN_KEY, Stage, UNDO_KEY, inner_columns};
+use crate::core::confirm::{Dialog, RUN_KEY, Stage, UNDO_KEY, VERIFY_KEY, inner_columns};
 use crate::core::copy::command_line;
 use crate::core::message::Prepared;
 use crate::core::reading::wrap;
@@ -147,8 +147,12 @@ fn proves(lines: &mut Vec<Vec<Piece>>, verification: &Verification, room: usize,
         room,
         theme,
     );
-    let after = verification.after.as_ref().map(|after| format!("   after {}", after.one_line())).unwrap_or_default();
-    field(lines, "", &format!("now {}{after}", verification.before.one_line()), theme.strong(), room, theme);
+    let before = verification.before.one_line();
+    let answers = match &verification.after {
+        Some(after) => format!("before {before}   now {}", after.one_line()),
+        None => format!("now {before}"),
+    };
+    field(lines, "", &answers, theme.strong(), room, theme);
 }
 
 /// The question, or how it stands.
@@ -176,9 +180,10 @@ fn bottom(model: &Model, dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<
         Stage::Ended { state, .. } => {
             let (text, style) = ended(state, theme);
             let undo = dialog.action.rollback.is_some().then(|| format!("   {UNDO_KEY} shows what takes it back"));
+            let verify = dialog.verification.is_some().then(|| format!("   {VERIFY_KEY} asks again whether it helped"));
             lines.push(vec![
                 (text, style),
-                (undo.unwrap_or_default(), theme.accent()),
+                (verify.unwrap_or_default() + &undo.unwrap_or_default(), theme.accent()),
                 ("   Esc closes".into(), theme.dim()),
             ]);
         }

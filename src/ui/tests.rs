@@ -315,12 +315,15 @@ fn run_with_output() {
     let effects = update(&mut model, Msg::Key(crate::core::Key::Char('x')));
     let Some(Effect::Run(order)) = effects.into_iter().next() else { panic!("no run") };
     let generation = order.generation();
+    let mut verification = order.prepared().verification.clone().expect("the sample has a verify query");
     for line in 0..30 {
         let line = sample::output(&format!("waiting for rollout: {line} of 30 updated"), line % 10 == 9);
         update(&mut model, Msg::Report(generation, Report::Run(RunReport::Line(line))));
     }
     both("run_with_output", &mut model);
     update(&mut model, Msg::Report(generation, Report::Run(RunReport::Ended(RunState::Exited { code: 0 }))));
+    verification.after = Some(Text::new("0.2 s"));
+    update(&mut model, Msg::Report(generation, Report::Run(RunReport::Verified(verification))));
     both("run_ended", &mut model);
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
             let (of, standing) = found(engine, incident.as_deref(), action, output).await?;
             run_preview(engine, &standing, &of, digest.as_deref(), output).await
         }
+        Actions::Verify { seq } => super::verify_run::verify(engine, *seq, output).await,
         Actions::Run { action, incident, digest, confirm } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
             run(engine, &action, &ready, digest.as_deref(), confirm.as_deref(), output).await

@@ -28,6 +28,7 @@ pub(super) fn needs_no_source(command: &Actions) -> bool {
         }
         Actions::Request { argv, .. } => !argv.is_empty(),
         Actions::Approve(_) | Actions::Reject(_) => true,
+        Actions::Verify { .. } => false,
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) async fn approvals(engine: &Engine, command: &Actions, output: Output
             let case = open(engine, action).await?;
             super::actions::run_preview(engine, &engine.standing, &case.action, digest.as_deref(), output).await
         }
+        Actions::Verify { seq } => super::verify_run::verify(engine, *seq, output).await,
         Actions::Run { action, .. } => {
             let case = open(engine, action).await?;
             let action = case.action.clone();

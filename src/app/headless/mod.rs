@@ -13,6 +13,7 @@ mod progress;
 mod record;
 mod replay_run;
 pub(super) mod templates;
+mod verify_run;
 mod views;
 mod whoami;
 

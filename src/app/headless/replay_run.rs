@@ -26,7 +26,7 @@ pub(super) struct Playing {
 }
 
 /// The run that an entry belongs to: intent and outcome.
-async fn run_of(ledger: &dyn Ledger, seq: u64) -> Result<(Entry, Entry), Failure> {
+pub(super) async fn run_of(ledger: &dyn Ledger, seq: u64) -> Result<(Entry, Entry), Failure> {
     let fail = |error: LedgerError| Failure::failed(error.to_string());
     let not = |what: &str| Failure::usage(format!("entry {seq} is {what}; `stanch audit list` shows the runs"));
     let entry = ledger.entry(seq).await.map_err(fail)?.ok_or_else(|| not("not there"))?;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{Answered, Board, Conclusion, Draft, Investigation, Prepared, Progress, Report, RunReport};
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Digest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::health::SourceHealth;
@@ -99,6 +99,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Resolves, judges and previews an action; changes nothing.
     fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>>;
+
+    /// Asks again whether the run of this digest helped, and writes the answer down.
+    fn verify(&self, digest: Digest) -> BoxFuture<'_, Result<Verification, Text>>;
 
     /// Runs exactly what was ordered; asks the verify query before and after. Ends when everything is reported.
     /// When `cancel` fires the process is ended and that is reported.

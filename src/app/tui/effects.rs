@@ -88,6 +88,15 @@ impl Tasks {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),
             Effect::Run(order) => self.run(*order),
+            Effect::Verify { generation, digest } => self.spawn(generation, |backend, _| {
+                async move {
+                    match backend.verify(digest).await {
+                        Ok(verification) => Report::Run(RunReport::Verified(verification)),
+                        Err(why) => Report::Said(Err(why)),
+                    }
+                }
+                .boxed()
+            }),
             Effect::Enough { generation } => {
                 if let Some(task) = self.under_way.get(&generation) {
                     task.enough.cancel();

@@ -15,7 +15,7 @@ use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, Progress, RunReport};
 use crate::core::{Model, sample};
-use crate::domain::action::{Action, Decision, Effect as Impact, RunState};
+use crate::domain::action::{Action, Decision, Digest, Effect as Impact, RunState, Verification};
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
@@ -91,6 +91,10 @@ impl Backend for Fake {
 
     fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>> {
         async move { Ok(sample::prepared(&action, Impact::Mutate, Decision::Confirm)) }.boxed()
+    }
+
+    fn verify(&self, _: Digest) -> BoxFuture<'_, Result<Verification, Text>> {
+        async { Err(Text::new("it never ran")) }.boxed()
     }
 
     fn run(&self, order: RunOrder, news: RunSink, cancel: CancellationToken) -> BoxFuture<'_, ()> {

@@ -87,6 +87,10 @@ fn dialog(model: &mut Model, key: Key) -> Vec<Effect> {
             vec![Effect::Prepare { generation: next, action }]
         }
         Step::Run(order) => vec![Effect::Run(order)],
+        Step::Verify(digest) => {
+            say(model, "asking again whether it helped");
+            vec![Effect::Verify { generation: next, digest }]
+        }
     }
 }
 

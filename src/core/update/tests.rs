@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::confirm::{PREVIEW_KEY, RUN_KEY, Stage, UNDO_KEY};
+use crate::core::confirm::{PREVIEW_KEY, RUN_KEY, Stage, UNDO_KEY, VERIFY_KEY};
 use crate::core::effect::Analyst;
 use crate::core::message::{Board, Draft, Progress, RunReport};
 use crate::core::rows;
@@ -10,7 +10,7 @@ use crate::core::sample::{self, at, blank, loaded, press, settle};
 use crate::core::screen::{Pane, Subject};
 use crate::core::{Effect, Identity, Key, Model, Msg, Report, Screen, pace};
 use crate::domain::Text;
-use crate::domain::action::{Decision, Effect as Impact, RunState};
+use crate::domain::action::{Decision, Effect as Impact, RunState, Verification};
 use crate::domain::baseline::BaselineChoice;
 
 use super::{start, update};
@@ -566,8 +566,18 @@ fn after_a_run_the_command_that_takes_it_back_is_one_key_away() {
     let effects = key(&mut model, Key::Enter);
     let [Effect::Run(order)] = &effects[..] else { panic!("{effects:?}") };
     let (generation, undo) = (order.generation(), order.prepared().undo.clone().unwrap());
+    let before = order.prepared().verification.clone().unwrap();
     let ended = Report::Run(RunReport::Ended(RunState::Exited { code: 0 }));
     update(&mut model, Msg::Report(generation, ended));
+    // Whether it helped shows later; each answer replaces the one before.
+    let effects = key(&mut model, VERIFY_KEY);
+    assert_eq!(effects, [], "there was no answer yet");
+    let asked = |after: &str| Verification { after: Some(after.into()), ..before.clone() };
+    update(&mut model, Msg::Report(generation, Report::Run(RunReport::Verified(asked("5.1 s")))));
+    let effects = key(&mut model, VERIFY_KEY);
+    let [Effect::Verify { generation, .. }] = &effects[..] else { panic!("{effects:?}") };
+    update(&mut model, Msg::Report(*generation, Report::Run(RunReport::Verified(asked("0.2 s")))));
+    assert_eq!(dialog(&model).verification, Some(asked("0.2 s")));
     let effects = key(&mut model, UNDO_KEY);
     let [Effect::Prepare { action, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(action.argv, undo);
