@@ -296,7 +296,6 @@ impl Rule {
             if self.decision == Decision::Approve && self.need.is_empty() {
                 return Err("approve needs `need`: who has to sign".to_owned());
             }
-            if self.decision == Decision::Approve {}
         }
         if self.decision != Decision::Approve && (!self.need.is_empty() || self.break_glass) {
             return Err("`need` and `break_glass` are for approve alone".to_owned());

@@ -32,13 +32,14 @@ pub(super) struct Given<'t> {
     pub(super) raises: Option<Effect>,
 }
 
-const TAGS: [&str; 15] = [
+const TAGS: [&str; 16] = [
     "namespace",
     "all-namespaces",
     "all",
     "selector",
     "context",
     "identity",
+    "user",
     "secret",
     "recursive",
     "path",

@@ -1,11 +1,11 @@
 //! curl and wget: reading only as long as it is a plain GET or HEAD.
 
-use super::programs::host;
 use super::table::Parsed;
-use super::{Effect, Understood};
+use super::{Effect, Understood, hosts};
+use crate::gate::taint::Inventory;
 
 /// Parts of paths at which a GET is known to change something.
-const ACTING: [&str; 12] = [
+const ACTING: [&str; 14] = [
     "/-/quit",
     "/-/reload",
     "quitquitquit",
@@ -18,14 +18,16 @@ const ACTING: [&str; 12] = [
     "/flush",
     "/drain",
     "/trigger",
+    "/pprof/profile",
+    "/pprof/trace",
 ];
 
 /// Flags of curl that hold a body.
 const BODIES: [&str; 5] = ["-d", "--data-ascii", "--data-raw", "--data-binary", "--data-urlencode"];
 
-pub(super) fn curl(understood: &mut Understood, parsed: &Parsed<'_>) {
+pub(super) fn curl(understood: &mut Understood, parsed: &Parsed<'_>, inventory: &Inventory) {
     for url in parsed.operands.iter().map(String::as_str).chain(parsed.values("--url")) {
-        address(understood, url);
+        address(understood, url, inventory);
     }
     if understood.operands.is_empty() && !parsed.has("--url") && !parsed.has("-V") {
         understood.raise(Effect::Opaque, "there is no address");
@@ -68,9 +70,9 @@ pub(super) fn curl(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
-pub(super) fn wget(understood: &mut Understood, parsed: &Parsed<'_>) {
+pub(super) fn wget(understood: &mut Understood, parsed: &Parsed<'_>, inventory: &Inventory) {
     for url in &parsed.operands {
-        address(understood, url);
+        address(understood, url, inventory);
     }
     let to_output = parsed.has("-O") && parsed.values("-O").all(|file| matches!(file, "-" | "/dev/null"));
     if !to_output && !parsed.has("--spider") {
@@ -78,7 +80,7 @@ pub(super) fn wget(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
-fn address(understood: &mut Understood, url: &str) {
+fn address(understood: &mut Understood, url: &str, inventory: &Inventory) {
     let lower = url.to_ascii_lowercase();
     match lower.split_once("://") {
         Some(("http" | "https", rest)) => {
@@ -91,7 +93,7 @@ fn address(understood: &mut Understood, url: &str) {
         }
         None => {}
     }
-    understood.note(format!("asks {}", host(url)));
+    hosts::asks(understood, url, inventory);
     if url.contains('\\') || url.contains(['{', '}']) {
         understood.raise(Effect::Opaque, "the address stands for several");
     }

@@ -5,6 +5,7 @@
 
 mod facts;
 mod flag;
+mod hosts;
 mod http;
 mod programs;
 mod scripts;
@@ -208,6 +209,8 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
     for flag in &parsed.flags {
         let value = flag.value.as_deref();
         understood.words.extend(flag.value.clone());
+        // Whatever the flag is for: a file with secrets that is named is one that may be shown.
+        understood.reads_secrets |= value.is_some_and(|value| value.contains('/') && secrets::path(value));
         for tag in &flag.spec.tags {
             match tag.as_str() {
                 "namespace" => understood.facts.namespaces.extend(flag.value.clone()),
@@ -232,6 +235,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                     understood.facts.redirected = true;
                     understood.note(format!("as {}", value.unwrap_or_default()));
                 }
+                "user" => understood.note(format!("as {}", value.unwrap_or_default())),
                 "redirect" => {
                     understood.facts.redirected = true;
                     understood.note(format!("{} redirects it", flag.name));
@@ -241,7 +245,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                 "path" => understood.reads_secrets |= value.is_some_and(secrets::path),
                 "manifest" => programs::manifest(&mut understood, value.unwrap_or_default()),
                 "lists" => {}
-                "endpoint" => programs::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
+                "endpoint" => hosts::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
                 "help" => help = true,
                 other => debug_assert!(false, "unknown tag {other}"),

@@ -1,7 +1,7 @@
 //! What tables cannot say: rules of single programs.
 
 use super::table::Parsed;
-use super::{Blast, Effect, Understood, http, scripts, secrets, statements};
+use super::{Blast, Effect, Understood, hosts, http, scripts, secrets, statements};
 use crate::gate::taint::Inventory;
 
 /// Lets the program's own rules look at what its table said. They only ever make it stricter.
@@ -11,8 +11,8 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "amtool" | "promtool" | "logcli" => monitoring(understood, argv, parsed, inventory),
         "aws" | "gcloud" | "az" => cloud(understood, argv),
         "git" => git(understood, parsed),
-        "curl" => http::curl(understood, parsed),
-        "wget" => http::wget(understood, parsed),
+        "curl" => http::curl(understood, parsed, inventory),
+        "wget" => http::wget(understood, parsed, inventory),
         "psql" => statements::psql(understood, parsed),
         "mysql" | "mariadb" => statements::mysql(understood, parsed),
         "sed" => scripts::sed(understood, parsed),
@@ -44,6 +44,21 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
             understood.reads_secrets |= parsed.operands.first().is_some_and(|base| base.ends_with("shadow"));
         }
         "redis-cli" | "valkey-cli" => redis(understood, parsed),
+        "dig" => {
+            for server in parsed.operands.iter().filter_map(|word| word.strip_prefix('@')) {
+                hosts::asks(understood, server, inventory);
+            }
+        }
+        "nslookup" | "host" => {
+            if let Some(server) = parsed.operands.get(1) {
+                hosts::asks(understood, server, inventory);
+            }
+        }
+        // `HOST/OWNER/REPO` names another host.
+        "gh" if parsed.values("--repo").any(|repo| repo.matches('/').count() != 1 || repo.contains(':')) => {
+            understood.facts.redirected = true;
+            understood.raise(Effect::Opaque, "the repository lies on another host");
+        }
         "gh" if understood.verb == "api" => {
             let plain = parsed.values("-X").all(|method| method == "GET" || method == "HEAD");
             let graph = parsed.operands.iter().any(|path| path.contains("graphql") || path.contains("://"));
@@ -75,6 +90,9 @@ fn redis(understood: &mut Understood, parsed: &Parsed<'_>) {
         "--keystats",
     ];
     let looks = LOOKING.iter().any(|flag| parsed.has(flag));
+    if understood.verb == "keys" {
+        understood.raise(Effect::Mutate, "KEYS blocks the server while it looks at every key; --scan does not");
+    }
     if understood.verb.is_empty() && !looks {
         understood.raise(Effect::Opaque, "nothing says what it does");
     }
@@ -100,7 +118,7 @@ fn monitoring(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>,
         && understood.verb.starts_with("query")
         && let Some(server) = parsed.operands.first().filter(|_| understood.verb != "query analyze")
     {
-        endpoint(understood, server, inventory);
+        hosts::endpoint(understood, server, inventory);
     }
     if understood.verb == "silence add" {
         let wide = |matcher: &String| {
@@ -148,6 +166,12 @@ fn kubectl(understood: &mut Understood, parsed: &Parsed<'_>) {
     if takes_resources {
         understood.reads_secrets |= parsed.operands.iter().any(|operand| secrets::resource(operand));
     }
+    let picks = ["jsonpath", "go-template", "custom-columns"];
+    understood.reads_secrets |= parsed.values("-o").chain(parsed.values("--template")).any(|format| {
+        let picked = format.replace("metadata", "").to_ascii_lowercase();
+        (parsed.has("--template") || picks.iter().any(|start| format.starts_with(start)))
+            && ["env", "data", "args", "command"].iter().any(|word| picked.contains(word))
+    });
     for path in parsed.values("--raw").filter(|path| !path.is_empty()) {
         raw(understood, path);
     }
@@ -201,55 +225,3 @@ pub(super) fn manifest(understood: &mut Understood, place: &str) {
         understood.raise(Effect::Opaque, "what it applies comes from a stream that cannot be seen here");
     }
 }
-
-/// An end point given on the command line: harmless within the house (by its name, or because it is known), opaque when it points elsewhere, because the
-/// question and the credentials with it go there.
-pub(super) fn endpoint(understood: &mut Understood, url: &str, inventory: &Inventory) {
-    for url in url.split(',') {
-        let host = host(url);
-        understood.note(format!("asks {host}"));
-        if !near(host) && !inventory.knows(host) {
-            understood.facts.redirected = true;
-            understood.raise(Effect::Opaque, "redirects the end point to another house");
-        }
-    }
-}
-
-/// Host of a URL or of `host:port`.
-pub(super) fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit('@').next().unwrap_or_default();
-    match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-/// Whether a host lies within the house by its name or address alone: loopback, private, a single label, or a
-/// domain that cannot be registered.
-fn near(host: &str) -> bool {
-    if let Ok(address) = host.parse::<core::net::IpAddr>() {
-        return match address {
-            core::net::IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
-            core::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
-        };
-    }
-    let host = host.to_ascii_lowercase();
-    let named = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    // A single label must hold a letter: `2130706433` is an address in disguise.
-    // No top-level domain holds a hyphen, except for those in other scripts; what ends so is a name in the cluster
-    // (`prometheus.kube-system`). The usual names of namespaces are none either.
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let inside = last.contains('-') && !last.starts_with("xn--") || NAMESPACES.contains(&last);
-    named
-        && ((inside && host.bytes().filter(|&b| b == b'.').count() == 1)
-            || (!host.contains('.') && host.bytes().any(|b| b.is_ascii_alphabetic()) && !host.starts_with("0x"))
-            || [".svc", ".svc.cluster.local", ".internal", ".local", ".lan", ".corp", ".localhost", ".home.arpa"]
-                .iter()
-                .any(|domain| host.ends_with(domain)))
-}
-
-/// Names of namespaces that can be no top-level domain, so `service.namespace` stays in the cluster.
-const NAMESPACES: [&str; 8] =
-    ["monitoring", "default", "observability", "logging", "prometheus", "loki", "grafana", "alertmanager"];

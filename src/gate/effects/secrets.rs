@@ -1,7 +1,7 @@
 //! Places where secrets lie.
 
 /// Parts of paths and addresses that hold secrets, lower case.
-const PLACES: [&str; 40] = [
+const PLACES: [&str; 43] = [
     "/etc/shadow",
     "/etc/gshadow",
     "/etc/sudoers",
@@ -42,6 +42,9 @@ const PLACES: [&str; 40] = [
     "metadata.google.internal",
     "/proc/kcore",
     "/dev/mem",
+    "/actuator/env",
+    "/actuator/heapdump",
+    "/actuator/configprops",
 ];
 
 /// Endings of files that hold secrets.

@@ -176,6 +176,7 @@ pub(super) fn psql(understood: &mut Understood, parsed: &Parsed<'_>) {
         .chain(parsed.values("-d").map(str::to_owned).collect::<Vec<_>>().iter())
         .any(|name| name.contains('=') || name.contains("://"))
     {
+        understood.facts.redirected = true;
         understood.raise(Effect::Opaque, "a connection string can point anywhere");
     }
     let commands: Vec<&str> = parsed.values("-c").collect();
