@@ -1,5 +1,7 @@
 //! Secrets in command lines, which have no business in a ledger that many read and nobody can take back.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::context::redaction::Redactor;
@@ -7,44 +9,84 @@ use crate::context::redaction::Redactor;
 /// Names of lists that hold a command.
 const COMMANDS: [&str; 3] = ["argv", "rollback", "undo"];
 
-/// Replaces the secrets in all commands of a payload by placeholders. The digest beside a command still names exactly
-/// the command that was shown.
+/// Names of texts that hold a command as it was typed.
+const LINES: [&str; 2] = ["input", "line"];
+
+/// Replaces the secrets in all commands of a payload by placeholders, wherever else in it they are repeated. The digest
+/// beside a command still names exactly the command that was shown.
 pub(super) fn redact(payload: &mut Value) {
-    walk(payload, &mut Redactor::new());
+    let mut words = Words::default();
+    words.collect(payload);
+    if !words.secret.is_empty() {
+        words.replace(payload);
+    }
 }
 
-fn walk(value: &mut Value, redactor: &mut Redactor) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, redactor)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::Array(words) if COMMANDS.contains(&name.as_str()) => command(words, redactor),
-                    other => walk(other, redactor),
+/// Words with a secret in them, and the same without.
+#[derive(Default)]
+struct Words {
+    redactor: Redactor,
+    secret: BTreeMap<String, String>,
+}
+
+impl Words {
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::Array(words) if COMMANDS.contains(&name.as_str()) => {
+                            self.command(words.iter().filter_map(Value::as_str));
+                        }
+                        Value::String(line) if LINES.contains(&name.as_str()) => {
+                            self.command(line.split_whitespace());
+                            self.note(line, None);
+                        }
+                        other => self.collect(other),
+                    }
                 }
             }
+            _ => {}
         }
-        _ => {}
     }
-}
 
-fn command(words: &mut [Value], redactor: &mut Redactor) {
-    let mut option = String::new();
-    for word in words {
-        let Value::String(text) = word else { continue };
-        let kept = std::mem::take(&mut option);
-        let redacted = if kept.is_empty() { None } else { value_of(&kept, text, redactor) };
-        if text.starts_with("--") && !text.contains('=') {
-            option.clone_from(text);
+    fn command<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
+        let mut option = None;
+        for word in words {
+            self.note(word, option);
+            option = Some(word).filter(|word| word.starts_with("--") && !word.contains('='));
         }
-        *text = redacted.unwrap_or_else(|| redactor.redact(text));
     }
-}
 
-/// The value of an option that stands in a word of its own (`--password x`), read as if it stood in one with it.
-fn value_of(option: &str, value: &str, redactor: &mut Redactor) -> Option<String> {
-    let joined = redactor.redact(&format!("{option}={value}"));
-    joined.strip_prefix(option)?.strip_prefix('=').map(str::to_owned)
+    /// Remembers a text that has a secret in it. The value of an option that stands in a word of its own
+    /// (`--password x`) is read as if it stood in one with it.
+    fn note(&mut self, text: &str, option: Option<&str>) {
+        let joined = option.and_then(|option| {
+            let joined = self.redactor.redact(&format!("{option}={text}"));
+            joined.strip_prefix(option)?.strip_prefix('=').map(str::to_owned)
+        });
+        let without = joined.unwrap_or_else(|| self.redactor.redact(text));
+        if without != text {
+            self.secret.insert(text.to_owned(), without);
+        }
+    }
+
+    fn replace(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                // Backwards: a longer text stands behind one that it begins with.
+                for (secret, without) in self.secret.iter().rev() {
+                    if text.contains(secret.as_str()) {
+                        *text = text.replace(secret.as_str(), without);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.replace(item)),
+            Value::Object(fields) => fields.iter_mut().for_each(|(_, value)| self.replace(value)),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,10 +106,12 @@ mod tests {
             ]},
             "action": {"rollback": ["tool", "--password", "hunter2hunter2"]},
             "before": "password: kept, not a command",
+            "judged": {"input": "tool --password hunter2hunter2", "facts": {"resources": ["postgres://ops:t0psecret@db/shop"]}},
+            "typed": {"line": "mysql --password 'l1ne-0nly!' | tee /tmp/x"},
         });
         redact(&mut payload);
         let text = payload.to_string();
-        for secret in ["hunter2", "ghp_0123", "abcdef0123456789abcdef", "t0psecret"] {
+        for secret in ["hunter2", "l1ne-0nly", "ghp_0123", "abcdef0123456789abcdef", "t0psecret"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         assert_eq!(payload["digest"], digest);

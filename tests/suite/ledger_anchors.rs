@@ -3,11 +3,14 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use stanch::config;
 use stanch::domain::ledger::EntryKind;
+use stanch::domain::settings::SourceSettings;
 use stanch::ledger::{Ledger as _, SqliteLedger};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use crate::crash::engine_with;
 use crate::ledger_contract::draft;
 use crate::program::Program;
 
@@ -33,7 +36,7 @@ fn keygen(program: &Program, name: &str, kind: &str) {
     program.file(&format!("{name}.signers"), &format!("{name} namespaces=\"stanch-anchor\" {public}"));
 }
 
-fn config(program: &Program, text: &str) -> String {
+fn configured(program: &Program, text: &str) -> String {
     let home = program.home().display().to_string();
     program.file("config.toml", &text.replace('~', &home)).display().to_string()
 }
@@ -44,7 +47,7 @@ async fn anchors_are_signed_kept_and_compared() {
     write(&program, 5).await;
     keygen(&program, "ops", "ed25519");
     keygen(&program, "mallory", "ed25519");
-    let config = config(&program, "[ledger.anchor]\nkey = \"~/ops\"\nfile = \"~/anchors\"\n");
+    let config = configured(&program, "[ledger.anchor]\nkey = \"~/ops\"\nfile = \"~/anchors\"\n");
     let run = |arguments: &[&str]| program.run(&[&["--json", "--config", &config], arguments].concat());
     let check = ["audit", "verify", "--anchors", "anchors", "--allowed-signers", "ops.signers"];
     assert_eq!(run(&["audit", "anchor"]).code, 0);
@@ -109,7 +112,7 @@ async fn anchors_are_shipped_to_loki_and_syslog() {
     write(&program, 2).await;
     let syslog = std::os::unix::net::UnixDatagram::bind(program.home().join("log")).unwrap();
     let loki = format!("loki = {{ url = \"{}\", tenant = \"audit\" }}\n", server.uri());
-    let config = config(&program, &format!("[ledger.anchor]\nsyslog = \"~/log\"\n{loki}"));
+    let config = configured(&program, &format!("[ledger.anchor]\nsyslog = \"~/log\"\n{loki}"));
     let said = program.run(&["--json", "--config", &config, "audit", "anchor"]);
     assert_eq!(said.code, 0, "{said:?}");
     let mut record = [0; 4_096];
@@ -138,4 +141,47 @@ async fn exports_hold_every_entry() {
     let events: Vec<Value> = ocsf.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), 2);
     assert_eq!((&events[1]["class_uid"], &events[1]["metadata"]["sequence"]), (&json!(6003), &json!(1_500)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_program_anchors_as_it_goes() {
+    let program = Program::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let anchor = config::Anchor {
+        every: 2,
+        file: Some(program.home().join("anchors")),
+        // Takes the connection and never answers.
+        loki: Some(SourceSettings::new(&format!("http://{}", silent.local_addr().unwrap()))),
+        ..config::Anchor::default()
+    };
+    let ledger = config::Ledger { path: Some(program.ledger()), anchor, ..config::Ledger::default() };
+    let engine = engine_with(ledger);
+    let opened = engine.ledger().await.unwrap();
+    for number in 0..6 {
+        opened.append(draft(EntryKind::Note, json!(number))).await.unwrap();
+    }
+    drop(opened);
+    // Waits for what is under way.
+    drop(engine);
+    let verified = program.json(&["audit", "verify", "--anchors", "anchors"]);
+    assert_eq!((&verified["entries"], &verified["anchors"]["anchoredEntries"]), (&json!(8), &json!(8)), "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anchors_of_several_ledgers_are_told_apart() {
+    let program = Program::new();
+    write(&program, 3).await;
+    let plain = configured(&program, "[ledger.anchor]\nfile = \"~/anchors\"\n");
+    assert_eq!(program.run(&["--config", &plain, "audit", "anchor"]).code, 0);
+    let text = std::fs::read_to_string(program.home().join("anchors")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let host = document["anchor"]["host"].as_str().unwrap();
+    let foreign = text.replace(&format!("\"host\":\"{host}\""), "\"host\":\"elsewhere\"");
+    program.file("both", &(text + &foreign.replace("\"entries\":3", "\"entries\":9")));
+    let mixed = program.run(&["audit", "verify", "--anchors", "both"]);
+    assert!(mixed.code == 2 && mixed.stderr.contains("--of"), "{mixed:?}");
+    assert_eq!(program.run(&["audit", "verify", "--anchors", "both", "--of", host]).code, 0);
+    assert_eq!(program.run(&["audit", "verify", "--anchors", "both", "--of", "elsewhere"]).code, 3);
+    // A line that says nothing of this ledger vouches for nothing.
+    assert_eq!(program.run(&["audit", "verify", "--anchors", "both", "--of", "nowhere"]).code, 3);
 }

@@ -9,6 +9,7 @@ mod headless;
 mod inquiry_prometheus;
 mod invariants;
 mod ledger_anchors;
+mod ledger_contents;
 mod ledger_contract;
 mod ledger_disk;
 mod ledger_kill;
