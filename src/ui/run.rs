@@ -179,8 +179,8 @@ fn bottom(model: &Model, dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<
         }
         Stage::Ended { state, .. } => {
             let (text, style) = ended(state, theme);
-            let undo = dialog.action.rollback.is_some().then(|| format!("   {UNDO_KEY} shows what takes it back"));
-            let verify = dialog.verification.is_some().then(|| format!("   {VERIFY_KEY} asks again whether it helped"));
+            let undo = dialog.action.rollback.is_some().then(|| format!("   {UNDO_KEY} shows the undo"));
+            let verify = dialog.verification.is_some().then(|| format!("   {VERIFY_KEY} asks again"));
             lines.push(vec![
                 (text, style),
                 (verify.unwrap_or_default() + &undo.unwrap_or_default(), theme.accent()),
