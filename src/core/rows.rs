@@ -13,6 +13,7 @@ use super::diagnosis_rows;
 use super::list::List;
 use super::message::Suggestion;
 use super::model::{Case, Model};
+use super::reading::quantity;
 use super::screen::{IncidentScreen, Pane, Screen};
 
 /// Incidents on the board.
@@ -176,7 +177,7 @@ pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
             Detail::Runbook { .. } | Detail::Query { .. } => (None, "", Severity::Unknown),
         };
         if let Some(at) = at {
-            moments.push(Moment { at, kind, text: item.title.clone(), evidence: Some(item.id), entry: None, severity });
+            moments.push(Moment { at, kind, text: happened(item), evidence: Some(item.id), entry: None, severity });
         }
     }
     if case.investigation.value.is_none() {
@@ -201,6 +202,22 @@ pub fn timeline(case: &Case, list: &List) -> Vec<Moment> {
     moments.retain(|moment| list.admits(&moment.text) || list.admits(moment.kind));
     moments.sort_by_key(|moment| (moment.at, moment.evidence, moment.entry));
     moments
+}
+
+/// What an item says happened, and where, in few words.
+fn happened(item: &Evidence) -> Text {
+    let title = match &item.detail {
+        Detail::Metric(metric) => match item.title.strip_prefix(metric.metric.as_str()) {
+            Some(rest) => format!("{}{rest}", quantity(&metric.metric)),
+            None => item.title.to_string(),
+        },
+        Detail::Log(_) => item.title.to_string(),
+        _ => return item.title.clone(),
+    };
+    match &item.service {
+        Some(service) if !title.contains(service.as_str()) => Text::new(&format!("{service}  {title}")),
+        _ => Text::new(&title),
+    }
 }
 
 /// An entry of the ledger in one line. A run that was begun and of which no end is recorded says so.
