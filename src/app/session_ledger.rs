@@ -104,12 +104,12 @@ impl SessionLedger {
             let mut payload = self.policy.clone();
             payload["before"] = before.clone();
             payload["identity"] = identity.clone();
-            self.inner.append(self.draft(EntryKind::Policy, payload)).await?;
+            self.anchor_when_due(&self.inner.append(self.draft(EntryKind::Policy, payload)).await?);
         }
         let mut session = self.session.clone();
         session["identity"] = identity.clone();
         session["proof"] = json!(proof);
-        self.inner.append(self.draft(EntryKind::Session, session)).await?;
+        self.anchor_when_due(&self.inner.append(self.draft(EntryKind::Session, session)).await?);
         Ok(identity)
     }
 
@@ -123,13 +123,14 @@ impl SessionLedger {
             payload.insert("identity".to_owned(), identity.clone());
         }
         let entry = self.inner.append(draft).await?;
-        if self.anchor.every > 0 && entry.seq % self.anchor.every == 0 {
-            self.anchor(&entry);
-        }
+        self.anchor_when_due(&entry);
         Ok(entry)
     }
 
-    fn anchor(&self, entry: &Entry) {
+    fn anchor_when_due(&self, entry: &Entry) {
+        if self.anchor.every == 0 || !entry.seq.is_multiple_of(self.anchor.every) {
+            return;
+        }
         let start = || Courier::start(self.anchor.clone(), Arc::clone(&self.secrets), self.inner.place().to_owned());
         let courier = self.courier.get_or_init(|| {
             start().inspect_err(|error| tracing::warn!(%error, "no thread for anchors could be started")).ok()

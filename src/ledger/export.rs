@@ -45,18 +45,21 @@ pub fn ocsf(entry: &Entry) -> String {
             "sequence": entry.seq,
             "log_name": "ledger",
             "event_code": kind.word(),
-            "correlation_uid": entry.draft.incident,
             "original_time": entry.draft.at.to_rfc3339(),
         },
         "actor": {"user": {"name": entry.draft.actor, "type_id": 1}, "app_name": "stanch"},
         "message": kind.word(),
         "unmapped": {"prev_hash": entry.prev_hash, "payload": payload},
     });
+    if let Some(incident) = &entry.draft.incident {
+        event["metadata"]["correlation_uid"] = incident.as_str().into();
+    }
     if let Value::Object(event) = &mut event {
         if let Some(detail) = detail {
             event.insert("status_detail".into(), detail.into());
         }
-        let host = payload.pointer("/request/host").and_then(Value::as_str).unwrap_or("unknown");
+        let host = payload.pointer("/request/host").or_else(|| payload.pointer("/request/run/host"));
+        let host = host.or_else(|| payload.get("host")).and_then(Value::as_str).unwrap_or("unknown");
         if class == 1007 {
             event.insert("device".into(), json!({"type_id": 0, "hostname": host}));
             event.insert("process".into(), process(entry));
