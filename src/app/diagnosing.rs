@@ -9,7 +9,7 @@ use crate::copilot::online::{self, Case, OnlineError, Progress, Sampling};
 use crate::copilot::{actions, offline};
 use crate::core::message::Draft;
 use crate::domain::Text;
-use crate::domain::action::{Action, Judged};
+use crate::domain::action::{Action, Judged, Origin};
 use crate::domain::diagnosis::Diagnosed;
 use crate::domain::labels::Labels;
 use crate::domain::query::{Data, Planned, Purpose, Query};
@@ -126,10 +126,15 @@ fn follow(shown: &mut Draft, endpoint: &str, progress: Progress) {
 }
 
 async fn conclude(engine: &Engine, investigated: &Investigated, diagnosed: Diagnosed) -> Concluded {
-    let standing = engine.standing.having_read(&investigated.snapshot, &targets(engine, investigated).await);
+    let mut standing = engine.standing.having_read(&investigated.snapshot, &targets(engine, investigated).await);
     let mut judged_actions = Vec::new();
     if diagnosed.complete {
         for action in actions::actions(&investigated.analysis.incident.id, &diagnosed) {
+            // What a model says, it may have read in a log line, in whatever disguise: only names that are known
+            // otherwise are not marked.
+            if matches!(action.origin, Origin::Model(_)) {
+                standing = standing.remembering(&action.argv);
+            }
             let action = in_context(action, engine);
             let judged = standing.judge(&action.argv);
             judged_actions.push((action, judged));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use crate::domain::alert::Alert;
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
+use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
 use crate::domain::settings::{EndpointSettings, Secrets};
 use crate::domain::snapshot::Runbook;
@@ -30,6 +32,7 @@ use super::clock::{self, Clock};
 use super::failure::Failure;
 use super::investigate::{Case, Investigated, Progress, investigate};
 use super::ledger;
+use super::rules::Refreshed;
 use super::runbooks;
 use super::service_graph::ServiceGraph;
 use super::session_ledger::SessionLedger;
@@ -278,6 +281,41 @@ impl Engine {
         }
     }
 
+    /// Takes over a policy whose files changed, and writes that down; what is to be said about it, if anything. A
+    /// policy that cannot be used leaves the one before in force.
+    pub async fn refresh_policy(&self) -> Option<Result<String, String>> {
+        let rules = &self.standing.rules;
+        let (kind, payload, said) = match rules.refresh() {
+            Refreshed::Same => return None,
+            Refreshed::Changed { before, after } => {
+                let now = rules.now();
+                let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+                let text = format!("the policy changed: {} is in force now, it was {}", short(&after), short(&before));
+                let payload = json!({
+                    "hash": after, "before": before, "source": now.source, "text": now.text, "host": host,
+                    "event": "changed while running",
+                });
+                (EntryKind::Policy, payload, Ok(text))
+            }
+            Refreshed::Kept(why) => {
+                let hash = rules.now().gate.policy().hash().to_owned();
+                let text = format!("the changed policy cannot be used, the one before stays in force: {why}");
+                (EntryKind::Note, json!({"event": "policy kept", "hash": hash, "error": why, "text": text}), Err(text))
+            }
+        };
+        let draft =
+            Draft { at: (self.wall_clock)(), kind, incident: None, actor: self.standing.actor.clone(), payload };
+        let written = match self.ledger().await {
+            Ok(ledger) => ledger.append(draft).await.map(|_| ()).map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.to_string()),
+        };
+        if let Err(error) = written {
+            // Nothing can run without a ledger; looking goes on.
+            tracing::warn!(%error, "a change of the policy could not be written");
+        }
+        Some(said)
+    }
+
     /// The ledger, opened when it is first needed.
     pub async fn ledger(&self) -> Result<Arc<dyn Ledger>, Failure> {
         let open = || async {
@@ -356,6 +394,11 @@ fn whole_window(bundle: &Bundle) -> Incident {
         window: bundle.window(),
         baseline: bundle.baseline(),
     }
+}
+
+/// The beginning of a digest, for people.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 #[cfg(test)]

@@ -90,13 +90,14 @@ pub async fn prepare_approved(engine: &Engine, case: Case) -> Result<Ready, Fail
 
 /// Resolves, judges and digests an action, and asks its verify query. Changes nothing.
 pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> Result<Ready, Failure> {
+    engine.refresh_policy().await;
     let judged = standing.judge(&action.argv);
     let context = RunContext {
         incident: action.incident.clone(),
         action: action.id.clone(),
         profile: standing.environment.clone(),
         actor: standing.actor.clone(),
-        policy: standing.gate.policy().hash().to_owned(),
+        policy: standing.rules.now().gate.policy().hash().to_owned(),
         timeout: engine.config.run.timeout,
     };
     let request = runner()
@@ -176,7 +177,10 @@ pub async fn run(
             }
         }
     };
-    let gate = &ready.standing.gate;
+    // A policy that changed since it was shown has another digest, and the gate refuses.
+    engine.refresh_policy().await;
+    let rules = ready.standing.rules.now();
+    let gate = &rules.gate;
     let authorised = match &approved {
         None => gate.authorise(ready.request.clone(), &ready.judged, &situation, &confirmation),
         Some((approved, _)) => {

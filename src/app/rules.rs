@@ -2,31 +2,138 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use crate::config::{Config, config_file};
-use crate::gate::Policy;
+use crate::gate::{Gate, Policy};
 
 use super::failure::Failure;
 
 /// The directory whose files only root may write.
 const SYSTEM: &str = "/etc/stanch";
 
-/// A policy and where it came from.
+/// A policy in force and where it came from.
 #[derive(Debug)]
-pub(super) struct Loaded {
-    /// The policy, all files together.
-    pub(super) policy: Policy,
+pub struct InForce {
+    /// Decides by it.
+    pub gate: Gate,
     /// The files, base first; `built-in policy` when the system has none.
-    pub(super) source: String,
+    pub source: String,
     /// Their texts.
-    pub(super) text: String,
+    pub text: String,
 }
 
-/// Loads the base, `/etc/stanch/policy.toml` or the one built in, then whatever makes it stricter: the file that the
-/// configuration names, the user's own `policy.toml`, and `effects.toml` of the system and of the user.
-pub(super) fn load(config: &Config) -> Result<Loaded, Failure> {
-    let user = config_file().and_then(|file| file.parent().map(Path::to_owned));
-    load_from(Path::new(SYSTEM), user.as_deref(), config.policy.file.as_deref(), 0)
+/// A policy that is being put together.
+#[derive(Debug)]
+struct Loaded {
+    policy: Policy,
+    source: String,
+    text: String,
+}
+
+/// What looking at the files again led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// Nothing changed.
+    Same,
+    /// Another policy is in force; the digests before and now.
+    Changed {
+        /// Digest of the policy before.
+        before: String,
+        /// Digest of the policy now.
+        after: String,
+    },
+    /// The files changed and cannot be used: the policy before stays in force.
+    Kept(String),
+}
+
+/// When a file changed last, how long it is, and which one it is; none when there is none.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// The policy in force. Shared by all who decide by it, and exchanged when its files change.
+#[derive(Debug)]
+pub struct Rules {
+    places: Places,
+    now: RwLock<Arc<InForce>>,
+    stamps: Mutex<Vec<Stamp>>,
+}
+
+/// Where policies lie.
+#[derive(Debug)]
+struct Places {
+    system: PathBuf,
+    user: Option<PathBuf>,
+    named: Option<PathBuf>,
+    /// The user id that must own the base.
+    owner: u32,
+}
+
+impl Places {
+    fn load(&self) -> Result<InForce, Failure> {
+        let Loaded { policy, source, text } =
+            load_from(&self.system, self.user.as_deref(), self.named.as_deref(), self.owner)?;
+        Ok(InForce { gate: Gate::new(policy), source, text })
+    }
+
+    /// Every file that counts, whether it is there or not.
+    fn stamps(&self) -> Vec<Stamp> {
+        let stamp = |path: &Path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.modified().ok()?, meta.len(), meta.ino()))
+        };
+        let directories = [Some(&self.system), self.user.as_ref()].into_iter().flatten();
+        let mut files: Vec<PathBuf> = directories
+            .flat_map(|directory| ["policy.toml", "effects.toml"].map(|name| directory.join(name)))
+            .collect();
+        files.extend(self.named.clone());
+        files.iter().map(|path| stamp(path)).collect()
+    }
+}
+
+impl Rules {
+    /// Loads the base, `/etc/stanch/policy.toml` or the one built in, then whatever makes it stricter: the file that
+    /// the configuration names, the user's own `policy.toml`, and `effects.toml` of the system and of the user.
+    pub fn load(config: &Config) -> Result<Self, Failure> {
+        let user = config_file().and_then(|file| file.parent().map(Path::to_owned));
+        Self::load_at(Places { system: PathBuf::from(SYSTEM), user, named: config.policy.file.clone(), owner: 0 })
+    }
+
+    fn load_at(places: Places) -> Result<Self, Failure> {
+        // Looked at before: what changes while it is being read is noticed the next time.
+        let stamps = places.stamps();
+        let now = places.load()?;
+        Ok(Self { places, now: RwLock::new(Arc::new(now)), stamps: Mutex::new(stamps) })
+    }
+
+    /// The policy in force.
+    pub fn now(&self) -> Arc<InForce> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the files, and takes over what they say when they changed and can be used. What cannot be used is said
+    /// once.
+    pub fn refresh(&self) -> Refreshed {
+        let stamps = self.places.stamps();
+        {
+            let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+            if *known == stamps {
+                return Refreshed::Same;
+            }
+            *known = stamps;
+        }
+        let after = match self.places.load() {
+            Ok(after) => after,
+            Err(error) => return Refreshed::Kept(error.to_string()),
+        };
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        let digests = (now.gate.policy().hash().to_owned(), after.gate.policy().hash().to_owned());
+        *now = Arc::new(after);
+        match digests {
+            (before, after) if before == after => Refreshed::Same,
+            (before, after) => Refreshed::Changed { before, after },
+        }
+    }
 }
 
 /// `owner`: the user id that must own the files of `system`.
@@ -137,6 +244,28 @@ mod tests {
         )
         .unwrap();
         assert!(load(None).unwrap_err().to_string().contains("stricter"));
+    }
+
+    #[test]
+    fn a_changed_file_is_taken_over_and_a_broken_one_leaves_the_policy_as_it_is() {
+        let (system, user) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let owner = fs::metadata(system.path()).unwrap().uid();
+        let places = Places { system: system.path().into(), user: Some(user.path().into()), named: None, owner };
+        let rules = Rules::load_at(places).unwrap();
+        let builtin = rules.now().gate.policy().hash().to_owned();
+        assert_eq!(rules.refresh(), Refreshed::Same);
+        let mine = user.path().join("policy.toml");
+        fs::write(&mine, DENY).unwrap();
+        let Refreshed::Changed { before, after } = rules.refresh() else { panic!("not noticed") };
+        assert_eq!((before.as_str(), after.as_str()), (builtin.as_str(), rules.now().gate.policy().hash()));
+        assert!(rules.now().text.contains("tightened by"));
+        fs::write(&mine, OPEN).unwrap();
+        let Refreshed::Kept(why) = rules.refresh() else { panic!("not refused") };
+        assert!(why.contains("only tighten"), "{why}");
+        assert_eq!(rules.now().gate.policy().hash(), after);
+        assert_eq!(rules.refresh(), Refreshed::Same, "said once");
+        fs::remove_file(&mine).unwrap();
+        assert!(matches!(rules.refresh(), Refreshed::Changed { after, .. } if after == builtin));
     }
 
     #[test]

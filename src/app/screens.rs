@@ -184,8 +184,11 @@ impl Backend for Screens {
         (self.engine.clock)()
     }
 
-    fn board(&self, _reporter: Reporter) -> BoxFuture<'_, Board> {
+    fn board(&self, reporter: Reporter) -> BoxFuture<'_, Board> {
         Box::pin(async move {
+            if let Some(said) = self.engine.refresh_policy().await {
+                reporter.say(said.map(|text| Text::from(text.as_str())).map_err(|text| Text::from(text.as_str())));
+            }
             if self.engine.sources.is_empty() {
                 return Board { incidents: Ok(Vec::new()), sources: Vec::new() };
             }

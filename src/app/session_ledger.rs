@@ -51,7 +51,8 @@ impl SessionLedger {
         clock: &Clock,
         secrets: &Arc<dyn Secrets>,
     ) -> Self {
-        let policy = standing.gate.policy().hash();
+        let rules = standing.rules.now();
+        let policy = rules.gate.policy().hash();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let session = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -71,7 +72,7 @@ impl SessionLedger {
             actor: standing.actor.clone(),
             session,
             policy: json!({
-                "hash": policy, "source": standing.policy_source, "text": standing.policy_text, "host": host,
+                "hash": policy, "source": rules.source, "text": rules.text, "host": host,
             }),
             trusted: Arc::clone(&standing.trusted),
             identity: standing.identity.clone(),

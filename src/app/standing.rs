@@ -8,13 +8,13 @@ use crate::domain::approval::Identity;
 use crate::domain::labels::Labels;
 use crate::domain::snapshot::Snapshot;
 use crate::gate::approvals::Trusted;
-use crate::gate::{Gate, Inventory, Situation, TelemetryWords};
+use crate::gate::{Inventory, Situation, TelemetryWords};
 
 use super::actor;
 use super::cli::Check;
 use super::clock;
 use super::failure::Failure;
-use super::rules;
+use super::rules::Rules;
 use super::trust;
 
 /// The role of everybody where no file says who is who.
@@ -41,12 +41,8 @@ const TRUSTED_LABELS: [&str; 14] = [
 /// Everything the gate is told beside the command.
 #[derive(Debug, Clone)]
 pub struct Standing {
-    /// Decides.
-    pub gate: Gate,
-    /// Where the policy came from: a path, or `built-in policy`.
-    pub policy_source: String,
-    /// The policy as it was written.
-    pub policy_text: String,
+    /// The policy in force.
+    pub rules: Arc<Rules>,
     /// Name of the environment.
     pub environment: String,
     /// Whether it is marked critical.
@@ -66,14 +62,12 @@ pub struct Standing {
 impl Standing {
     /// Loads the policy of `config`; its own tests run first.
     pub fn new(config: &Config, environment: &str, profile: &Profile) -> Result<Self, Failure> {
-        let rules::Loaded { policy, source: policy_source, text: policy_text } = rules::load(config)?;
+        let rules = Arc::new(Rules::load(config)?);
         let trusted = trust::load(&config.approvals, profile.critical)?;
         let identity = actor::identity();
         let role = if trusted.persons.is_empty() { DEFAULT_ROLE } else { trusted.persons.role_of(&identity) };
         Ok(Self {
-            gate: Gate::new(policy),
-            policy_source,
-            policy_text,
+            rules,
             environment: environment.to_owned(),
             critical: profile.critical,
             actor: identity.user.clone(),
@@ -108,12 +102,12 @@ impl Standing {
 
     /// Judges a command given as program and arguments.
     pub fn judge(&self, argv: &[String]) -> Judged {
-        self.gate.judge(argv, &self.situation())
+        self.rules.now().gate.judge(argv, &self.situation())
     }
 
     /// Judges a command given as a line of text.
     pub fn judge_line(&self, line: &str) -> Judged {
-        self.gate.judge_line(line, &self.situation())
+        self.rules.now().gate.judge_line(line, &self.situation())
     }
 
     /// What the gate is told.

@@ -6,6 +6,7 @@ mod crash;
 mod gate;
 mod generated;
 mod headless;
+mod injection;
 mod inquiry_prometheus;
 mod invariants;
 mod ledger_anchors;

@@ -114,26 +114,24 @@ fn text(judged: &Judged) -> String {
 }
 
 pub(super) fn policy(standing: &Standing, command: &PolicyCommand, output: Output) -> Result<(), Failure> {
-    let policy = standing.gate.policy();
+    let rules = standing.rules.now();
+    let policy = rules.gate.policy();
     match command {
         PolicyCommand::Explain(check_arguments) => check(standing, check_arguments, output),
         PolicyCommand::Show => {
-            let document =
-                json!({"source": standing.policy_source, "hash": policy.hash(), "text": standing.policy_text});
-            output.answer(&document, || {
-                format!("# {} sha256 {}\n{}", standing.policy_source, policy.hash(), standing.policy_text)
-            })
+            let document = json!({"source": rules.source, "hash": policy.hash(), "text": rules.text});
+            output.answer(&document, || format!("# {} sha256 {}\n{}", rules.source, policy.hash(), rules.text))
         }
         // The file's tests ran when it was loaded: a policy that fails them does not get this far.
         PolicyCommand::Test => {
             let passed = policy.tests();
             let tables = effects::test_tables().map_err(|failed| Failure::usage(failed.join("; ")))?;
             let document = json!({
-                "source": standing.policy_source, "hash": policy.hash(), "passed": passed, "failed": 0,
+                "source": rules.source, "hash": policy.hash(), "passed": passed, "failed": 0,
                 "effectTables": {"passed": tables, "failed": 0},
             });
             output.answer(&document, || {
-                format!("{}: {passed} tests passed\neffect tables: {tables} tests passed", standing.policy_source)
+                format!("{}: {passed} tests passed\neffect tables: {tables} tests passed", rules.source)
             })
         }
     }

@@ -132,10 +132,11 @@ async fn sources(report: &mut Report, engine: &Engine) {
 
 fn policy(report: &mut Report, engine: &Engine) {
     let standing = &engine.standing;
-    let policy = standing.gate.policy();
+    let rules = standing.rules.now();
+    let policy = rules.gate.policy();
     let detail = format!(
         "{}: {} rules, {} tests passed, sha256 {}",
-        standing.policy_source,
+        rules.source,
         policy.rules(),
         policy.tests(),
         policy.hash()

@@ -52,6 +52,11 @@ impl Reporter {
         (self.sink)(Report::Drafting(Box::new(draft)));
     }
 
+    /// Something to tell the operator, or to warn of.
+    pub fn say(&self, what: Result<Text, Text>) {
+        (self.sink)(Report::Said(what));
+    }
+
     /// State of the sources, when it changed on the way.
     pub fn sources(&self, sources: Vec<SourceHealth>) {
         (self.sink)(Report::Sources(sources));

@@ -96,6 +96,11 @@ impl Flag {
         self.names.iter().any(|known| known == name)
     }
 
+    /// Whether `value` is one of a closed list: such a word names nothing.
+    pub(super) fn lists(&self, value: &str) -> bool {
+        self.values.as_ref().is_some_and(|values| values.iter().any(|known| known == value))
+    }
+
     /// The flag as given. With a list of values, `!` speaks of the values outside it.
     pub(super) fn given(&self, name: &str, value: Option<String>) -> Given<'_> {
         let raises = match (&self.values, &value) {

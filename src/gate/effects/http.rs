@@ -5,7 +5,7 @@ use super::{Effect, Understood, hosts};
 use crate::gate::taint::Inventory;
 
 /// Parts of paths at which a GET is known to change something.
-const ACTING: [&str; 14] = [
+const ACTING: [&str; 18] = [
     "/-/quit",
     "/-/reload",
     "quitquitquit",
@@ -18,6 +18,10 @@ const ACTING: [&str; 14] = [
     "/flush",
     "/drain",
     "/trigger",
+    "/pause",
+    "/unpause",
+    "/leave",
+    "/build?",
     "/pprof/profile",
     "/pprof/trace",
 ];

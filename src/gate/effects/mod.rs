@@ -208,7 +208,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
     let mut help = false;
     for flag in &parsed.flags {
         let value = flag.value.as_deref();
-        understood.words.extend(flag.value.clone());
+        understood.words.extend(flag.value.clone().filter(|value| !flag.spec.lists(value)));
         // Whatever the flag is for: a file with secrets that is named is one that may be shown.
         understood.reads_secrets |= value.is_some_and(|value| value.contains('/') && secrets::path(value));
         for tag in &flag.spec.tags {

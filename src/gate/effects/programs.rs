@@ -20,8 +20,14 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "jq" => scripts::jq(understood, parsed),
         "ps" => {
             // BSD style: an `e` among the letters prints environments; so does nothing else.
-            let letters = parsed.operands.first().filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()));
-            understood.reads_secrets |= letters.is_some_and(|letters| letters.contains('e'));
+            let mut letters = parsed.operands.iter().filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()));
+            understood.reads_secrets |= letters.any(|letters| letters.contains('e'))
+                || parsed.values("-o").any(|columns| columns.contains("environ"));
+        }
+        // A chart that is fetched from elsewhere cannot be looked at before.
+        "helm" if parsed.operands.iter().any(|operand| operand.contains("://")) => {
+            understood.facts.remote = true;
+            understood.raise(Effect::Mutate, "the chart is fetched from elsewhere");
         }
         "rpm" if !parsed.has("-q") => understood.raise(Effect::Opaque, "only queries are understood"),
         "nc" | "ncat" | "netcat" if !parsed.has("-z") => {

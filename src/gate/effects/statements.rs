@@ -199,6 +199,10 @@ pub(super) fn mysql(understood: &mut Understood, parsed: &Parsed<'_>) {
     if statements.is_empty() && !parsed.has("-V") {
         understood.raise(Effect::Opaque, "nothing says what it does");
     }
+    understood.reads_secrets |= statements.iter().any(|text| {
+        let text = text.to_ascii_lowercase();
+        text.contains("create user") || text.contains("show grants")
+    });
     for text in statements {
         // The client's own way to ask for one column a line.
         statement(understood, text.trim_end().strip_suffix("\\G").unwrap_or(text));
