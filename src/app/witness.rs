@@ -15,6 +15,10 @@ use super::clock::Clock;
 use super::diagnosing::Concluded;
 use super::engine::Engine;
 
+/// Most bytes kept of an answer: with everything else, and escaped, an entry stays below what the ledger takes. Of a
+/// longer one the rest is known by its digest.
+const MOST_ANSWER_BYTES: usize = 512 << 10;
+
 /// Writes intents and outcomes of calls to a language model. An intent that is open when this is dropped gets the
 /// outcome `cancelled`: dropping the future of a diagnosis is how it is cancelled.
 pub(super) struct LedgerWitness {
@@ -75,8 +79,11 @@ impl Witness for LedgerWitness {
 
     fn after<'a>(&'a mut self, outcome: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
+            let kept = outcome.text.floor_char_boundary(MOST_ANSWER_BYTES);
             let payload = json!({
-                "intent": self.open, "text": outcome.text, "finish": outcome.finish.as_ref().map(|reason| format!("{reason:?}")),
+                "intent": self.open, "text": outcome.text[..kept], "bytes": outcome.text.len(),
+                "sha256": hex(&Sha256::digest(&outcome.text)),
+                "finish": outcome.finish.as_ref().map(|reason| format!("{reason:?}")),
                 "error": outcome.error.as_ref().map(ToString::to_string), "cancelled": outcome.cancelled,
                 "usage": outcome.usage, "timing": outcome.timing,
             });
@@ -99,5 +106,39 @@ impl Drop for LedgerWitness {
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::engine::Origin;
+    use crate::config::Config;
+    use crate::domain::Timestamp;
+    use crate::domain::diagnosis::{Timing, Usage};
+    use crate::sources::demo;
+
+    #[tokio::test]
+    async fn an_answer_of_any_size_has_its_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.ledger.path = Some(folder.path().join("ledger.db"));
+        let demo = Origin::Demo(demo::bundle(Timestamp::from_secs(1_800_000_000)));
+        let engine = Engine::new(config, None, demo, None, None).unwrap();
+        let ledger = engine.ledger().await.unwrap();
+        let mut witness = LedgerWitness::new(&engine, &ledger, "I-1");
+        let outcome = CallOutcome {
+            // Six bytes each once it is JSON.
+            text: "\u{1}".repeat(8 << 20),
+            finish: None,
+            error: None,
+            cancelled: false,
+            usage: Usage::default(),
+            timing: Timing::default(),
+        };
+        assert_eq!(witness.after(&outcome).await, Ok(()));
+        let head = ledger.head().await.unwrap().seq;
+        let entry = ledger.entry(head).await.unwrap().unwrap();
+        assert_eq!((entry.draft.kind, &entry.draft.payload["bytes"]), (EntryKind::LlmOutcome, &json!(8 << 20)));
     }
 }
