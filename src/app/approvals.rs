@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::action::{Action, Digest, Judged, RunRequest};
+use crate::core::queue;
+use crate::domain::action::{Action, Decision, Digest, Judged, RunRequest};
 use crate::domain::approval::{
     APPROVAL_NAMESPACE, ApprovalRequest, Approver, Identity, REQUEST_NAMESPACE, Say, Signed, Trust,
 };
@@ -13,11 +14,20 @@ use crate::domain::canonical::{canonical_json, hex};
 use crate::domain::ledger::{Draft, Entry, EntryKind};
 use crate::domain::{Text, Timestamp};
 use crate::gate::approvals::{self as gate, Objection, Trusted};
+use crate::gate::preview;
 use crate::ledger::{Filter, Ledger};
 
-use super::agent;
+use super::agent::{self, Holder};
+use super::engine::Engine;
+use super::execution::Ready;
 use super::failure::Failure;
 use super::standing::Standing;
+
+/// Entries looked through for a preview.
+const PREVIEW_ENTRIES: usize = 200;
+
+/// Most lines of a preview that go with a request.
+const PREVIEW_LINES: usize = 20;
 
 /// Fewest hex digits by which a request can be named.
 pub(super) const MIN_PREFIX: usize = 8;
@@ -71,25 +81,111 @@ impl Case {
         gate::check(&self.request, self.proof.as_deref(), run, &self.signed, trusted, self.used, now)
     }
 
+    /// The person behind a key of the agent, if they may approve this at all.
+    pub(super) fn eligible(&self, holder: &Holder, trusted: &Trusted, now: Timestamp) -> Result<String, Objection> {
+        if trusted.revoked.has(&holder.fingerprint) {
+            return Err(gate::NotASigner::Revoked(holder.fingerprint.clone()).into());
+        }
+        let signer = (holder.principal.as_str(), holder.fingerprint.as_str());
+        let person = gate::eligible(&self.request, self.proof.as_deref(), signer, trusted, now)?;
+        Ok(person.name.clone())
+    }
+
     /// The signatures that count.
-    pub fn approvers(&self, trusted: &Trusted, now: Timestamp) -> Vec<Approver> {
+    pub fn said(&self, trusted: &Trusted, now: Timestamp) -> Vec<Approver> {
         let examine = |signed| gate::examine(&self.request, self.proof.as_deref(), signed, trusted, now).ok();
         self.signed.iter().filter_map(examine).collect()
     }
 }
 
 impl Status {
-    /// One word for lists.
-    pub fn word(&self) -> &'static str {
+    /// What kind of status it is.
+    pub fn kind(&self) -> queue::Status {
         match self {
-            Self::Approved => "approved",
-            Self::Open(Objection::Used(_)) => "used",
-            Self::Open(Objection::Expired(_)) => "expired",
-            Self::Open(Objection::Rejected { .. }) => "rejected",
-            Self::Open(Objection::NotEnough { .. }) => "pending",
-            Self::Open(_) => "invalid",
+            Self::Approved => queue::Status::Approved,
+            Self::Open(Objection::Used(_)) => queue::Status::Used,
+            Self::Open(Objection::Expired(_)) => queue::Status::Expired,
+            Self::Open(Objection::Rejected { .. }) => queue::Status::Rejected,
+            Self::Open(Objection::NotEnough { .. }) => queue::Status::Pending,
+            Self::Open(_) => queue::Status::Invalid,
         }
     }
+
+    /// One word for lists.
+    pub fn word(&self) -> &'static str {
+        self.kind().word()
+    }
+
+    /// Where it stands, in words.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Approved => "approved".to_owned(),
+            Self::Open(objection) => objection.to_string(),
+        }
+    }
+}
+
+/// Asks for the approval that a prepared action needs. `evidence` is what speaks for it, in lines; what the verify
+/// query says now and what the tool's own preview has said are added.
+pub async fn ask(engine: &Engine, ready: &Ready, action: &Action, mut evidence: Vec<Text>) -> Result<Case, Failure> {
+    let verdict = &ready.judged.verdict;
+    match verdict.decision {
+        _ if ready.recorded => return Err(Failure::refused("this is a recording: nothing can be changed from it")),
+        Decision::Approve => {}
+        Decision::Deny => {
+            return Err(Failure::refused(format!("denied by rule {}: {}", verdict.rule, verdict.why)));
+        }
+        Decision::Allow | Decision::Confirm => {
+            return Err(Failure::usage(format!(
+                "rule {} wants no approval: run it with `stanch actions run`",
+                verdict.rule
+            )));
+        }
+    }
+    if let Some(verification) = &ready.verification {
+        evidence.push(Text::new(&format!("{}   now {}", verification.check.query, verification.before)));
+    }
+    let cluster = engine.profile.kubernetes.as_ref().and_then(|kubernetes| kubernetes.context.clone());
+    let ledger = engine.ledger().await?;
+    evidence.extend(previewed(&*ledger, ready, action).await?);
+    let times = ((engine.wall_clock)(), engine.config.approvals.expiry);
+    let subject = (&ready.judged, action, evidence);
+    request(&*ledger, ready.standing(), ready.request.clone(), subject, cluster, times).await
+}
+
+/// What the last preview of an action has said, if the requester ran one a short time ago.
+async fn previewed(ledger: &dyn Ledger, ready: &Ready, action: &Action) -> Result<Vec<Text>, Failure> {
+    let Some(preview) = preview::preview(&action.argv) else { return Ok(Vec::new()) };
+    let kinds = vec![EntryKind::RunIntent, EntryKind::RunOutcome];
+    let filter = Filter { kinds, limit: PREVIEW_ENTRIES, newest: true, ..Filter::default() };
+    let entries = ledger.entries(filter).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let intent = entries.iter().rev().find(|entry| {
+        let request = &entry.draft.payload["request"];
+        entry.draft.kind == EntryKind::RunIntent
+            && entry.draft.actor == ready.request.actor
+            && request["argv"] == json!(preview.argv)
+            && request["profile"] == json!(ready.request.profile)
+    });
+    let Some(intent) = intent else {
+        return Ok(vec![Text::new(&format!("no preview was run; the tool has one ({})", preview.exactness.word()))]);
+    };
+    let outcome = entries
+        .iter()
+        .find(|entry| entry.draft.kind == EntryKind::RunOutcome && entry.draft.payload["intent"] == json!(intent.seq));
+    let mut lines = vec![Text::new(&format!(
+        "preview ({}) at {}, entry {} of the ledger:",
+        preview.exactness.word(),
+        intent.draft.at,
+        intent.seq
+    ))];
+    let output = outcome.and_then(|outcome| outcome.draft.payload["output"].as_array());
+    let said = output.into_iter().flatten().filter_map(|line| line["text"].as_str());
+    let total = output.map_or(0, Vec::len);
+    lines.extend(said.take(PREVIEW_LINES).map(|line| Text::new(&format!("  {line}"))));
+    if total > PREVIEW_LINES {
+        lines.push(Text::new(&format!("  … {} more lines", total - PREVIEW_LINES)));
+    }
+    Ok(lines)
 }
 
 /// Writes a request for an approval into the ledger. A key of the requester's ssh-agent that stands among the allowed
@@ -154,8 +250,11 @@ pub async fn signed_by_agent(
     now: Timestamp,
 ) -> Result<Signed, Failure> {
     let holders = agent::holders(standing.trusted.clone()).await?;
-    let mut fitting = holders.into_iter().filter(|holder| principal.is_none_or(|name| name == holder.principal));
-    let holder = fitting.next().ok_or_else(|| {
+    let fitting = |holder: &&Holder| principal.is_none_or(|name| name == holder.principal);
+    // A key that can approve it comes before one that cannot.
+    let able = |holder: &&Holder| case.eligible(holder, &standing.trusted, now).is_ok();
+    let chosen = holders.iter().filter(fitting).find(able).or_else(|| holders.iter().find(fitting));
+    let holder = chosen.cloned().ok_or_else(|| {
         let whom = principal.map_or_else(String::new, |name| format!(" as {name}"));
         Failure::usage(format!(
             "no ssh-agent holds a key that may sign{whom}: add it with `ssh-add`, or sign what `stanch actions show \

@@ -254,6 +254,17 @@ pub enum Actions {
         /// Number of the run's intent or outcome in the ledger.
         seq: u64,
     },
+    /// List the runs that went past an approval and wait for a review, or review one: signed by the ssh-agent.
+    Review {
+        /// The number of the run's entry in the ledger.
+        entry: Option<u64>,
+        /// What came out of the review.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+        /// The run was not justified.
+        #[arg(long)]
+        unjustified: bool,
+    },
     /// Run an action after confirmation on the terminal, or when --digest names exactly what was shown; or run a
     /// request that was approved.
     Run {
@@ -268,6 +279,10 @@ pub enum Actions {
         /// The word that a typed confirmation asks for; only together with --digest.
         #[arg(long, value_name = "WORD", requires = "digest")]
         confirm: Option<String>,
+        /// Run it without the approval that it needs, because it cannot wait: where the policy allows that. It is
+        /// written down with this reason, and another person reviews it.
+        #[arg(long, value_name = "REASON")]
+        break_glass: Option<String>,
     },
 }
 

@@ -48,6 +48,12 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Whether it can run without the approval that it needs, with a reason and a review later.
+    pub fn can_break(&self) -> bool {
+        let verdict = &self.judged.verdict;
+        verdict.decision == Decision::Approve && verdict.break_glass && !self.recorded
+    }
+
     /// From where it was judged.
     pub fn standing(&self) -> &Standing {
         &self.standing
@@ -61,6 +67,8 @@ pub struct Execution {
     pub digest: Digest,
     /// What was typed, where a word is asked for.
     pub typed: Option<String>,
+    /// Why it cannot wait for the approval that it needs.
+    pub break_glass: Option<String>,
 }
 
 /// News of a run.
@@ -155,7 +163,8 @@ pub async fn run(
     news: mpsc::Sender<News>,
     cancel: CancellationToken,
 ) -> Result<RunRecord, Failure> {
-    if let Some(blocked) = &ready.blocked {
+    let emergency = order.break_glass.filter(|_| ready.can_break());
+    if let Some(blocked) = ready.blocked.as_ref().filter(|_| emergency.is_none()) {
         refuse(engine, ready, blocked).await;
         return Err(Failure::refused(blocked.to_string()));
     }
@@ -164,12 +173,13 @@ pub async fn run(
     let ledger = engine.ledger().await.map_err(|failure| not_written(&failure))?;
     let approved = match &ready.approval {
         None => None,
+        Some(_) if emergency.is_some() => None,
         // Read again: what was said since it was shown counts too.
         Some(case) => {
             let case = approvals::open(&*ledger, &case.digest.0).await?;
-            match case.check((&ready.request, &ready.standing.identity), &ready.standing.trusted, (engine.wall_clock)())
-            {
-                Ok(approved) => Some((approved, case.seq)),
+            let standing = ready.standing.believing_now(&engine.config)?;
+            match case.check((&ready.request, &standing.identity), &standing.trusted, (engine.wall_clock)()) {
+                Ok(approved) => Some(approved),
                 Err(objection) => {
                     refuse(engine, ready, &objection.to_string()).await;
                     return Err(Failure::refused(objection.to_string()));
@@ -182,8 +192,11 @@ pub async fn run(
     let rules = ready.standing.rules.now();
     let gate = &rules.gate;
     let authorised = match &approved {
+        None if emergency.is_some() => {
+            gate.authorise_past_approval(ready.request.clone(), &ready.judged, &situation, &confirmation)
+        }
         None => gate.authorise(ready.request.clone(), &ready.judged, &situation, &confirmation),
-        Some((approved, _)) => {
+        Some(approved) => {
             gate.authorise_approved(ready.request.clone(), &ready.judged, &situation, &confirmation, approved)
         }
     };
@@ -194,20 +207,27 @@ pub async fn run(
             return Err(Failure::refused(refusal.to_string()));
         }
     };
+    // Whoever goes past a request has used it, too.
+    let approval = match (&approved, &ready.approval) {
+        (Some(approved), _) => json!({
+            "digest": approved.request(), "nonce": approved.nonce(), "by": approved.by(),
+        }),
+        (None, Some(case)) => json!({"digest": case.digest, "nonce": case.request.nonce, "by": []}),
+        (None, None) => serde_json::Value::Null,
+    };
     let payload = json!({
         "request": ready.request, "digest": ready.digest, "judged": ready.judged, "action": action,
         "typed": confirmation.typed.is_some(), "before": ready.verification.as_ref().map(|known| &known.before),
-        "approval": approved.as_ref().map(|(approved, _)| json!({
-            "digest": approved.request(), "nonce": approved.nonce(), "by": approved.by(),
-        })),
+        "breakGlass": emergency,
+        "approval": approval,
     });
     let intent = ledger
         .append(draft(engine, ready, EntryKind::RunIntent, payload))
         .await
         .map_err(|error| not_written(&Failure::failed(error.to_string())))?;
 
-    if let Some((approved, request)) = &approved
-        && !approvals::first_use(&*ledger, *request, approved.nonce(), intent.seq).await?
+    if let Some(case) = &ready.approval
+        && !approvals::first_use(&*ledger, case.seq, &case.request.nonce, intent.seq).await?
     {
         let why = "another run used the approval at the same moment";
         let state = RunState::Failed { why: why.to_owned() };

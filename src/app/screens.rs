@@ -13,7 +13,8 @@ use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{self, Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
 use crate::core::model::{FirstRun, Identity};
-use crate::domain::action::{Action, Digest, RunRecord, RunRequest, Verification};
+use crate::core::queue::{Queue, SignOrder};
+use crate::domain::action::{Action, Decision, Digest, RunRecord, RunRequest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
@@ -27,6 +28,7 @@ use crate::sources::demo;
 use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
 
+use super::approvals;
 use super::cli::{Cli, Command};
 use super::clock;
 use super::diagnosing::{self, Concluded};
@@ -34,6 +36,7 @@ use super::engine::{Engine, Origin};
 use super::execution::{self, Execution, News, Ready};
 use super::failure::Failure;
 use super::investigate::Investigated;
+use super::queue;
 use super::standing::Standing;
 use super::tui::{self, Backend, Exit, Reporter, RunSink, TuiOptions};
 
@@ -93,6 +96,7 @@ fn identity(engine: &Engine) -> Identity {
         profile: engine.profile_name.clone(),
         critical: engine.profile.critical,
         actor: engine.standing.actor.clone(),
+        approvals: recorded.is_none() && engine.config.approvals.signers.is_some(),
         recorded,
         models: engine.config.llm.endpoint.iter().map(|endpoint| endpoint.name.clone()).collect(),
     }
@@ -139,6 +143,42 @@ impl Screens {
         found.ok_or_else(|| Text::from("this incident is not analysed yet: press r to do it"))
     }
 
+    fn shown(&self, ready: &Ready, action: &Action, approved: Option<Text>) -> Prepared {
+        let can_ask = ready.judged.verdict.decision == Decision::Approve
+            && !ready.recorded
+            && self.engine.config.approvals.signers.is_some();
+        Prepared {
+            request: ready.request.clone(),
+            judged: ready.judged.clone(),
+            digest: ready.digest.clone(),
+            word: ready.word.clone(),
+            blocked: ready.blocked.clone(),
+            can_ask,
+            can_break: ready.can_break(),
+            approved,
+            preview: preview::preview(&action.argv).map(|known| {
+                let command = lexer::join(&known.argv);
+                Text::from(format!("Ctrl-p shows it ({}): {command}", known.exactness.word()))
+            }),
+            undo: ready.undo.clone(),
+            verification: ready.verification.clone(),
+            critical: ready.standing().critical,
+        }
+    }
+
+    /// Keeps what was shown until it is confirmed, or until too much else was.
+    fn remember(&self, ready: Ready, action: Action) {
+        let mut kept = self.kept();
+        let key = ready.digest.0.clone();
+        if kept.prepared.insert(key.clone(), (ready, action)).is_none() {
+            kept.order.push(key);
+        }
+        while kept.order.len() > MAX_PREPARED {
+            let oldest = kept.order.remove(0);
+            kept.prepared.remove(&oldest);
+        }
+    }
+
     fn keep(&self, case: Case) {
         let mut kept = self.kept();
         kept.cases.retain(|known| known.incident != case.incident);
@@ -147,6 +187,22 @@ impl Screens {
         }
         kept.cases.push(case);
     }
+}
+
+/// What speaks for acting on an incident, for whoever is to approve it: the first suspects, and why the first.
+fn why(investigated: &Investigated) -> Vec<Text> {
+    let suspects = investigated.analysis.suspects.iter().take(3);
+    let line = |suspect: &crate::domain::analysis::Suspect| {
+        let signals: Vec<&str> = suspect.signals.iter().take(3).map(|signal| signal.text.as_str()).collect();
+        Text::new(&format!(
+            "suspect {} {} {:.2}: {}",
+            suspect.rank,
+            suspect.service,
+            suspect.score,
+            signals.join(" · ")
+        ))
+    };
+    suspects.map(line).collect()
 }
 
 /// The slowest answer so far.
@@ -309,29 +365,42 @@ impl Backend for Screens {
             let standing =
                 self.case(&action.incident)?.standing.ok_or_else(|| Text::from("diagnose the incident first"))?;
             let ready = execution::prepare(&self.engine, &standing, &action).await.map_err(|failure| said(&failure))?;
-            let prepared = Prepared {
-                request: ready.request.clone(),
-                judged: ready.judged.clone(),
-                digest: ready.digest.clone(),
-                word: ready.word.clone(),
-                blocked: ready.blocked.clone(),
-                preview: preview::preview(&action.argv).map(|known| {
-                    let command = lexer::join(&known.argv);
-                    Text::from(format!("Ctrl-p shows it ({}): {command}", known.exactness.word()))
-                }),
-                undo: ready.undo.clone(),
-                verification: ready.verification.clone(),
-                critical: standing.critical,
-            };
-            let mut kept = self.kept();
-            let key = ready.digest.0.clone();
-            if kept.prepared.insert(key.clone(), (ready, action)).is_none() {
-                kept.order.push(key);
-            }
-            while kept.order.len() > MAX_PREPARED {
-                let oldest = kept.order.remove(0);
-                kept.prepared.remove(&oldest);
-            }
+            let prepared = self.shown(&ready, &action, None);
+            self.remember(ready, action);
+            Ok(prepared)
+        })
+    }
+
+    fn queue(&self) -> BoxFuture<'_, Result<Queue, Text>> {
+        Box::pin(async move { queue::read(&self.engine).await.map_err(|failure| said(&failure)) })
+    }
+
+    fn sign(&self, order: SignOrder) -> BoxFuture<'_, Result<Text, Text>> {
+        Box::pin(async move { queue::sign(&self.engine, &order).await.map_err(|failure| said(&failure)) })
+    }
+
+    fn request_approval(&self, digest: Digest) -> BoxFuture<'_, Result<Digest, Text>> {
+        Box::pin(async move {
+            let known = self.kept().prepared.get(&digest.0).cloned();
+            let (ready, action) = known.ok_or_else(|| Text::from("this was not prepared: look at it again"))?;
+            let evidence = self.case(&action.incident).map_or_else(|_| Vec::new(), |case| why(&case.investigated));
+            let asked = approvals::ask(&self.engine, &ready, &action, evidence).await;
+            asked.map(|case| case.digest).map_err(|failure| said(&failure))
+        })
+    }
+
+    fn prepare_approved(&self, digest: Digest) -> BoxFuture<'_, Result<Prepared, Text>> {
+        Box::pin(async move {
+            let case = queue::approved(&self.engine, &digest).await.map_err(|failure| said(&failure))?;
+            let action = case.action.clone();
+            let by: Vec<String> = case
+                .said(&self.engine.standing.trusted, (self.engine.wall_clock)())
+                .iter()
+                .map(|approver| format!("{} at {}", approver.person, approver.at.to_clock()))
+                .collect();
+            let ready = execution::prepare_approved(&self.engine, case).await.map_err(|failure| said(&failure))?;
+            let prepared = self.shown(&ready, &action, Some(Text::from(format!("by {}", by.join(", ")))));
+            self.remember(ready, action);
             Ok(prepared)
         })
     }
@@ -354,7 +423,8 @@ impl Backend for Screens {
                 return;
             };
             let typed = Some(order.typed().to_owned()).filter(|typed| !typed.is_empty());
-            let execution = Execution { digest: order.digest().clone(), typed };
+            let break_glass = order.break_glass().map(str::to_owned);
+            let execution = Execution { digest: order.digest().clone(), typed, break_glass };
             let (sender, mut incoming) = mpsc::channel(256);
             let work = execution::run(&self.engine, &ready, &action, execution, sender, cancel);
             let forward = async {

@@ -90,6 +90,11 @@ impl Standing {
         }
     }
 
+    /// The same, with whom to believe read anew: a key that was revoked meanwhile counts no more.
+    pub fn believing_now(&self, config: &Config) -> Result<Self, Failure> {
+        Ok(Self { trusted: Arc::new(trust::load(&config.approvals, self.critical)?), ..self.clone() })
+    }
+
     /// Remembers that `words` came from telemetry.
     #[must_use]
     pub fn remembering(&self, words: &[String]) -> Self {

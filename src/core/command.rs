@@ -22,6 +22,10 @@ pub enum Place {
     Pack,
     /// State of the sources.
     Sources,
+    /// Requests for approval.
+    Queue,
+    /// One of them, to be signed.
+    Sign,
     /// The confirm dialog.
     Run,
     /// The help overlay.
@@ -77,6 +81,12 @@ pub enum Command {
     Pack,
     /// State of the sources.
     Sources,
+    /// Requests for approval.
+    Approvals,
+    /// Approve a request.
+    Approve,
+    /// Reject a request.
+    Reject,
     /// Copy.
     Copy,
     /// Show in `$EDITOR`.
@@ -132,11 +142,11 @@ const fn anywhere(_: Place) -> bool {
 }
 
 const fn lists(place: Place) -> bool {
-    matches!(place, Place::Board | Place::Pane(_) | Place::FirstRun)
+    matches!(place, Place::Board | Place::Pane(_) | Place::FirstRun | Place::Queue)
 }
 
 const fn scrolls(place: Place) -> bool {
-    !matches!(place, Place::Run | Place::Palette)
+    !matches!(place, Place::Run | Place::Palette | Place::Sign)
 }
 
 const fn texts(place: Place) -> bool {
@@ -144,7 +154,15 @@ const fn texts(place: Place) -> bool {
 }
 
 const fn browsing(place: Place) -> bool {
-    !matches!(place, Place::Run | Place::Palette | Place::Help | Place::FirstRun)
+    !matches!(place, Place::Run | Place::Palette | Place::Help | Place::FirstRun | Place::Sign)
+}
+
+const fn copied(place: Place) -> bool {
+    browsing(place) && !matches!(place, Place::Queue)
+}
+
+const fn queue(place: Place) -> bool {
+    matches!(place, Place::Queue)
 }
 
 const fn panes(place: Place) -> bool {
@@ -245,6 +263,13 @@ fn needs_row(model: &Model) -> Option<String> {
             _ => None,
         },
     }
+}
+
+fn needs_approvals(model: &Model) -> Option<String> {
+    (!model.identity.approvals).then(|| match &model.identity.recorded {
+        Some(_) => "nothing is asked for or approved in a recording".into(),
+        None => "no approvals are configured: set [approvals] in the configuration".into(),
+    })
 }
 
 fn needs_matches(model: &Model) -> Option<String> {
@@ -482,7 +507,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('y')],
         help: "copy what is selected; of a proof its exact query, or its diff",
         hint: "copy",
-        places: browsing,
+        places: copied,
         why_not: needs_row,
     },
     Definition {
@@ -491,7 +516,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('e')],
         help: "show what is selected in $EDITOR; of a proof all of it",
         hint: "",
-        places: browsing,
+        places: copied,
         why_not: needs_row,
     },
     Definition {
@@ -500,7 +525,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('r')],
         help: "ask again: alerts on the board, everything inside an incident",
         hint: "refresh",
-        places: incident,
+        places: |place| incident(place) || queue(place),
         why_not: always,
     },
     Definition {
@@ -529,6 +554,33 @@ pub static COMMANDS: &[Definition] = &[
         hint: "",
         places: browsing,
         why_not: always,
+    },
+    Definition {
+        command: Command::Approve,
+        name: "approve",
+        keys: &[Key::Char('y')],
+        help: "look at the request in full, then sign that it may run, by the ssh-agent",
+        hint: "approve",
+        places: queue,
+        why_not: needs_row,
+    },
+    Definition {
+        command: Command::Reject,
+        name: "reject",
+        keys: &[Key::Char('n')],
+        help: "look at the request in full, then sign that it may not run, with a reason",
+        hint: "reject",
+        places: queue,
+        why_not: needs_row,
+    },
+    Definition {
+        command: Command::Approvals,
+        name: "approvals",
+        keys: &[Key::Char('A')],
+        help: "requests for approval: what waits, for whom, and what was said",
+        hint: "",
+        places: |place| browsing(place) && place != Place::Queue,
+        why_not: needs_approvals,
     },
     Definition {
         command: Command::Palette,
@@ -613,6 +665,8 @@ fn place_of(screen: &Screen) -> Place {
         Screen::Detail(_) => Place::Detail,
         Screen::Pack(_) => Place::Pack,
         Screen::Sources(_) => Place::Sources,
+        Screen::Queue(_) => Place::Queue,
+        Screen::Sign(_) => Place::Sign,
         Screen::Run(_) => Place::Run,
         Screen::Help(_) => Place::Help,
         Screen::Palette(_) => Place::Palette,
@@ -647,6 +701,8 @@ mod tests {
             Place::Detail,
             Place::Pack,
             Place::Sources,
+            Place::Queue,
+            Place::Sign,
             Place::Run,
             Place::Help,
             Place::Palette,

@@ -28,6 +28,15 @@ pub const UNDO_KEY: Key = Key::Char('u');
 /// The key that asks again, after a run, whether it helped.
 pub const VERIFY_KEY: Key = Key::Char('v');
 
+/// The key that asks for the approval of another person.
+pub const ASK_KEY: Key = Key::Char('a');
+
+/// The key that goes past an approval, with a reason.
+pub const BREAK_KEY: Key = Key::Ctrl('b');
+
+/// Fewest characters of a reason to go past an approval.
+pub const REASON_MIN: usize = 10;
+
 /// Columns inside the dialog on a screen of this width.
 pub fn inner_columns(columns: u16) -> usize {
     usize::from(columns.saturating_sub(2).min(104).saturating_sub(4)).max(10)
@@ -46,6 +55,7 @@ pub struct RunOrder {
     generation: Generation,
     prepared: Prepared,
     typed: String,
+    break_glass: Option<String>,
 }
 
 impl RunOrder {
@@ -64,6 +74,11 @@ impl RunOrder {
         &self.prepared.digest
     }
 
+    /// Why it runs without the approval that it needs.
+    pub fn break_glass(&self) -> Option<&str> {
+        self.break_glass.as_deref()
+    }
+
     /// What the operator typed; empty when one key was enough.
     pub fn typed(&self) -> &str {
         &self.typed
@@ -79,6 +94,8 @@ pub struct Dialog {
     pub stage: Stage,
     /// What was typed.
     pub typed: String,
+    /// Whether a reason is being typed to go past an approval.
+    pub breaking: bool,
     /// Whether what must be seen was drawn on the screen.
     pub drawn: bool,
     /// Lines scrolled up from the end of the output.
@@ -99,6 +116,13 @@ pub enum Stage {
     Preparing,
     /// It is shown and waits for the operator.
     Ready(Box<Prepared>),
+    /// Another person is asked to approve it.
+    Asked {
+        /// What would run.
+        prepared: Box<Prepared>,
+        /// The request, once it stands in the ledger.
+        request: Option<Digest>,
+    },
     /// It could not be prepared, or the gate refused at the last moment.
     Refused(Text),
     /// It runs.
@@ -130,6 +154,8 @@ pub enum Step {
     Run(Box<RunOrder>),
     /// Ask again whether the run of this digest helped.
     Verify(Digest),
+    /// Ask for the approval of what was prepared under this digest.
+    Ask(Digest),
     /// Show another action in a dialog of its own, above this one.
     Open(Box<Action>),
     /// Something to tell the operator.
@@ -143,6 +169,7 @@ impl Dialog {
             action,
             stage: Stage::Preparing,
             typed: String::new(),
+            breaking: false,
             drawn: false,
             scroll: 0,
             output: VecDeque::new(),
@@ -160,7 +187,10 @@ impl Dialog {
     /// What is to run, once it is known.
     pub fn prepared(&self) -> Option<&Prepared> {
         match &self.stage {
-            Stage::Ready(prepared) | Stage::Running { prepared, .. } | Stage::Ended { prepared, .. } => Some(prepared),
+            Stage::Ready(prepared)
+            | Stage::Asked { prepared, .. }
+            | Stage::Running { prepared, .. }
+            | Stage::Ended { prepared, .. } => Some(prepared),
             Stage::Preparing | Stage::Refused(_) => None,
         }
     }
@@ -185,6 +215,25 @@ impl Dialog {
                 Err(why) => Stage::Refused(why),
             };
         }
+    }
+
+    /// The request stands in the ledger, or could not be made.
+    pub fn requested(&mut self, result: Result<Digest, Text>) {
+        if let Stage::Asked { prepared, request } = &mut self.stage {
+            match result {
+                Ok(digest) => *request = Some(digest),
+                Err(why) => {
+                    let blocked = Some(why);
+                    self.stage = Stage::Ready(Box::new(Prepared { blocked, can_ask: true, ..(**prepared).clone() }));
+                }
+            }
+        }
+    }
+
+    /// What was asked for is approved, and is prepared again under this number.
+    pub fn approved(&mut self, generation: Generation) {
+        self.stage = Stage::Preparing;
+        self.generation = generation;
     }
 
     /// The dialog stands on a screen of this size as it is.
@@ -223,14 +272,23 @@ impl Dialog {
         let Stage::Ready(prepared) = &self.stage else {
             return Some(match self.stage {
                 Stage::Preparing => "still being prepared",
+                Stage::Asked { .. } => "it waits for an approval",
                 Stage::Running { .. } => "it runs already",
                 _ => "it is over",
             });
         };
+        let decision = prepared.judged.verdict.decision;
+        if self.breaking && prepared.can_break && decision == Decision::Approve {
+            if !self.drawn {
+                return Some("the whole command is not on the screen: enlarge the terminal");
+            }
+            let short = self.typed.trim().chars().count() < REASON_MIN;
+            return short.then_some("say why, in a few words: somebody will review it");
+        }
         if prepared.blocked.is_some() {
             return Some("the guardrails do not let it run");
         }
-        if matches!(prepared.judged.verdict.decision, Decision::Deny | Decision::Approve) {
+        if decision == Decision::Deny || decision == Decision::Approve && prepared.approved.is_none() {
             return Some("the guardrails do not let it run");
         }
         if !self.drawn {
@@ -272,19 +330,38 @@ impl Dialog {
                 _ => Step::Stay,
             };
         };
-        let confirms = if prepared.word.is_some() { Key::Enter } else { RUN_KEY };
+        if !self.breaking && prepared.blocked.is_some() {
+            match key {
+                ASK_KEY if prepared.can_ask => {
+                    let digest = prepared.digest.clone();
+                    self.stage = Stage::Asked { prepared: prepared.clone(), request: None };
+                    self.generation = next;
+                    return Step::Ask(digest);
+                }
+                BREAK_KEY if prepared.can_break => {
+                    self.breaking = true;
+                    self.typed.clear();
+                    return Step::Stay;
+                }
+                _ => {}
+            }
+        }
+        let types = prepared.word.is_some() || self.breaking;
+        let confirms = if types { Key::Enter } else { RUN_KEY };
         if key == confirms {
             if let Some(why) = self.why_not() {
                 return Step::Say(why);
             }
             let prepared = prepared.clone();
-            let order =
-                RunOrder { generation: next, prepared: (*prepared).clone(), typed: std::mem::take(&mut self.typed) };
+            let mut typed = std::mem::take(&mut self.typed);
+            let break_glass = self.breaking.then(|| std::mem::take(&mut typed).trim().to_owned());
+            self.breaking = false;
+            let order = RunOrder { generation: next, prepared: (*prepared).clone(), typed, break_glass };
             self.generation = next;
             self.stage = Stage::Running { prepared, since: now };
             return Step::Run(Box::new(order));
         }
-        if prepared.word.is_none() {
+        if !types {
             return if key == Key::Char('q') { Step::Close(None) } else { Step::Stay };
         }
         if !self.drawn {
@@ -302,10 +379,15 @@ impl Dialog {
     }
 
     fn escape(&mut self) -> Step {
+        if std::mem::take(&mut self.breaking) {
+            self.typed.clear();
+            return Step::Stay;
+        }
         match self.stage {
             Stage::Preparing => Step::Close(Some(self.generation)),
             Stage::Running { .. } => Step::Cancel(self.generation),
-            Stage::Ready(_) | Stage::Refused(_) | Stage::Ended { .. } => Step::Close(None),
+            // A request stays in the ledger, and can still be approved and run.
+            Stage::Ready(_) | Stage::Asked { .. } | Stage::Refused(_) | Stage::Ended { .. } => Step::Close(None),
         }
     }
 }

@@ -38,7 +38,12 @@ pub fn selected(model: &Model) -> Option<Text> {
             let _ = writeln!(text, "{}\t{}\t{error}", source.name, source.status.word());
             text
         }),
-        Screen::FirstRun(_) | Screen::Run(_) | Screen::Help(_) | Screen::Palette(_) => return None,
+        Screen::Queue(_)
+        | Screen::Sign(_)
+        | Screen::FirstRun(_)
+        | Screen::Run(_)
+        | Screen::Help(_)
+        | Screen::Palette(_) => return None,
     };
     Some(Text::new(&text))
 }

@@ -7,6 +7,7 @@ use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 
 use super::confirm::RunOrder;
+use super::queue::SignOrder;
 
 /// Number of one effect: its reports carry it, and [`Effect::Cancel`] names it. Never reused; 0 means none.
 pub type Generation = u64;
@@ -75,6 +76,27 @@ pub enum Effect {
         generation: Generation,
         /// The action.
         action: Box<Action>,
+    },
+    /// Read requests for approval from the ledger.
+    LoadQueue {
+        /// Number of this effect.
+        generation: Generation,
+    },
+    /// Sign exactly what was shown, by the ssh-agent.
+    Sign(Box<SignOrder>),
+    /// Ask for the approval that a prepared action needs.
+    RequestApproval {
+        /// Number of this effect.
+        generation: Generation,
+        /// The digest of what was prepared.
+        digest: Digest,
+    },
+    /// Prepare what others have approved, so that it can be shown before it runs.
+    PrepareApproved {
+        /// Number of this effect.
+        generation: Generation,
+        /// The digest of the request.
+        digest: Digest,
     },
     /// Run exactly what was shown and confirmed.
     Run(Box<RunOrder>),

@@ -13,6 +13,7 @@ use crate::domain::{Text, Timestamp};
 
 use super::effect::Generation;
 use super::key::Key;
+use super::queue::Queue;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub enum Msg {
     Tick(Timestamp),
     /// It is time to look for new alerts.
     RefreshDue,
+    /// It is time to look for requests for approval.
+    QueueDue,
     /// What the model says now stands on the screen.
     Drawn,
     /// The program was resumed after a suspension or an editor.
@@ -60,6 +63,12 @@ pub enum Report {
     Answered(Result<Box<Answered>, Text>),
     /// Of `Prepare`.
     Prepared(Result<Box<Prepared>, Text>),
+    /// Of `LoadQueue`.
+    Queue(Result<Box<Queue>, Text>),
+    /// Of `Sign`: what was written, or why nothing was.
+    Signed(Result<Text, Text>),
+    /// Of `RequestApproval`: the digest of the request.
+    Requested(Result<Digest, Text>),
     /// Of `Run`, any number, the last one `Ended` or `Verified`.
     Run(RunReport),
     /// Of `Copy` and `Edit`: what to tell the operator.
@@ -164,6 +173,12 @@ pub struct Prepared {
     pub word: Option<String>,
     /// The verdict stands in the way: it cannot run now, and this is what is missing.
     pub blocked: Option<Text>,
+    /// Whether an approval can be asked for.
+    pub can_ask: bool,
+    /// Whether it can be run without the approval, with a reason and a review later.
+    pub can_break: bool,
+    /// Who approved it, where it runs by their leave.
+    pub approved: Option<Text>,
     /// What a dry run said, where there is one.
     pub preview: Option<Text>,
     /// The command that would undo it.

@@ -19,6 +19,9 @@ pub mod message;
 pub mod model;
 pub mod pace;
 pub mod palette;
+pub mod queue;
+#[cfg(test)]
+pub(crate) mod queue_sample;
 pub mod reading;
 pub mod rows;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::domain::{Text, Timestamp};
 use super::effect::Generation;
 use super::list::List;
 use super::message::{Answered, Conclusion, Draft, Investigation};
+use super::queue::Queue;
 use super::screen::{Detail, IncidentScreen, Screen};
 use super::slot::Slot;
 
@@ -35,6 +36,8 @@ pub struct Identity {
     pub actor: String,
     /// `DEMO`, or the bundle's name, when this is not live.
     pub recorded: Option<String>,
+    /// Whether approvals can be asked for and given here.
+    pub approvals: bool,
     /// Names of the language model end points, in the order in which they are tried.
     pub models: Vec<String>,
 }
@@ -121,6 +124,8 @@ pub struct Model {
     pub board: Slot<Vec<String>>,
     /// The incidents by id.
     pub cases: BTreeMap<String, Case>,
+    /// Requests for approval.
+    pub queue: Slot<Queue>,
     /// State of the sources.
     pub sources: Vec<SourceHealth>,
     /// Screens, the topmost last; never empty.
@@ -147,6 +152,7 @@ impl Model {
             first_run,
             board: Slot::default(),
             cases: BTreeMap::new(),
+            queue: Slot::default(),
             sources: Vec::new(),
             screens: vec![home],
             toast: None,

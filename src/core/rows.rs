@@ -304,6 +304,7 @@ pub(super) fn unfiltered(case: &Case, screen: &IncidentScreen) -> Option<usize> 
 pub fn top_len(model: &Model) -> Option<usize> {
     match model.top() {
         Screen::Board(list) => Some(board(model, list).len()),
+        Screen::Queue(_) => Some(model.queue.value.as_ref().map_or(0, |queue| queue.requests.len())),
         Screen::FirstRun(_) => model.first_run.as_ref().map(|first| first.found.len()),
         Screen::Incident(screen) => model.cases.get(&screen.incident).map(|case| pane_len(case, screen)),
         _ => None,

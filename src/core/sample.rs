@@ -28,6 +28,7 @@ use crate::domain::{Labels, Text, TimeRange, Timestamp};
 
 use super::message::{Answered, Board, Conclusion, Investigation, Msg, Prepared, Report, Suggestion};
 use super::model::{FirstRun, Found, Identity, Model};
+use super::queue::Queue;
 use super::update::{start, update};
 use super::{Effect, Key};
 
@@ -487,6 +488,9 @@ pub(crate) fn prepared(action: &Action, effect: Impact, decision: Decision) -> P
         digest: Digest("3f9a".repeat(16)),
         word: (decision == Decision::Confirm).then(|| "payments".to_owned()),
         blocked: None,
+        can_ask: false,
+        can_break: false,
+        approved: None,
         preview: Some(Text::new("server dry-run: deployment.apps/payments rolled back")),
         undo: action.rollback.clone(),
         verification: Some(Verification { check: check(), before: Text::new("5.2 s"), after: None }),
@@ -544,6 +548,7 @@ pub(crate) fn identity() -> Identity {
         critical: true,
         actor: "oncall-1".into(),
         recorded: None,
+        approvals: true,
         models: vec!["primary".into()],
     }
 }
@@ -579,6 +584,7 @@ pub(crate) fn settle(model: &mut Model, mut effects: Vec<Effect>) {
             Effect::Diagnose { generation, .. } => (generation, Report::Diagnosed(Ok(Box::new(conclusion())))),
             Effect::LoadTimeline { generation, .. } => (generation, Report::Timeline(Ok(entries()))),
             Effect::Pack { generation, .. } => (generation, Report::Packed(Ok(Box::new(pack())))),
+            Effect::LoadQueue { generation } => (generation, Report::Queue(Ok(Box::new(Queue::default())))),
             Effect::Ask { generation, .. } => (generation, Report::Answered(Ok(Box::new(answered())))),
             Effect::Prepare { generation, action } => {
                 let (effect, decision) = if action.id == "P1" {

@@ -6,6 +6,7 @@ use crate::domain::evidence::EvidenceId;
 
 use super::confirm::Dialog;
 use super::list::{Input, List};
+use super::queue::SignBox;
 
 /// A pane of the incident screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,10 @@ pub enum Screen {
     Sources(Reader),
     /// Something is to run.
     Run(Box<Dialog>),
+    /// Requests for approval.
+    Queue(List),
+    /// One of them, to be looked at and signed.
+    Sign(Box<SignBox>),
     /// Keys of the screen below.
     Help(Reader),
     /// Commands by name.
@@ -82,7 +87,7 @@ pub enum Screen {
 impl Screen {
     /// Whether the screen below stays visible around it.
     pub fn is_overlay(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Help(_) | Self::Palette(_))
+        matches!(self, Self::Run(_) | Self::Sign(_) | Self::Help(_) | Self::Palette(_))
     }
 }
 

@@ -14,6 +14,9 @@ pub const REQUEST_NAMESPACE: &str = "stanch-request";
 /// Namespace of the signature over a fresh random number by which somebody proves a key.
 pub const SESSION_NAMESPACE: &str = "stanch-session";
 
+/// Namespace of signatures under reviews.
+pub const REVIEW_NAMESPACE: &str = "stanch-review";
+
 /// How sure it is who somebody is. Ordered from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -28,6 +28,8 @@ pub enum EntryKind {
     Approval,
     /// A person signed against a request.
     Rejection,
+    /// A person reviewed a run that went past an approval.
+    Review,
     /// A person noted something.
     Note,
     /// The policy in force changed.
@@ -50,6 +52,7 @@ impl EntryKind {
             Self::ApprovalRequest => "approval_request",
             Self::Approval => "approval",
             Self::Rejection => "rejection",
+            Self::Review => "review",
             Self::Note => "note",
             Self::Policy => "policy",
             Self::Session => "session",

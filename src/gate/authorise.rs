@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::approvals::Approved;
 use super::{Gate, Inventory, Situation, effects};
-use crate::domain::action::{Decision, Digest, Judged, RunRequest};
+use crate::domain::action::{Decision, Digest, Judged, RunRequest, Verdict};
 use crate::domain::canonical::{canonical_json, hex};
 
 /// The digest of a request: lower-case hex SHA-256 of its canonical JSON. Any change of argv, program file, working
@@ -149,6 +149,27 @@ impl Authorised {
     }
 }
 
+/// What stands in for an approval.
+#[derive(Debug, Clone, Copy)]
+enum Leave<'a> {
+    /// Nothing.
+    None,
+    /// Others have signed.
+    Approved(&'a Approved),
+    /// The operator says that it cannot wait.
+    Emergency,
+}
+
+impl Leave<'_> {
+    fn suffices(self, verdict: &Verdict) -> bool {
+        match self {
+            Self::None => false,
+            Self::Approved(approved) => approved.fills(&verdict.need),
+            Self::Emergency => verdict.break_glass,
+        }
+    }
+}
+
 impl Gate {
     /// Turns a request into one that may run, if the confirmation names exactly this request and gives what the
     /// verdict demands.
@@ -162,7 +183,7 @@ impl Gate {
         situation: &Situation<'_>,
         confirmation: &Confirmation,
     ) -> Result<Authorised, Refusal> {
-        self.authorise_with(request, judged, situation, confirmation, None)
+        self.authorise_with(request, judged, situation, confirmation, Leave::None)
     }
 
     /// As [`Self::authorise`], for a run that others have approved. The approval stands for the typed word too: who
@@ -175,7 +196,19 @@ impl Gate {
         confirmation: &Confirmation,
         approved: &Approved,
     ) -> Result<Authorised, Refusal> {
-        self.authorise_with(request, judged, situation, confirmation, Some(approved))
+        self.authorise_with(request, judged, situation, confirmation, Leave::Approved(approved))
+    }
+
+    /// As [`Self::authorise`], for a run in an emergency that does without the approval that it needs. Only rules that
+    /// say `break_glass` can be gone past, and nothing else is.
+    pub fn authorise_past_approval(
+        &self,
+        request: RunRequest,
+        judged: &Judged,
+        situation: &Situation<'_>,
+        confirmation: &Confirmation,
+    ) -> Result<Authorised, Refusal> {
+        self.authorise_with(request, judged, situation, confirmation, Leave::Emergency)
     }
 
     fn authorise_with(
@@ -184,7 +217,7 @@ impl Gate {
         judged: &Judged,
         situation: &Situation<'_>,
         confirmation: &Confirmation,
-        approved: Option<&Approved>,
+        leave: Leave<'_>,
     ) -> Result<Authorised, Refusal> {
         let now = digest(&request);
         if confirmation.digest != now {
@@ -216,15 +249,15 @@ impl Gate {
                 why: again.verdict.why,
             });
         }
-        if let Some(approved) = approved
+        if let Leave::Approved(approved) = leave
             && *approved.run() != now
         {
             return Err(Refusal::ApprovalMismatch(approved.run().clone()));
         }
         match again.verdict.decision {
             Decision::Allow => {}
-            Decision::Confirm if approved.is_some() => {}
-            Decision::Approve if approved.is_some_and(|approved| approved.fills(&again.verdict.need)) => {}
+            Decision::Confirm if matches!(leave, Leave::Approved(_)) => {}
+            Decision::Approve if leave.suffices(&again.verdict) => {}
             Decision::Confirm => {
                 let word = confirm_word(&request);
                 match confirmation.typed.as_deref().map(str::trim) {

@@ -14,7 +14,7 @@ use crate::domain::ledger::{ChainProblem, ChainReport, Draft, Entry, EntryKind};
 const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// All kinds, for reading their words back.
-const KINDS: [EntryKind; 13] = [
+const KINDS: [EntryKind; 14] = [
     EntryKind::LlmIntent,
     EntryKind::LlmOutcome,
     EntryKind::Diagnosis,
@@ -25,6 +25,7 @@ const KINDS: [EntryKind; 13] = [
     EntryKind::ApprovalRequest,
     EntryKind::Approval,
     EntryKind::Rejection,
+    EntryKind::Review,
     EntryKind::Note,
     EntryKind::Policy,
     EntryKind::Session,

@@ -5,6 +5,7 @@ use ratatui::style::Modifier;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::command::{Place, offered, place};
+use crate::core::queue::{Status as QueueStatus, waiting_for_me};
 use crate::core::screen::{Pane, Screen, Subject};
 use crate::core::{Key, Model, pace};
 use crate::domain::alert::Severity;
@@ -49,6 +50,15 @@ fn status_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if let Some(recorded) = &identity.recorded {
         left.push((format!("  {recorded} "), theme.focus()));
+    }
+    let waiting = waiting_for_me(model);
+    if waiting > 0 {
+        let text = if area.width < 100 {
+            format!("  ✎{waiting} (A)")
+        } else {
+            format!("  ✎ {waiting} for you to approve (A)")
+        };
+        left.push((text, theme.warn().add_modifier(Modifier::BOLD)));
     }
     if let Some(since) = model.frozen {
         left.push((format!(" frozen at {} ", since.to_clock()), theme.warn().add_modifier(Modifier::REVERSED)));
@@ -132,6 +142,13 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         }
         Some(Screen::Pack(_)) => {
             canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
+        }
+        Some(Screen::Queue(_)) => {
+            let used = canvas.text(area.x, area.y, area.width, " Approvals  ", theme.strong());
+            let open = model.queue.value.iter().flat_map(|queue| &queue.requests);
+            let open = open.filter(|pending| pending.status_at(model.now) == QueueStatus::Pending).count();
+            let text = format!("{open} waiting · {} for you", waiting_for_me(model));
+            canvas.text(area.x + used, area.y, area.width.saturating_sub(used), &text, theme.dim());
         }
         Some(Screen::Sources(_)) => {
             canvas.text(area.x, area.y, area.width, " Sources", theme.strong());
@@ -244,6 +261,7 @@ fn hint_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
     match place(model) {
         Place::Run => vec![("Esc".into(), "back or cancel", true)],
+        Place::Sign => vec![("Esc".into(), "back", true)],
         Place::Help => vec![("type".into(), "to search", true), ("Esc".into(), "close", true)],
         Place::Palette => {
             vec![("⏎".into(), "do it", true), ("↑↓".into(), "choose", true), ("Esc".into(), "close", true)]

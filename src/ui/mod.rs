@@ -17,6 +17,7 @@ mod first_run;
 mod logs;
 mod overlay;
 mod proof;
+mod queue;
 mod reader;
 mod run;
 mod scale;
@@ -70,6 +71,8 @@ fn draw_screen(model: &Model, screen: &Screen, canvas: &mut Canvas<'_>, body: Re
             }
         }
         Screen::Detail(_) | Screen::Pack(_) | Screen::Sources(_) => reader::draw(model, canvas, body),
+        Screen::Queue(list) => queue::draw(model, list, canvas, body),
+        Screen::Sign(open) => queue::sign(model, open, canvas, body),
         Screen::Run(dialog) => run::draw(model, dialog, canvas, body),
         Screen::Help(help) => overlay::help(model, help, canvas, body),
         Screen::Palette(palette) => overlay::palette(model, palette, canvas, body),

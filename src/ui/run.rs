@@ -5,9 +5,10 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::Model;
-use crate::core::confirm::{Dialog, RUN_KEY, Stage, UNDO_KEY, VERIFY_KEY, inner_columns};
+use crate::core::confirm::{ASK_KEY, BREAK_KEY, Dialog, RUN_KEY, Stage, UNDO_KEY, VERIFY_KEY, inner_columns};
 use crate::core::copy::command_line;
 use crate::core::message::Prepared;
+use crate::core::queue::find;
 use crate::core::reading::wrap;
 use crate::domain::action::{RunState, Verification};
 use crate::domain::time::human_duration;
@@ -122,6 +123,9 @@ fn top(dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<Piece>> {
         );
     }
     field(&mut lines, "why", &dialog.action.rationale, Style::new(), room, theme);
+    if let Some(approved) = &prepared.approved {
+        field(&mut lines, "approved", approved, theme.good(), room, theme);
+    }
     if let Some(preview) = &prepared.preview {
         field(&mut lines, "preview", preview, Style::new(), room, theme);
     }
@@ -169,6 +173,28 @@ fn bottom(model: &Model, dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<
             }
             lines.push(vec![("nothing was run   Esc closes".into(), theme.dim())]);
         }
+        Stage::Asked { request, .. } => {
+            let pending = request.as_ref().and_then(|digest| find(model, digest));
+            let text = match (request, pending) {
+                (None, _) => "writing the request into the ledger …".to_owned(),
+                (Some(digest), None) => format!("asked for an approval: request {:.16}", digest.0),
+                (Some(digest), Some(pending)) => {
+                    let status = pending.status_at(model.now);
+                    format!(
+                        "{}: {} (request {:.16}, until {})",
+                        status.word(),
+                        pending.why.one_line(),
+                        digest.0,
+                        pending.request.expires.to_clock()
+                    )
+                }
+            };
+            for part in wrap(&text, room) {
+                lines.push(vec![(part.to_owned(), theme.warn())]);
+            }
+            let hint = "it can be run here once it is approved   Esc closes; the request stays";
+            lines.push(vec![(hint.into(), theme.dim())]);
+        }
         Stage::Ready(prepared) => lines.extend(question(dialog, prepared, room, theme)),
         Stage::Running { since, .. } => {
             let _ = model;
@@ -192,12 +218,26 @@ fn bottom(model: &Model, dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<
 }
 
 fn question(dialog: &Dialog, prepared: &Prepared, room: usize, theme: Theme) -> Vec<Vec<Piece>> {
+    if dialog.breaking {
+        return vec![
+            vec![("Run it without the approval? It is written down, and somebody will review it.".into(), theme.bad())],
+            vec![
+                ("because  ".into(), Style::new()),
+                (dialog.typed.clone(), theme.strong()),
+                ("▌   ".into(), theme.accent()),
+                (if dialog.why_not().is_none() { "⏎ run   ".into() } else { String::new() }, theme.bad()),
+                ("Esc back".into(), theme.dim()),
+            ],
+        ];
+    }
     if let Some(why) = &prepared.blocked {
         let mut lines: Vec<Vec<Piece>> = wrap(&format!("✗ it cannot run now: {}", why.one_line()), room)
             .into_iter()
             .map(|part| vec![(part.to_owned(), theme.bad())])
             .collect();
-        lines.push(vec![("Esc closes".into(), theme.dim())]);
+        let ask = if prepared.can_ask { format!("{ASK_KEY} asks for the approval   ") } else { String::new() };
+        let past = if prepared.can_break { format!("{BREAK_KEY} goes past it   ") } else { String::new() };
+        lines.push(vec![(ask, theme.accent()), (past, theme.bad()), ("Esc closes".into(), theme.dim())]);
         return lines;
     }
     match &prepared.word {

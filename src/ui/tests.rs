@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::core::message::{Draft, Progress, Report, RunReport};
+use crate::core::queue_sample::{self, with_queue};
 use crate::core::sample::{self, blank, loaded, press};
 use crate::core::update::{start, update};
 use crate::core::{Effect, Model, Msg};
@@ -328,6 +329,61 @@ fn run_with_output() {
 }
 
 #[test]
+fn approvals() {
+    let mut model = with_queue();
+    both("board_when_a_request_waits", &mut model);
+    press(&mut model, "A");
+    queue_sample::give(&mut model, queue_sample::queue());
+    both("approvals", &mut model);
+    model.cases.clear();
+    queue_sample::give(&mut model, crate::core::queue::Queue::default());
+    both("approvals_empty", &mut model);
+    model.now = model.now.plus(std::time::Duration::from_mins(20));
+    queue_sample::give(&mut model, queue_sample::queue());
+    both("approvals_expired", &mut model);
+}
+
+#[test]
+fn a_request_in_full() {
+    let mut model = with_queue();
+    press(&mut model, "A");
+    queue_sample::give(&mut model, queue_sample::queue());
+    press(&mut model, "⏎");
+    update(&mut model, Msg::Drawn);
+    both("approval_in_full", &mut model);
+    update(&mut model, Msg::Drawn);
+    press(&mut model, "ygo");
+    both("approval_being_signed", &mut model);
+    press(&mut model, "⎋⎋j");
+    press(&mut model, "⏎");
+    update(&mut model, Msg::Drawn);
+    both("approval_of_my_own", &mut model);
+}
+
+#[test]
+fn run_that_needs_an_approval() {
+    let mut model = after("⏎4");
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Enter));
+    let Some(Effect::Prepare { generation, action }) = effects.into_iter().next() else { panic!("no preparation") };
+    let mut prepared =
+        sample::prepared(&action, crate::domain::action::Effect::Destroy, crate::domain::action::Decision::Approve);
+    prepared.blocked = Some(Text::new("rule losses wants an approval first (1 x incident-commander)"));
+    (prepared.can_ask, prepared.can_break) = (true, true);
+    update(&mut model, Msg::Report(generation, Report::Prepared(Ok(Box::new(prepared)))));
+    update(&mut model, Msg::Drawn);
+    both("run_that_needs_an_approval", &mut model);
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Char('a')));
+    let Some(Effect::RequestApproval { generation, .. }) = effects.into_iter().next() else { panic!("no request") };
+    let digest = crate::domain::action::Digest("c".repeat(64));
+    update(&mut model, Msg::Report(generation, Report::Requested(Ok(digest))));
+    let mut waiting = queue_sample::queue();
+    waiting.requests[2].status = crate::core::queue::Status::Pending;
+    waiting.requests[2].why = Text::new("not approved yet: 0 of 1 x incident-commander");
+    queue_sample::give(&mut model, waiting);
+    both("run_that_waits_for_an_approval", &mut model);
+}
+
+#[test]
 fn help() {
     both("help", &mut after("⏎?"));
 }
@@ -355,6 +411,21 @@ fn frozen_demo() {
     model.identity.critical = false;
     press(&mut model, "z");
     both("frozen_demo", &mut model);
+}
+
+#[test]
+fn approvals_survive_every_size() {
+    for keys in ["A", "A⏎", "Ajy", "An"] {
+        let mut model = with_queue();
+        press(&mut model, &keys[..1]);
+        queue_sample::give(&mut model, queue_sample::queue());
+        press(&mut model, &keys[1..]);
+        for columns in [1, 20, 40, 41, 79, 99, 100, 200] {
+            for rows in [1, 5, 10, 11, 15, 60] {
+                picture(&mut model, columns, rows);
+            }
+        }
+    }
 }
 
 #[test]

@@ -508,3 +508,60 @@ fn who_somebody_is_is_not_what_somebody_says() {
     let who = Said::of(&without.env_remove("SSH_AUTH_SOCK").output().unwrap()).document();
     assert!(who["identity"]["trust"] != "key" && who["proof"].is_null(), "{who}");
 }
+
+#[test]
+fn going_past_an_approval_is_written_down_and_reviewed_by_somebody_else() {
+    let team = Team::new();
+    let policy = team.path("policy.toml");
+    let text = r#"
+version = 1
+[[rule]]
+name = "new-files"
+when = { effect = "mutate", program = "touch" }
+decision = "approve"
+why = "new files are somebody's decision"
+need = ["1 x incident-commander"]
+break_glass = true
+[[test]]
+name = "a new file"
+line = "touch x"
+expect = "approve"
+need = ["1 x incident-commander"]
+break_glass = true
+"#;
+    let closed = team.ask("kept");
+    let refused = team.alice.actions(&["run", &closed, "--break-glass", "the disk is full", "--digest", "x"]);
+    assert!(refused.code == 3 && refused.stderr.contains("does not let anybody go past it"), "{refused:?}");
+
+    std::fs::write(&policy, text).unwrap();
+    for user in [&team.alice, &team.carol] {
+        let config = std::fs::read_to_string(&user.config).unwrap();
+        std::fs::write(&user.config, format!("{config}[policy]\nfile = \"{}\"\n", policy.display())).unwrap();
+    }
+    let file = team.victim("made").display().to_string();
+    let asked = team.alice.json(&["request", "--reason", "a marker is missing", "--", "touch", &file]);
+    let digest = asked["digest"].as_str().unwrap().to_owned();
+    let shown = team.alice.actions(&["run", &digest, "--break-glass", "the disk is full"]);
+    assert_eq!(shown.code, 2, "it is confirmed like any other run: {shown:?}");
+    let run = shown.stderr.split("--digest ").nth(1).and_then(|rest| rest.get(..64)).expect("the digest is named");
+    let short = team.alice.actions(&["run", &digest, "--break-glass", "now", "--digest", run]);
+    assert!(short.code == 2 && short.stderr.contains("say why"), "{short:?}");
+    let ran = team.alice.json(&["run", &digest, "--break-glass", "the disk is full", "--digest", run]);
+    assert!(team.victim("made").exists(), "{ran}");
+    // The request is used up: it cannot be approved, and run once more.
+    let late = team.carol.actions(&["approve", &digest]);
+    assert!(late.code == 3 && late.stderr.contains("was used already"), "{late:?}");
+
+    let open = team.carol.json(&["review"]);
+    assert_eq!(open["reviews"][0]["payload"]["breakGlass"], "the disk is full", "{open}");
+    let entry = open["reviews"][0]["seq"].to_string();
+    let own = team.alice.actions(&["review", &entry, "--reason", "fine"]);
+    assert!(own.code == 3 && own.stderr.contains("a review needs incident-commander"), "{own:?}");
+    assert_eq!(team.carol.actions(&["review", &entry]).code, 2, "a review says something");
+    let reviewed = team.carol.json(&["review", &entry, "--reason", "the disk was full indeed"]);
+    assert_eq!((&reviewed["kind"], &reviewed["payload"]["by"]), (&"review".into(), &"carol".into()));
+    let twice = team.carol.actions(&["review", &entry, "--reason", "again"]);
+    assert!(twice.code == 3 && twice.stderr.contains("was reviewed already"), "{twice:?}");
+    assert_eq!(team.carol.json(&["review"])["reviews"], json!([]));
+    assert_eq!(team.alice.stanch(&["audit", "verify"]).code, 0);
+}

@@ -48,7 +48,7 @@ async fn run(engine: &Engine, action: &Action, on_news: impl Fn(&News)) -> (RunS
     let ready = execution::prepare(engine, &engine.standing, action).await.expect("it can be prepared");
     assert_eq!(ready.blocked, None, "{:?}", ready.judged);
     let (sender, mut news) = tokio::sync::mpsc::channel(16);
-    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone() };
+    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone(), break_glass: None };
     let watch = async {
         while let Some(item) = news.recv().await {
             on_news(&item);
@@ -138,7 +138,7 @@ async fn without_a_ledger_nothing_runs() {
     let action = action(&["cat", marker.to_str().unwrap()]);
     let ready = execution::prepare(&engine, &engine.standing, &action).await.unwrap();
     let (sender, _news) = tokio::sync::mpsc::channel(16);
-    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone() };
+    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone(), break_glass: None };
     let refused = execution::run(&engine, &ready, &action, order, sender, CancellationToken::new()).await.unwrap_err();
     assert!(refused.to_string().contains("nothing was run"), "{refused}");
 }
@@ -150,7 +150,7 @@ async fn another_digest_than_the_one_shown_runs_nothing() {
     let action = action(&["uname"]);
     let ready = execution::prepare(&engine, &engine.standing, &action).await.unwrap();
     let (sender, _news) = tokio::sync::mpsc::channel(16);
-    let order = Execution { digest: Digest("0".repeat(64)), typed: None };
+    let order = Execution { digest: Digest("0".repeat(64)), typed: None, break_glass: None };
     let refused = execution::run(&engine, &ready, &action, order, sender, CancellationToken::new()).await.unwrap_err();
     assert!(refused.to_string().contains("not what was shown"), "{refused}");
     drop(engine);

@@ -152,7 +152,7 @@ async fn a_command_with_a_secret_leaves_its_digest_and_not_the_secret() {
         let action = action(&argv);
         let ready = execution::prepare(&engine, &engine.standing, &action).await.unwrap();
         let (sender, mut news) = tokio::sync::mpsc::channel(64);
-        let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone() };
+        let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone(), break_glass: None };
         let run = execution::run(&engine, &ready, &action, order, sender, CancellationToken::new());
         let (ran, ()) = tokio::join!(run, async { while news.recv().await.is_some() {} });
         assert_eq!(ran.is_ok(), runs, "{argv:?}: {:?}", ran.err().map(|why| why.to_string()));

@@ -193,7 +193,7 @@ async fn attempt(ledger: config::Ledger) -> Result<(), String> {
     let action = action(&["uname"]);
     let ready = execution::prepare(&engine, &engine.standing, &action).await.unwrap();
     let (sender, mut news) = tokio::sync::mpsc::channel(64);
-    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone() };
+    let order = Execution { digest: ready.digest.clone(), typed: ready.word.clone(), break_glass: None };
     let ran = execution::run(&engine, &ready, &action, order, sender, CancellationToken::new()).await;
     if let Err(refused) = &ran {
         assert!(news.recv().await.is_none(), "what is refused prints nothing: {refused}");

@@ -12,6 +12,7 @@ use crate::app::execution::{self, Execution, News, Ready};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::app::standing::Standing;
+use crate::core::confirm::REASON_MIN;
 use crate::domain::action::{Action, Decision, Digest, RunState};
 use crate::domain::text::neutralise;
 use crate::gate::lexer;
@@ -33,15 +34,19 @@ pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) 
             let (ready, action) = ready(engine, incident.as_deref(), id, output).await?;
             super::approvals::request(engine, &ready, &action, output).await
         }
-        Actions::Approve(_) | Actions::Reject(_) => Err(Failure::usage("a request is named by its digest")),
+        Actions::Approve(_) | Actions::Reject(_) | Actions::Review { .. } => {
+            Err(Failure::usage("a request is named by its digest"))
+        }
         Actions::Preview { action, incident, digest } => {
             let (of, standing) = found(engine, incident.as_deref(), action, output).await?;
             run_preview(engine, &standing, &of, digest.as_deref(), output).await
         }
         Actions::Verify { seq } => super::verify_run::verify(engine, *seq, output).await,
-        Actions::Run { action, incident, digest, confirm } => {
+        Actions::Run { action, incident, digest, confirm, break_glass } => {
             let (ready, action) = ready(engine, incident.as_deref(), action, output).await?;
-            run(engine, &action, &ready, digest.as_deref(), confirm.as_deref(), output).await
+            let given =
+                Given { digest: digest.as_deref(), confirm: confirm.as_deref(), break_glass: break_glass.as_deref() };
+            run(engine, &action, &ready, given, output).await
         }
     }
 }
@@ -153,18 +158,36 @@ pub(super) async fn run_preview(
     let action = preview_of(of)
         .ok_or_else(|| Failure::usage(format!("the tool has no preview of {}: {}", of.id, lexer::join(&of.argv))))?;
     let ready = execution::prepare(engine, standing, &action).await?;
-    run(engine, &action, &ready, digest, None, output).await
+    run(engine, &action, &ready, Given { digest, ..Given::default() }, output).await
 }
 
-async fn run(
+/// What the command line gave with a run.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Given<'a> {
+    pub(super) digest: Option<&'a str>,
+    pub(super) confirm: Option<&'a str>,
+    pub(super) break_glass: Option<&'a str>,
+}
+
+pub(super) async fn run(
     engine: &Engine,
     action: &Action,
     ready: &Ready,
-    digest: Option<&str>,
-    confirm: Option<&str>,
+    given: Given<'_>,
     output: Output,
 ) -> Result<(), Failure> {
-    if let Some(blocked) = &ready.blocked {
+    let Given { digest, confirm, break_glass } = given;
+    if let Some(reason) = break_glass {
+        if !ready.can_break() {
+            let rule = &ready.judged.verdict.rule;
+            let why = format!("rule {rule} does not let anybody go past it in an emergency");
+            execution::refuse(engine, ready, &why).await;
+            return Err(Failure::refused(why));
+        }
+        if reason.trim().chars().count() < REASON_MIN {
+            return Err(Failure::usage("say why with --break-glass, in a few words: somebody will review it"));
+        }
+    } else if let Some(blocked) = &ready.blocked {
         execution::refuse(engine, ready, blocked).await;
         return Err(Failure::refused(blocked.to_string()));
     }
@@ -178,7 +201,8 @@ async fn run(
         }
         None => ask(ready, super::views::does(action).as_deref())?,
     };
-    let order = Execution { digest: Digest(ready.digest.0.clone()), typed };
+    let order =
+        Execution { digest: Digest(ready.digest.0.clone()), typed, break_glass: break_glass.map(str::to_owned) };
     follow(engine, action, ready, order, output).await
 }
 

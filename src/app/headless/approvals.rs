@@ -10,11 +10,15 @@ use crate::app::engine::Engine;
 use crate::app::execution::{self, Execution, Ready};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
+use crate::app::reviews;
 use crate::domain::Text;
 use crate::domain::Timestamp;
-use crate::domain::action::{Action, Decision, Origin};
+use crate::domain::action::{Action, Origin};
 use crate::domain::approval::{APPROVAL_NAMESPACE, Approver, Identity, Say, Signed};
+use crate::domain::ledger::Entry;
 use crate::gate::approvals::to_sign;
+
+use super::actions::Given;
 
 /// Most bytes of a signature or a statement.
 const MAX_BYTES: u64 = 1 << 20;
@@ -27,8 +31,8 @@ pub(super) fn needs_no_source(command: &Actions) -> bool {
             is_digest(action)
         }
         Actions::Request { argv, .. } => !argv.is_empty(),
-        Actions::Approve(_) | Actions::Reject(_) => true,
         Actions::Verify { .. } => false,
+        Actions::Approve(_) | Actions::Reject(_) | Actions::Review { .. } => true,
     }
 }
 
@@ -69,11 +73,31 @@ pub(super) async fn approvals(engine: &Engine, command: &Actions, output: Output
             super::actions::run_preview(engine, &engine.standing, &case.action, digest.as_deref(), output).await
         }
         Actions::Verify { seq } => super::verify_run::verify(engine, *seq, output).await,
+        Actions::Review { entry: None, .. } => {
+            let open = reviews::open(&*engine.ledger().await?).await?;
+            output.answer(&json!({"reviews": open}), || {
+                if open.is_empty() {
+                    return "nothing waits for a review".to_owned();
+                }
+                open.iter().map(reviewable).collect()
+            })
+        }
+        Actions::Review { entry: Some(entry), reason, unjustified } => {
+            let written = reviews::review(engine, *entry, !unjustified, reason).await?;
+            output.answer(&written, || format!("entry {} is the review of entry {entry}", written.seq))
+        }
+        Actions::Run { action, digest, break_glass: Some(reason), .. } => {
+            let case = open(engine, action).await?;
+            let action = case.action.clone();
+            let ready = execution::prepare_approved(engine, case).await?;
+            let given = Given { digest: digest.as_deref(), break_glass: Some(reason), ..Given::default() };
+            super::actions::run(engine, &action, &ready, given, output).await
+        }
         Actions::Run { action, .. } => {
             let case = open(engine, action).await?;
             let action = case.action.clone();
             let ready = execution::prepare_approved(engine, case).await?;
-            let order = Execution { digest: ready.digest.clone(), typed: None };
+            let order = Execution { digest: ready.digest.clone(), typed: None, break_glass: None };
             super::actions::follow(engine, &action, &ready, order, output).await
         }
     }
@@ -103,29 +127,7 @@ async fn open(engine: &Engine, digest: &str) -> Result<Case, Failure> {
 
 /// Asks for the approval that a prepared action needs.
 pub(super) async fn request(engine: &Engine, ready: &Ready, action: &Action, output: Output) -> Result<(), Failure> {
-    let verdict = &ready.judged.verdict;
-    match verdict.decision {
-        _ if ready.recorded => return Err(Failure::refused("this is a recording: nothing can be changed from it")),
-        Decision::Approve => {}
-        Decision::Deny => {
-            return Err(Failure::refused(format!("denied by rule {}: {}", verdict.rule, verdict.why)));
-        }
-        Decision::Allow | Decision::Confirm => {
-            return Err(Failure::usage(format!(
-                "rule {} wants no approval: run it with `stanch actions run`",
-                verdict.rule
-            )));
-        }
-    }
-    let mut evidence = Vec::new();
-    if let Some(verification) = &ready.verification {
-        evidence.push(Text::new(&format!("{}   now {}", verification.check.query, verification.before)));
-    }
-    let cluster = engine.profile.kubernetes.as_ref().and_then(|kubernetes| kubernetes.context.clone());
-    let ledger = engine.ledger().await?;
-    let times = ((engine.wall_clock)(), engine.config.approvals.expiry);
-    let subject = (&ready.judged, action, evidence);
-    let case = desk::request(&*ledger, ready.standing(), ready.request.clone(), subject, cluster, times).await?;
+    let case = desk::ask(engine, ready, action, Vec::new()).await?;
     let shown = Shown::new(engine, &case);
     output.answer(&shown.view(), || shown.text())
 }
@@ -173,6 +175,22 @@ async fn say(engine: &Engine, say: Say, arguments: &Arguments, output: Output) -
     output.answer(&shown.view(), || format!("{}\n{}", words(&approver), shown.line()))
 }
 
+fn reviewable(entry: &Entry) -> String {
+    let payload = &entry.draft.payload;
+    let words = payload.pointer("/request/argv").and_then(|argv| argv.as_array()).into_iter().flatten();
+    let command: Vec<&str> = words.filter_map(|word| word.as_str()).collect();
+    let reason = payload["breakGlass"].as_str().unwrap_or_default();
+    let command = Text::new(&command.join(" "));
+    format!(
+        "{}  {}  {} went past an approval: {}\n    {}\n",
+        entry.seq,
+        entry.draft.at,
+        entry.draft.actor,
+        Text::new(reason).one_line(),
+        command.one_line()
+    )
+}
+
 fn read(path: &Path) -> Result<String, Failure> {
     let wrong = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     if std::fs::metadata(path).map_err(wrong)?.len() > MAX_BYTES {
@@ -205,14 +223,11 @@ impl<'a> Shown<'a> {
     fn new(engine: &'a Engine, case: &'a Case) -> Self {
         let now = (engine.wall_clock)();
         let trusted = &engine.standing.trusted;
-        Self { engine, case, status: case.status(trusted, now), by: case.approvers(trusted, now) }
+        Self { engine, case, status: case.status(trusted, now), by: case.said(trusted, now) }
     }
 
     fn why(&self) -> String {
-        match &self.status {
-            Status::Approved => "approved".to_owned(),
-            Status::Open(objection) => objection.to_string(),
-        }
+        self.status.why()
     }
 
     fn view(&self) -> serde_json::Value {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::confirm::RunOrder;
 use crate::core::effect::Analyst;
 use crate::core::message::{Answered, Board, Conclusion, Draft, Investigation, Prepared, Progress, Report, RunReport};
+use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Digest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
@@ -107,6 +108,26 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Asks again whether the run of this digest helped, and writes the answer down.
     fn verify(&self, digest: Digest) -> BoxFuture<'_, Result<Verification, Text>>;
+
+    /// Requests for approval, as the ledger has them now.
+    fn queue(&self) -> BoxFuture<'_, Result<Queue, Text>> {
+        Box::pin(async { Ok(Queue::default()) })
+    }
+
+    /// Lets the ssh-agent sign exactly what was ordered, and writes it into the ledger; what to tell the user.
+    fn sign(&self, order: SignOrder) -> BoxFuture<'_, Result<Text, Text>> {
+        Box::pin(async move { Err(Text::from(format!("request {} cannot be signed here", order.digest()))) })
+    }
+
+    /// Asks for the approval of what was prepared under this digest; the digest of the request.
+    fn request_approval(&self, digest: Digest) -> BoxFuture<'_, Result<Digest, Text>> {
+        Box::pin(async move { Err(Text::from(format!("no approval of {digest} can be asked for here"))) })
+    }
+
+    /// Prepares what was approved under this request.
+    fn prepare_approved(&self, digest: Digest) -> BoxFuture<'_, Result<Prepared, Text>> {
+        Box::pin(async move { Err(Text::from(format!("request {digest} cannot be run here"))) })
+    }
 
     /// Runs exactly what was ordered; asks the verify query before and after. Ends when everything is reported.
     /// When `cancel` fires the process is ended and that is reported.

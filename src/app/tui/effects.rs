@@ -87,6 +87,18 @@ impl Tasks {
             Effect::Prepare { generation, action } => self.spawn(generation, |backend, _| {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),
+            Effect::LoadQueue { generation } => self.spawn(generation, |backend, _| {
+                async move { Report::Queue(backend.queue().await.map(Box::new)) }.boxed()
+            }),
+            Effect::Sign(order) => self.spawn(order.generation(), move |backend, _| {
+                async move { Report::Signed(backend.sign(*order).await) }.boxed()
+            }),
+            Effect::RequestApproval { generation, digest } => self.spawn(generation, |backend, _| {
+                async move { Report::Requested(backend.request_approval(digest).await) }.boxed()
+            }),
+            Effect::PrepareApproved { generation, digest } => self.spawn(generation, |backend, _| {
+                async move { Report::Prepared(backend.prepare_approved(digest).await.map(Box::new)) }.boxed()
+            }),
             Effect::Run(order) => self.run(*order),
             Effect::Verify { generation, digest } => self.spawn(generation, |backend, _| {
                 async move {

@@ -24,6 +24,9 @@ use super::{Exit, editor, input};
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_micros(16_667);
 
+/// How often the ledger is asked for requests for approval.
+const QUEUE: Duration = Duration::from_secs(2);
+
 /// Messages applied before the loop looks at the keyboard again.
 const BATCH: usize = 256;
 
@@ -56,6 +59,7 @@ enum Woken {
     Frame,
     News(News),
     Refresh,
+    Queue,
     Age,
 }
 
@@ -68,6 +72,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
         let mut last_frame = Instant::now();
         let mut dirty = false;
         let mut next_refresh = self.refresh.map(|every| Instant::now() + every);
+        let mut next_queue = self.queue_due().map(|_| Instant::now());
         let mut leave = None;
         let effects = start(&mut self.model);
         self.carry_out(effects, &mut tasks, &mut leave)?;
@@ -87,6 +92,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 () = sleep_until(last_frame + FRAME), if dirty => Woken::Frame,
                 Some(item) = news.recv() => Woken::News(item),
                 () = until(next_refresh) => Woken::Refresh,
+                () = until(next_queue) => Woken::Queue,
                 () = until(age) => Woken::Age,
             };
             let mut effects = Vec::new();
@@ -125,6 +131,10 @@ impl<E: EventSource, W: Write> Program<E, W> {
                     next_refresh = self.refresh.map(|every| Instant::now() + every);
                     effects.extend(update(&mut self.model, Msg::RefreshDue));
                 }
+                Woken::Queue => {
+                    next_queue = self.queue_due();
+                    effects.extend(update(&mut self.model, Msg::QueueDue));
+                }
                 Woken::Age => {}
             }
             self.carry_out(effects, &mut tasks, &mut leave)?;
@@ -133,6 +143,12 @@ impl<E: EventSource, W: Write> Program<E, W> {
         self.guard = None;
         tasks.finish(news).await;
         Ok(Ended { exit: leave.unwrap_or(Exit::Quit), model: self.model, display: self.display })
+    }
+
+    /// When the ledger is to be asked again; never where nothing can be approved.
+    fn queue_due(&self) -> Option<Instant> {
+        let identity = &self.model.identity;
+        (identity.approvals && identity.recorded.is_none()).then(|| Instant::now() + QUEUE)
     }
 
     fn draw(&mut self) -> io::Result<()> {

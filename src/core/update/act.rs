@@ -10,6 +10,7 @@ use crate::core::model::Model;
 use crate::core::reading;
 use crate::core::rows;
 use crate::core::screen::{Detail, IncidentScreen, Palette, Pane, Reader, Screen, Subject};
+use crate::domain::approval::Say;
 use crate::domain::evidence::EvidenceId;
 
 use super::{investigate, investigate_next, load_board, say};
@@ -43,6 +44,9 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::DiagnoseOffline => return diagnose(model, Analyst::Offline),
         Command::Pack => return pack(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
+        Command::Approvals => return super::queue::open(model),
+        Command::Approve => super::queue::look(model, Some(Say::Approve)),
+        Command::Reject => super::queue::look(model, Some(Say::Reject)),
         Command::Copy => return copy::selected(model).map(Effect::Copy).into_iter().collect(),
         Command::Edit => return copy::whole(model).map(Effect::Edit).into_iter().collect(),
         Command::Mark => mark(model),
@@ -130,7 +134,7 @@ fn step(model: &mut Model, by: isize) {
 fn step_rows(model: &mut Model, by: isize) -> bool {
     let Some(len) = rows::top_len(model) else { return false };
     let list = match model.top_mut() {
-        Screen::Board(list) | Screen::FirstRun(list) => list,
+        Screen::Board(list) | Screen::FirstRun(list) | Screen::Queue(list) => list,
         Screen::Incident(screen) => {
             screen.link = 0;
             screen.list_mut()
@@ -158,6 +162,10 @@ fn open(model: &mut Model) -> Vec<Effect> {
             return open_incident(model, &id);
         }
         Screen::Incident(screen) => (screen.incident.clone(), screen.pane, screen.list().clone(), screen.link),
+        Screen::Queue(_) => {
+            super::queue::look(model, None);
+            return Vec::new();
+        }
         _ => return Vec::new(),
     };
     open_row(model, &id, pane, &list, link)
@@ -529,6 +537,9 @@ fn refresh(model: &mut Model) -> Vec<Effect> {
     if model.frozen.is_some() {
         say(model, "the picture is frozen (z lets it go on)");
         return Vec::new();
+    }
+    if let Screen::Queue(_) = model.top() {
+        return super::queue::due(model);
     }
     if let Screen::Incident(screen) = model.top() {
         let id = screen.incident.clone();

@@ -32,6 +32,7 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
     let typing = open_field(model).is_some();
     match model.top() {
         Screen::Run(_) => dialog(model, key),
+        Screen::Sign(_) => super::queue::sign_key(model, key),
         Screen::Palette(_) => in_palette(model, key),
         Screen::Help(_) => in_help(model, key),
         _ if typing => in_field(model, key),
@@ -90,6 +91,11 @@ fn dialog(model: &mut Model, key: Key) -> Vec<Effect> {
         Step::Verify(digest) => {
             say(model, "asking again whether it helped");
             vec![Effect::Verify { generation: next, digest }]
+        }
+        Step::Ask(digest) => {
+            let mut effects = vec![Effect::RequestApproval { generation: next, digest }];
+            effects.extend(super::queue::due(model));
+            effects
         }
     }
 }

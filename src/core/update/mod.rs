@@ -2,6 +2,9 @@
 
 mod act;
 mod keys;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod reports;
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,9 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if let Some(dialog) = dialog_mut(model) {
                 dialog.drawn = false;
             }
+            if let Some(Screen::Sign(open)) = model.screens.last_mut() {
+                open.drawn = false;
+            }
             Vec::new()
         }
         Msg::Focus(_) => Vec::new(),
@@ -48,10 +54,14 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::RefreshDue => refresh(model),
+        Msg::QueueDue => queue::due(model),
         Msg::Drawn => {
             let (size, visible) = (model.size, !model.too_small());
             if let Some(Screen::Run(dialog)) = model.screens.last_mut().filter(|_| visible) {
                 dialog.shown(size);
+            }
+            if visible {
+                queue::drawn(model);
             }
             Vec::new()
         }

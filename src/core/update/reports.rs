@@ -76,6 +76,14 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
                 dialog.prepare(result);
             }
         }
+        Report::Queue(result) => return super::queue::loaded(model, generation, result),
+        Report::Signed(result) => return super::queue::signed(model, generation, result),
+        Report::Requested(result) => {
+            if let Some(dialog) = dialog_mut(model).filter(|dialog| dialog.awaits(generation)) {
+                dialog.requested(result);
+            }
+            return super::queue::due(model);
+        }
         Report::Run(news) => {
             if let Some(dialog) = dialog_mut(model).filter(|dialog| dialog.awaits(generation)) {
                 dialog.report(news);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::digest;
+use super::policy::parse_need;
 use crate::domain::action::{Digest, RunRequest};
 use crate::domain::approval::{
     APPROVAL_NAMESPACE, ApprovalRequest, Approver, Identity, REQUEST_NAMESPACE, Say, Signed, Statement,
@@ -212,29 +213,14 @@ pub fn examine(
     envelope.verify(APPROVAL_NAMESPACE, signed.statement.as_bytes())?;
     let Trusted { signers, revoked, persons } = trusted;
     signers.allow(&envelope, revoked, &statement.approver, APPROVAL_NAMESPACE, [statement.at, now])?;
-    let asked = asked_by(request, proof, trusted, now)?;
     let key = envelope.fingerprint().to_string();
-    let person =
-        persons.signing_as(&statement.approver).ok_or_else(|| Objection::UnknownPerson(statement.approver.clone()))?;
     // A no needs no second person and no role: whoever asked may take it back.
-    if statement.say == Say::Approve {
-        if request.requester.key.as_ref() == Some(&key) {
-            return Err(Objection::SameKey(key));
-        }
-        if asked.iter().any(|asked| asked.name == person.name) {
-            return Err(Objection::SamePerson(person.name.clone()));
-        }
-        let needed =
-            request.verdict.need.iter().map(|need| crate::gate::policy::parse_need(need).map(|(_, role)| role));
-        let needed = needed.collect::<Result<Vec<_>, _>>().map_err(Objection::Statement)?;
-        if !needed.iter().any(|role| person.roles.iter().any(|has| has == role)) {
-            return Err(Objection::WrongRole {
-                person: person.name.clone(),
-                has: person.roles.join(", "),
-                needed: request.verdict.need.join(", "),
-            });
-        }
-    }
+    let person = if statement.say == Say::Approve {
+        eligible(request, proof, (&statement.approver, &key), trusted, now)?
+    } else {
+        asked_by(request, proof, trusted, now)?;
+        persons.signing_as(&statement.approver).ok_or_else(|| Objection::UnknownPerson(statement.approver.clone()))?
+    };
     Ok(Approver {
         person: person.name.clone(),
         principal: statement.approver,
@@ -244,6 +230,36 @@ pub fn examine(
         reason: Text::new(&statement.reason),
         at: statement.at,
     })
+}
+
+/// The person who signs as a principal with a key, if they may approve this request at all: not who asked, not with
+/// the key that asked, and with a role that is needed. Whether a signature holds is another question.
+pub fn eligible<'a>(
+    request: &ApprovalRequest,
+    proof: Option<&str>,
+    (principal, key): (&str, &str),
+    trusted: &'a Trusted,
+    now: Timestamp,
+) -> Result<&'a Person, Objection> {
+    let asked = asked_by(request, proof, trusted, now)?;
+    let persons = &trusted.persons;
+    let person = persons.signing_as(principal).ok_or_else(|| Objection::UnknownPerson(principal.to_owned()))?;
+    if request.requester.key.as_deref() == Some(key) {
+        return Err(Objection::SameKey(key.to_owned()));
+    }
+    if asked.iter().any(|asked| asked.name == person.name) {
+        return Err(Objection::SamePerson(person.name.clone()));
+    }
+    let needed = request.verdict.need.iter().map(|need| parse_need(need).map(|(_, role)| role));
+    let needed = needed.collect::<Result<Vec<_>, _>>().map_err(Objection::Statement)?;
+    if !needed.iter().any(|role| person.roles.iter().any(|has| has == role)) {
+        return Err(Objection::WrongRole {
+            person: person.name.clone(),
+            has: person.roles.join(", "),
+            needed: request.verdict.need.join(", "),
+        });
+    }
+    Ok(person)
 }
 
 /// Whether what was signed lets `run` happen now.
