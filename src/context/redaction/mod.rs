@@ -6,6 +6,8 @@
 //! [`Redactor`] lives, as a hash.
 
 mod entropy;
+#[cfg(test)]
+mod kinds_tests;
 mod rules;
 #[cfg(test)]
 mod tests;
