@@ -1,5 +1,7 @@
 //! The rights and triggers of a ledger in PostgreSQL, tried as those who should not get through.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _};
 use stanch::domain::ledger::EntryKind;
@@ -144,4 +146,46 @@ async fn the_program_reads_a_ledger_in_postgres() {
     let list = program.json(&["--config", config, "audit", "list"]);
     assert_eq!(list["entries"][0]["kind"], "note", "{list}");
     assert!(program.run(&["audit", "migration"]).stdout.contains("CREATE TABLE"));
+}
+
+/// The server crashes five times in the middle of what four writers do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashed_server_loses_nothing_that_was_acknowledged() {
+    let mut server = Postgres::start().await;
+    let database = server.ledger().await;
+    let url = server.url("alice", &database);
+    let reader = PostgresLedger::open(&url, None).await.unwrap();
+    let mut acknowledged = BTreeMap::new();
+    for crash in 0..5 {
+        let (acks, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let mut writers = Vec::new();
+        for writer in 0..4 {
+            let ledger = PostgresLedger::open(&url, None).await.unwrap();
+            let acks = acks.clone();
+            writers.push(tokio::spawn(async move {
+                while let Ok(entry) = ledger.append(draft(EntryKind::Note, json!({"writer": writer}))).await {
+                    let _ = acks.send(entry);
+                }
+            }));
+        }
+        drop(acks);
+        for _ in 0..20 + crash * 7 {
+            let entry = seen.recv().await.unwrap();
+            acknowledged.insert(entry.seq, entry);
+        }
+        server.crash().await;
+        for writer in writers {
+            // Some find the server back before they notice that it was gone.
+            writer.abort();
+            let _ = writer.await;
+        }
+        while let Some(entry) = seen.recv().await {
+            acknowledged.insert(entry.seq, entry);
+        }
+    }
+    for (seq, entry) in &acknowledged {
+        assert_eq!(reader.entry(*seq).await.unwrap().as_ref(), Some(entry), "the pool finds the server again");
+    }
+    let report = reader.verify().await.unwrap();
+    assert!(report.ok && report.entries >= acknowledged.len() as u64, "{:?}", report.problems);
 }

@@ -33,40 +33,46 @@ impl Postgres {
         if root {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root gives files away");
         }
-        let command = |name: &str| {
-            let mut command = Command::new(program(name));
-            command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-            if root {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            command
-        };
-        let made = command("initdb")
+        let made = command(folder.path(), "initdb")
             .args(["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
             .output()
             .expect("initdb starts");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
-        let child = command("postgres")
-            .args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=150", "-c"])
-            .arg(format!("unix_socket_directories={}", folder.path().display()))
-            .stderr(log)
-            .spawn()
-            .expect("postgres starts");
+        let child = serve(folder.path());
         let mut server = Self { child, folder, databases: AtomicUsize::new(0) };
+        server.ready().await;
+        server.sql("postgres", "CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE auditor LOGIN").await;
+        server
+    }
+
+    async fn ready(&mut self) {
         let ready = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
             loop {
                 tick.tick().await;
-                assert!(server.child.try_wait().is_ok_and(|ended| ended.is_none()), "postgres ended: {}", server.log());
-                if server.options("postgres", "postgres").connect().await.is_ok() {
+                assert!(self.child.try_wait().is_ok_and(|ended| ended.is_none()), "postgres ended: {}", self.log());
+                if self.options("postgres", "postgres").connect().await.is_ok() {
                     break;
                 }
             }
         };
-        assert!(tokio::time::timeout(Duration::from_secs(30), ready).await.is_ok(), "not ready: {}", server.log());
-        server.sql("postgres", "CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE auditor LOGIN").await;
-        server
+        assert!(tokio::time::timeout(Duration::from_secs(30), ready).await.is_ok(), "not ready: {}", self.log());
+    }
+
+    /// Ends it as a crash would, in the middle of whatever it does, and starts it again: it recovers from its log.
+    pub(crate) async fn crash(&mut self) {
+        self.end();
+        self.child = serve(self.folder.path());
+        self.ready().await;
+    }
+
+    /// Immediate shutdown: it ends its own processes and gives its shared memory back, which a kill would not, and
+    /// writes nothing more.
+    fn end(&mut self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+        }
+        let _ = self.child.wait();
     }
 
     /// Makes a database with the migration applied, and returns its name.
@@ -114,12 +120,28 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // Immediate shutdown: it ends its own processes and gives its shared memory back, which a kill would not.
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
-        }
-        let _ = self.child.wait();
+        self.end();
     }
+}
+
+/// One of the server's programs, as somebody who may run it.
+fn command(folder: &Path, name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn serve(folder: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    command(folder, "postgres")
+        .args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=150", "-c"])
+        .arg(format!("unix_socket_directories={}", folder.display()))
+        .stderr(log)
+        .spawn()
+        .expect("postgres starts")
 }
 
 /// Debian keeps the server's programs in a folder for each version.
