@@ -124,7 +124,7 @@ fn no_generated_secret_of_any_kind_stays_in_any_place() {
         for place in PLACES {
             let (whole, secret) = drawn(&mut runner, shape);
             let whole = if place.starts_with('{') { serde_json::to_string(&whole).unwrap() } else { whole };
-            let text = place.replace("{}", &whole).replace("{\"level\"", "{\"level\"");
+            let text = place.replace("{}", &whole);
             let out = redact(&text).text;
             tried += 1;
             // A rest of four signs that were part of it would be found by no one; a half would.
