@@ -6,7 +6,7 @@ use crate::core::queue::{Pending, Queue, SignOrder, Unreviewed};
 use crate::domain::action::Digest;
 use crate::domain::approval::Say;
 use crate::domain::{Text, Timestamp};
-use crate::gate::approvals::Trusted;
+use crate::gate::approvals::{Trusted, requesters};
 
 use super::agent::{self, Holder};
 use super::approvals::{self as desk, Case};
@@ -34,7 +34,7 @@ pub(super) async fn read(engine: &Engine) -> Result<Queue, Failure> {
             Pending {
                 status: status.kind(),
                 why: Text::from(status.why()),
-                mine: case.request.requester.user == standing.identity.user,
+                asker: asker(&case, trusted, now),
                 by,
                 cannot,
                 digest: case.digest,
@@ -50,6 +50,14 @@ pub(super) async fn read(engine: &Engine) -> Result<Queue, Failure> {
     requests.sort_by(|a, b| (b.request.created, &b.digest.0).cmp(&(a.request.created, &a.digest.0)));
     let reviews = reviews::open(&*ledger).await?.iter().rev().map(unreviewed).collect();
     Ok(Queue { requests, reviews, signer: holders.first().map(|holder| signer(holder, trusted)) })
+}
+
+fn asker(case: &Case, trusted: &Trusted, now: Timestamp) -> Text {
+    let user = &case.request.requester.user;
+    match requesters(&case.request, case.proof.as_deref(), trusted, now).as_slice() {
+        [name] if name != user => Text::new(&format!("{user} ({name})")),
+        _ => Text::new(user),
+    }
 }
 
 fn unreviewed(entry: &crate::domain::ledger::Entry) -> Unreviewed {

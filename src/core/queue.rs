@@ -37,8 +37,8 @@ pub struct Pending {
     pub why: Text,
     /// Signatures that count.
     pub by: Vec<Approver>,
-    /// Whether this user asked.
-    pub mine: bool,
+    /// Who asked: the account, and the person where only one can be meant.
+    pub asker: Text,
     /// Why this user cannot approve it; none when a signature would count.
     pub cannot: Option<Text>,
 }

@@ -55,7 +55,7 @@ pub(crate) fn pending(digit: char, argv: &[&str]) -> Pending {
         status: Status::Pending,
         why: Text::new("not approved yet: 0 of 1 x incident-commander"),
         by: Vec::new(),
-        mine: false,
+        asker: Text::new("oncall-2 (Olaf)"),
         cannot: None,
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn pending(digit: char, argv: &[&str]) -> Pending {
 /// One that waits for this user, one of this user that is approved, one that was rejected, and a run to review.
 pub(crate) fn queue() -> Queue {
     let mut own = pending('b', &["kubectl", "-n", "shop", "delete", "pvc", "data-payments-0"]);
-    own.mine = true;
+    own.asker = Text::new("oncall-1");
     own.status = Status::Approved;
     own.why = Text::new("approved");
     own.cannot = Some(Text::new("oncall-1 asked for it, and cannot approve it too"));

@@ -119,7 +119,7 @@ fn rows_of(model: &Model, requests: &[Pending], list: &List, canvas: &mut Canvas
             (column(&remaining(pending, model.now), 15), theme.dim()),
         ];
         if wide {
-            pieces.push((column(&request.requester.user, 14), theme.dim()));
+            pieces.push((column(&pending.asker, 18), theme.dim()));
             pieces.push((column(request.effect.word(), 9), effect_style(request.effect, theme)));
         }
         pieces.push((command_line(&request.run.argv), text));
@@ -161,9 +161,10 @@ fn about(pending: &Pending, now: Timestamp, room: usize, theme: Theme) -> Vec<Ve
     let status = pending.status_at(now);
     let left = remaining(pending, now);
     let why = if status == pending.status { pending.why.one_line().into_owned() } else { "it is too late".to_owned() };
+    let why = if why == status.word() { String::new() } else { format!(" · {why}") };
     field(
         "status",
-        &format!("{} · {why}{}{left}", status.word(), if left.is_empty() { "" } else { " · " }),
+        &format!("{}{why}{}{left}", status.word(), if left.is_empty() { "" } else { " · " }),
         status_style(status, theme),
         2,
     );
@@ -173,7 +174,7 @@ fn about(pending: &Pending, now: Timestamp, room: usize, theme: Theme) -> Vec<Ve
     let asked = &request.requester;
     let key = asked.key.as_ref().map_or_else(String::new, |key| format!(", key {key}"));
     let login = asked.login_user.as_ref().map_or_else(String::new, |login| format!(", logged in as {login}"));
-    field("asked by", &format!("{} (known by {}{login}{key})", asked.user, asked.trust.word()), Style::new(), 2);
+    field("asked by", &format!("{}, known by {}{login}{key}", pending.asker, asked.trust.word()), Style::new(), 2);
     let notes = if request.notes.is_empty() { String::new() } else { format!(": {}", request.notes.join(", ")) };
     field("effect", &format!("{}{notes}", request.effect.word()), effect_style(request.effect, theme), 2);
     let verdict = &request.verdict;

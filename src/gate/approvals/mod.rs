@@ -193,6 +193,20 @@ pub fn to_sign(request: &ApprovalRequest, say: Say, reason: &str, approver: &str
     text
 }
 
+/// Names of the persons who may have asked; none when nobody knows.
+pub fn requesters<'a>(
+    request: &ApprovalRequest,
+    proof: Option<&str>,
+    trusted: &'a Trusted,
+    now: Timestamp,
+) -> Vec<&'a str> {
+    let asked = asked_by(request, proof, trusted, now).unwrap_or_default();
+    let mut names: Vec<&str> = asked.into_iter().map(|person| person.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Whether one signature over a statement about `request` counts, and whose it is.
 ///
 /// `proof` is the requester's own signature, where the request names a key.
