@@ -107,7 +107,7 @@ pub struct Llm {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Policy file; the built-in one when left out.
+    /// A file laid over the base policy, which can only make it stricter; within `/etc/stanch`, the base itself.
     pub file: Option<PathBuf>,
 }
 

@@ -137,6 +137,10 @@ fn parts(word: &str) -> impl Iterator<Item = &str> {
 
 /// Words that say nothing about where they came from: short ones, numbers and durations, kinds of objects.
 fn trivial(word: &str) -> bool {
+    // A path within an object: `.metadata.creationTimestamp`.
+    if let Some(path) = word.strip_prefix('.') {
+        return path.split('.').all(trivial);
+    }
     word.len() < 3
         || word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_punctuation())
         || is_quantity(word)

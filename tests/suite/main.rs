@@ -20,6 +20,7 @@ mod live;
 mod llm_real;
 mod loki_server;
 mod order;
+mod policy_reload;
 mod postgres_server;
 mod program;
 mod pseudo_terminal;
