@@ -176,6 +176,10 @@ impl Ledger for SessionLedger {
         self.inner.verify_against(anchored)
     }
 
+    fn writable(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.inner.writable()
+    }
+
     fn place(&self) -> &str {
         self.inner.place()
     }

@@ -57,6 +57,9 @@ pub trait Ledger: Send + Sync {
     /// chain that was written anew show only so.
     fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>>;
 
+    /// Whether entries could be written now, as far as that can be known without writing one: why not, if not.
+    fn writable(&self) -> BoxFuture<'_, Result<(), LedgerError>>;
+
     /// Where the entries lie, for messages; without any secret.
     fn place(&self) -> &str;
 }

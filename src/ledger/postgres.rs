@@ -110,6 +110,20 @@ impl PostgresLedger {
         row.into_entry(&self.place)
     }
 
+    async fn writable_now(&self) -> Result<(), LedgerError> {
+        let row = sqlx::query(
+            "SELECT has_column_privilege('stanch.entries', 'hash', 'INSERT') \
+             AND current_setting('transaction_read_only') = 'off'",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.explain(&error))?;
+        match row.try_get(0).map_err(|error| self.explain(&error))? {
+            true => Ok(()),
+            false => Err(LedgerError::ReadOnly(self.place.clone())),
+        }
+    }
+
     async fn entries_now(&self, filter: Filter) -> Result<Vec<Entry>, LedgerError> {
         let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
         query.push(" WHERE seq > ").push_bind(filter.after.map_or(0, to_i64));
@@ -242,6 +256,10 @@ impl Ledger for PostgresLedger {
 
     fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
         self.verify_now(anchored).boxed()
+    }
+
+    fn writable(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.writable_now().boxed()
     }
 
     fn place(&self) -> &str {

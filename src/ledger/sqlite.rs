@@ -129,16 +129,7 @@ impl SqliteLedger {
             return Err(LedgerError::ReadOnly(self.path.clone()));
         };
         let mut writer = writer.lock().await;
-        let connection = match &mut writer.0 {
-            Some(connection) => connection,
-            none => {
-                let connection = open_writer(&self.path, &self.file).await?;
-                // Those that were made in need may not see what is written now.
-                let _ = self.recovered.set(readers(&self.file));
-                none.insert(connection)
-            }
-        };
-        let row = match append_row(connection, &draft, payload).await {
+        let row = match append_row(self.connection(&mut writer).await?, &draft, payload).await {
             Ok(row) => row,
             Err(error) => {
                 // SQLite may have ended the transaction by itself, which the connection does not know: begin anew.
@@ -150,6 +141,29 @@ impl SqliteLedger {
         };
         // As stored, so that what is returned is what will be read.
         row.into_entry(&self.path)
+    }
+
+    /// The connection, opened anew if there was none to be had before.
+    async fn connection<'w>(&self, writer: &'w mut Writer) -> Result<&'w mut SqliteConnection, LedgerError> {
+        match &mut writer.0 {
+            Some(connection) => Ok(connection),
+            none => {
+                let connection = open_writer(&self.path, &self.file).await?;
+                // Those that were made in need may not see what is written now.
+                let _ = self.recovered.set(readers(&self.file));
+                Ok(none.insert(connection))
+            }
+        }
+    }
+
+    async fn writable_now(&self) -> Result<(), LedgerError> {
+        let Some(writer) = &self.writer else {
+            return Err(LedgerError::ReadOnly(self.path.clone()));
+        };
+        let mut writer = writer.lock().await;
+        let connection = self.connection(&mut writer).await?;
+        let transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.explain(&error))?;
+        transaction.rollback().await.map_err(|error| self.explain(&error))
     }
 
     async fn entries_now(&self, filter: Filter) -> Result<Vec<Entry>, LedgerError> {
@@ -291,6 +305,10 @@ impl Ledger for SqliteLedger {
 
     fn verify_against(&self, anchored: Vec<Head>) -> BoxFuture<'_, Result<ChainReport, LedgerError>> {
         self.verify_now(anchored).boxed()
+    }
+
+    fn writable(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.writable_now().boxed()
     }
 
     fn place(&self) -> &str {

@@ -48,6 +48,7 @@ impl Shelf for Database {
 async fn reads_back(shelf: &dyn Shelf) {
     let ledger = shelf.open().await;
     assert_eq!(ledger.head().await.unwrap(), Head { seq: 0, hash: GENESIS.into() });
+    assert_eq!(ledger.writable().await, Ok(()));
     let first = ledger.append(draft(EntryKind::Session, json!({"b": 1.1, "a": [null, "ü\n\u{0}"]}))).await.unwrap();
     let second = ledger.append(Draft { incident: None, ..draft(EntryKind::Note, json!("x")) }).await.unwrap();
     assert_eq!((first.seq, first.prev_hash.as_str()), (1, GENESIS));

@@ -91,6 +91,9 @@ async fn only_reads(ledger: &dyn Ledger, entries: u64, why: fn(&LedgerError) -> 
     let error = ledger.append(draft(EntryKind::RunIntent, json!({"text": ""}))).await.unwrap_err();
     assert!(why(&error), "{error:?}");
     assert_eq!(ledger.head().await.unwrap().seq, entries);
+    // That a database is full shows only when it is written.
+    let writable = ledger.writable().await;
+    assert!(writable.as_ref().map_or_else(why, |()| why(&LedgerError::Full(String::new()))), "{writable:?}");
 }
 
 fn full(error: &LedgerError) -> bool {

@@ -77,6 +77,7 @@ async fn a_writer_may_add_and_read_and_nothing_else() {
 
     let auditor = PostgresLedger::open(&server.url("auditor", &database), None).await.unwrap();
     assert!(auditor.verify().await.unwrap().ok);
+    assert!(ledger.writable().await.is_ok() && auditor.writable().await.is_err());
     let error = auditor.append(draft(EntryKind::RunIntent, json!({}))).await.unwrap_err();
     assert!(matches!(error, LedgerError::ReadOnly(_)), "{error}");
 }

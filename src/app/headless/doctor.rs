@@ -161,9 +161,12 @@ fn programs(report: &mut Report, engine: &Engine) {
 }
 
 async fn ledger(report: &mut Report, config: &Config) {
-    // Opening for writing is the check: it creates what is missing, and nothing could be run without it.
+    // Opened for writing, which creates what is missing: nothing could be run without it.
     let checked = match crate::app::ledger::open(&config.ledger, &SystemSecrets).await {
-        Ok(ledger) => ledger.verify().await.map(|chain| (chain, ledger.place().to_owned())).map_err(|e| e.to_string()),
+        Ok(ledger) => match (ledger.writable().await, ledger.verify().await) {
+            (Ok(()), Ok(chain)) => Ok((chain, ledger.place().to_owned())),
+            (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
+        },
         Err(failure) => Err(failure.to_string()),
     };
     match checked {
