@@ -118,10 +118,8 @@ impl PostgresLedger {
         .fetch_one(&self.pool)
         .await
         .map_err(|error| self.explain(&error))?;
-        match row.try_get(0).map_err(|error| self.explain(&error))? {
-            true => Ok(()),
-            false => Err(LedgerError::ReadOnly(self.place.clone())),
-        }
+        let writable: bool = row.try_get(0).map_err(|error| self.explain(&error))?;
+        if writable { Ok(()) } else { Err(LedgerError::ReadOnly(self.place.clone())) }
     }
 
     async fn entries_now(&self, filter: Filter) -> Result<Vec<Entry>, LedgerError> {
