@@ -10,7 +10,8 @@ use crate::domain::alert::{Alert, AlertState, Severity};
 use crate::domain::analysis::{Analysis, Finding, GraphEdge, RankedChange, Signal, Suspect};
 use crate::domain::change::Change;
 use crate::domain::diagnosis::{
-    Analyst, Check, Claim, Confidence, Diagnosed, Diagnosis, Hypothesis, PromptRef, Timing, Unsupported, Usage,
+    Analyst, Check, Claim, Confidence, Diagnosed, Diagnosis, Hypothesis, PromptRef, Timing, TypedChange, Unsupported,
+    Usage,
 };
 use crate::domain::evidence::{
     Band, BeforeAfter, Branch, Detail, EdgeDetail, Evidence, EvidenceId, EvidenceKind, LogChange, LogDetail,
@@ -411,7 +412,10 @@ pub(crate) fn conclusion() -> Conclusion {
         text: Text::new(text),
         evidence: ids.iter().map(|id| (*id).to_owned()).collect(),
     };
-    let rollback = action("P1", &["kubectl", "-n", "shop", "rollout", "undo", "deployment/payments"]);
+    let rollback = Action {
+        change: Some(TypedChange::RollBack { namespace: "shop".into(), workload: "deployment/payments".into() }),
+        ..action("P1", &["kubectl", "-n", "shop", "rollout", "undo", "deployment/payments"])
+    };
     let look = Action {
         rationale: Text::new("look at the rollout's state"),
         ..action("P2", &["kubectl", "-n", "shop", "rollout", "status", "deployment/payments"])
