@@ -13,6 +13,7 @@ use super::approvals::{self as desk, Case};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::reviews;
+use super::standing::Standing;
 
 /// For how long a request that is no longer open stays in the queue, in seconds.
 const REMEMBERED: i64 = 30 * 60;
@@ -34,6 +35,7 @@ pub(super) async fn read(engine: &Engine) -> Result<Queue, Failure> {
             Pending {
                 status: status.kind(),
                 why: Text::from(status.why()),
+                differs: differs(&case, &standing),
                 asker: asker(&case, trusted, now),
                 by,
                 cannot,
@@ -50,6 +52,16 @@ pub(super) async fn read(engine: &Engine) -> Result<Queue, Failure> {
     requests.sort_by(|a, b| (b.request.created, &b.digest.0).cmp(&(a.request.created, &a.digest.0)));
     let reviews = reviews::open(&*ledger).await?.iter().rev().map(unreviewed).collect();
     Ok(Queue { requests, reviews, signer: holders.first().map(|holder| signer(holder, trusted)) })
+}
+
+/// What is seen otherwise here than where it was asked for.
+fn differs(case: &Case, standing: &Standing) -> Option<Text> {
+    let here = standing.judge(&case.request.run.argv).effect;
+    if here != case.request.effect {
+        return Some(Text::from(format!("here its effect is judged {}", here.word())));
+    }
+    let same = case.request.run.policy == standing.rules.now().gate.policy().hash();
+    (!same).then(|| Text::from("it was asked for under another policy than the one in force here"))
 }
 
 fn asker(case: &Case, trusted: &Trusted, now: Timestamp) -> Text {

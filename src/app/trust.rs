@@ -24,7 +24,10 @@ pub(super) fn load(settings: &Approvals, critical: bool) -> Result<Trusted, Fail
     if let Some(path) = &settings.persons {
         trusted.persons = Persons::parse(&read(path, critical)?).map_err(|error| wrong(path, error))?;
     }
-    Ok(trusted)
+    match (trusted.ambiguous(), &settings.signers) {
+        (Some(why), Some(path)) => Err(wrong(path, why)),
+        _ => Ok(trusted),
+    }
 }
 
 fn read(path: &Path, critical: bool) -> Result<String, Failure> {

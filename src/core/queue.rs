@@ -31,6 +31,8 @@ pub struct Pending {
     pub request: ApprovalRequest,
     /// What was shown as evidence.
     pub evidence: Vec<Text>,
+    /// What this user's own program sees otherwise than the requester's: another effect, another policy.
+    pub differs: Option<Text>,
     /// Where it stands.
     pub status: Status,
     /// Where it stands, in words: what is missing, who said no.

@@ -52,6 +52,7 @@ pub(crate) fn pending(digit: char, argv: &[&str]) -> Pending {
             Text::new("max(pool_wait_seconds)   now 5.2 s"),
             Text::new("suspect 1 payments 0.93: pool_in_use full since 14:02:20"),
         ],
+        differs: None,
         status: Status::Pending,
         why: Text::new("not approved yet: 0 of 1 x incident-commander"),
         by: Vec::new(),
@@ -78,6 +79,7 @@ pub(crate) fn queue() -> Queue {
     };
     own.by = vec![approver];
     let mut no = pending('c', &["kubectl", "drain", "ip-10-2-3-4"]);
+    no.differs = Some(Text::new("it was asked for under another policy than the one in force here"));
     no.status = Status::Rejected;
     no.why = Text::new("ic-1 rejected it: the node is not the cause");
     Queue {

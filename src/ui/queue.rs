@@ -180,6 +180,9 @@ fn about(pending: &Pending, now: Timestamp, room: usize, theme: Theme) -> Vec<Ve
     let verdict = &request.verdict;
     let policy = format!("{}: {} · needs {}", verdict.rule, verdict.why, verdict.need.join(", "));
     field("policy", &policy, Style::new(), 2);
+    if let Some(differs) = &pending.differs {
+        field("⚑", differs, theme.bad(), 2);
+    }
     if !request.tainted.is_empty() {
         field("⚑", &format!("words that came from telemetry: {}", request.tainted.join(" ")), theme.bad(), 2);
     }

@@ -42,6 +42,16 @@ pub struct Trusted {
     pub persons: Persons,
 }
 
+impl Trusted {
+    /// A key that may sign as more than one person, with their names: nobody could say who signed.
+    pub fn ambiguous(&self) -> Option<String> {
+        self.signers.keys().find_map(|(fingerprint, may)| {
+            let names: Vec<&str> = self.persons.signing(|principal| may(principal)).collect();
+            (names.len() > 1).then(|| format!("the key {fingerprint} may sign as {}", names.join(" and as ")))
+        })
+    }
+}
+
 /// Why something is not approved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {

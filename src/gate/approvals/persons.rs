@@ -73,6 +73,12 @@ impl Persons {
         self.0.iter().find(|person| person.principals.iter().any(|name| name == principal))
     }
 
+    /// Names of the persons of whom a principal fits.
+    pub(super) fn signing(&self, fits: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
+        let known = move |person: &&Person| person.principals.iter().any(|name| fits(name));
+        self.0.iter().filter(known).map(|person| person.name.as_str())
+    }
+
     /// Persons who may log in as any of `accounts`.
     pub fn using(&self, accounts: &[&str]) -> Vec<&Person> {
         self.0.iter().filter(|person| person.users.iter().any(|user| accounts.contains(&user.as_str()))).collect()

@@ -131,6 +131,15 @@ impl Signers {
         self.lines.is_empty()
     }
 
+    /// The keys, authorities aside, each with whether it may sign as a principal by any of its lines.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (String, impl Fn(&str) -> bool)> {
+        self.lines.iter().filter(|line| !line.authority).map(move |first| {
+            let same = move |line: &&Line| !line.authority && line.key.key_data() == first.key.key_data();
+            let may = move |name: &str| self.lines.iter().filter(same).any(|line| in_list(&line.principals, name));
+            (first.key.fingerprint(HashAlg::Sha256).to_string(), may)
+        })
+    }
+
     /// The one principal that a key stands under, where it is one without wildcards.
     pub fn principal_of(&self, key: &PublicKey) -> Option<&str> {
         let mut names = self

@@ -293,6 +293,24 @@ fn a_shared_account_is_told_apart_by_keys() {
 }
 
 #[test]
+fn a_key_of_two_persons_is_found() {
+    let mut world = World::new();
+    assert_eq!(world.trusted.ambiguous(), None);
+    for lines in [
+        format!("carol@x {0}\ndan@x {0}", public(&key(3))),
+        format!("*@x,!olaf@x {}", public(&key(3))),
+        format!("carol@x,dan@x {}", public(&key(3))),
+    ] {
+        world.trusted.signers = Signers::parse(&lines).unwrap();
+        let why = world.trusted.ambiguous().unwrap();
+        assert!(why.contains("Carol and as Dan"), "{why}");
+    }
+    let authority = format!("*@x cert-authority {}", public(&key(9)));
+    world.trusted.signers = Signers::parse(&authority).unwrap();
+    assert_eq!(world.trusted.ambiguous(), None);
+}
+
+#[test]
 fn the_role_must_fit() {
     let refused = World::new().approved_by("olaf@x", 5).examine().unwrap_err();
     assert!(matches!(refused, Objection::WrongRole { ref person, .. } if person == "Olaf"), "{refused}");
