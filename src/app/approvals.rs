@@ -167,7 +167,10 @@ async fn previewed(ledger: &dyn Ledger, ready: &Ready, action: &Action) -> Resul
             && request["profile"] == json!(ready.request.profile)
     });
     let Some(intent) = intent else {
-        return Ok(vec![Text::new(&format!("no preview was run; the tool has one ({})", preview.exactness.word()))]);
+        return Ok(vec![Text::new(&format!(
+            "no preview was run; `stanch actions preview` of this request runs one ({})",
+            preview.exactness.word()
+        ))]);
     };
     let outcome = entries
         .iter()

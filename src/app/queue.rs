@@ -64,7 +64,8 @@ fn differs(case: &Case, standing: &Standing) -> Option<Text> {
     (!same).then(|| Text::from("it was asked for under another policy than the one in force here"))
 }
 
-fn asker(case: &Case, trusted: &Trusted, now: Timestamp) -> Text {
+/// Who asked: the account, and the person where only one can be meant.
+pub(super) fn asker(case: &Case, trusted: &Trusted, now: Timestamp) -> Text {
     let user = &case.request.requester.user;
     match requesters(&case.request, case.proof.as_deref(), trusted, now).as_slice() {
         [name] if name != user => Text::new(&format!("{user} ({name})")),

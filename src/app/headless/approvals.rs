@@ -10,6 +10,7 @@ use crate::app::engine::Engine;
 use crate::app::execution::{self, Execution, Ready};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
+use crate::app::queue;
 use crate::app::reviews;
 use crate::domain::Text;
 use crate::domain::Timestamp;
@@ -205,10 +206,10 @@ fn words(approver: &Approver) -> String {
     format!("{verb} at {} by {} ({}, {}){reason}", approver.at, approver.person, approver.principal, approver.key)
 }
 
-fn who(identity: &Identity) -> String {
+fn who(identity: &Identity, asker: &str) -> String {
     let login = identity.login_user.as_ref().map_or_else(String::new, |login| format!(", logged in as {login}"));
     let key = identity.key.as_ref().map_or_else(String::new, |key| format!(", key {key}"));
-    format!("{}{login}{key} (known by {})", identity.user, identity.trust.word())
+    format!("{asker}{login}{key} (known by {})", identity.trust.word())
 }
 
 /// A request as an approver needs to see it.
@@ -217,13 +218,20 @@ struct Shown<'a> {
     case: &'a Case,
     status: Status,
     by: Vec<Approver>,
+    asker: Text,
 }
 
 impl<'a> Shown<'a> {
     fn new(engine: &'a Engine, case: &'a Case) -> Self {
         let now = (engine.wall_clock)();
         let trusted = &engine.standing.trusted;
-        Self { engine, case, status: case.status(trusted, now), by: case.said(trusted, now) }
+        Self {
+            engine,
+            case,
+            status: case.status(trusted, now),
+            by: case.said(trusted, now),
+            asker: queue::asker(case, trusted, now),
+        }
     }
 
     fn why(&self) -> String {
@@ -246,7 +254,7 @@ impl<'a> Shown<'a> {
             request.run.profile,
             request.expires,
             Text::new(&request.run.argv.join(" ")).one_line(),
-            who(&request.requester),
+            who(&request.requester, &self.asker),
             self.why(),
         )
     }
@@ -260,7 +268,7 @@ impl<'a> Shown<'a> {
         text += &format!("program {} (sha256 {})\n", run.program, run.program_sha256);
         let cluster = request.cluster.as_ref().map_or_else(String::new, |name| format!(" · cluster {name}"));
         text += &format!("where   {} on {} in {}{cluster}\n", run.profile, run.host, run.cwd);
-        text += &format!("asked   by {} at {}\n", who(&request.requester), request.created);
+        text += &format!("asked   by {} at {}\n", who(&request.requester, &self.asker), request.created);
         text += &format!("effect  {}\n", request.effect.word());
         text += &format!(
             "policy  rule {}: {} (needs {})\n",
