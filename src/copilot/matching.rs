@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::playbook::{
     ChangeCondition, Condition, EdgeCondition, EdgeSign, MetricCondition, Playbook, Scope, Side, SignalRule,
 };
+use super::verify::{plain, stands_in};
 use crate::domain::Timestamp;
 use crate::domain::analysis::{Analysis, Suspect};
 use crate::domain::evidence::{BeforeAfter, Detail, EdgeDetail, Evidence, EvidenceKind};
@@ -114,8 +115,19 @@ fn in_scope(scope: Scope, item: &Evidence, service: &str) -> bool {
         // A change that is ranked and names no service may concern any.
         Scope::Service => here || (nameless && matches!(item.detail, Detail::Change(_))),
         Scope::Near => here || nameless,
+        Scope::Told => here || names(item, service),
         Scope::Elsewhere => !here && !nameless,
         Scope::Anywhere => true,
+    }
+}
+
+/// Whether the words of a log template or its exemplars, or of another item's title, name the service.
+fn names(item: &Evidence, service: &str) -> bool {
+    let service = plain(service);
+    let told = |text: &str| stands_in(&plain(text), service.trim());
+    match &item.detail {
+        Detail::Log(log) => told(&log.template) || log.exemplars.iter().any(|entry| told(&entry.line)),
+        _ => told(&item.title),
     }
 }
 

@@ -193,6 +193,8 @@ pub(super) enum Scope {
     Service,
     /// On the suspected service, or on something that names no service (a node, a queue).
     Near,
+    /// On the suspected service, or on another that names it.
+    Told,
     /// On any service but the suspected one.
     Elsewhere,
     /// Anywhere.

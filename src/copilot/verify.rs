@@ -23,6 +23,8 @@ pub struct Proof {
     items: BTreeMap<EvidenceId, Item>,
     /// What belongs to no item: names of the services, the incident's title.
     common: String,
+    /// Names of services as they are written, and as [`plain`] makes them.
+    services: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -87,11 +89,13 @@ impl Proof {
         names.extend(analysis.evidence.iter().filter_map(|item| item.service.as_deref()));
         names.extend(analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]));
         let mut common = plain(&analysis.incident.title);
-        for name in names {
+        let mut services = Vec::new();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
             common.push('\n');
             common.push_str(&plain(name));
+            services.push((name.to_owned(), plain(name).trim().to_owned()));
         }
-        Self { items, common }
+        Self { items, common, services }
     }
 
     /// Whether the id exists.
@@ -110,6 +114,13 @@ impl Proof {
                 if piece.chars().count() >= QUOTATION && !says(piece.trim()) {
                     return Some(format!("the quotation “{quotation}” is not in what it cites"));
                 }
+            }
+        }
+        // A known service that nothing cited speaks of: the right figures of the wrong place.
+        let told = plain(text);
+        for (name, service) in &self.services {
+            if stands_in(&told, service) && !items.iter().any(|item| stands_in(&item.text, service)) {
+                return Some(format!("nothing it cites speaks of {name}"));
             }
         }
         let spans = spans(&items);
@@ -256,7 +267,7 @@ impl Item {
 }
 
 /// Lower case, white space as one blank, quotation marks and escapes left out: how telemetry is quoted varies.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(' ');
     for c in text.chars() {
@@ -276,7 +287,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Whether `word` stands in `text` as a whole: neither letter nor digit touches it, nor does a decimal point go on.
-fn stands_in(text: &str, word: &str) -> bool {
+pub(super) fn stands_in(text: &str, word: &str) -> bool {
     !word.is_empty()
         && text.match_indices(word).any(|(at, _)| {
             let (before, after) = (&text[..at], &text[at + word.len()..]);

@@ -56,6 +56,7 @@ fn false_claims_do_not() {
         ("the pool is full", &[]),
         ("the pool is full", &["M99"]),
         ("p95 doubled", &["E1"]),
+        ("pool_in_use of checkout rose from 6 to 50", &["M1"]),
     ] {
         assert!(refuted(text, ids).is_some(), "{text}");
     }

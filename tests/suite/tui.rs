@@ -103,6 +103,11 @@ fn a_suspension_gives_the_terminal_back_and_a_resumption_draws_anew() {
         assert!(Instant::now() < deadline, "does not stop");
         session.bytes_during(Duration::from_millis(20));
     }
+    // What it wrote before it stopped may still be on its way.
+    while session.screen.screen().alternate_screen() {
+        assert!(Instant::now() < deadline, "does not give the terminal back");
+        session.bytes_during(Duration::from_millis(20));
+    }
     session.assert_restored();
     session.signal(Signal::CONT);
     session.wait_for("alerts are not known");
