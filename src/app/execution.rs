@@ -99,6 +99,7 @@ pub async fn prepare_approved(engine: &Engine, case: Case) -> Result<Ready, Fail
 /// Resolves, judges and digests an action, and asks its verify query. Changes nothing.
 pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> Result<Ready, Failure> {
     engine.refresh_policy().await;
+    let standing = &standing.believing_now(&engine.config)?;
     let judged = standing.judge(&action.argv);
     let context = RunContext {
         incident: action.incident.clone(),
@@ -169,7 +170,8 @@ pub async fn run(
         return Err(Failure::refused(blocked.to_string()));
     }
     let confirmation = Confirmation { digest: order.digest, typed: order.typed };
-    let situation = ready.standing.situation();
+    let standing = ready.standing.believing_now(&engine.config)?;
+    let situation = standing.situation();
     let ledger = engine.ledger().await.map_err(|failure| not_written(&failure))?;
     let approved = match &ready.approval {
         None => None,
@@ -177,7 +179,6 @@ pub async fn run(
         // Read again: what was said since it was shown counts too.
         Some(case) => {
             let case = approvals::open(&*ledger, &case.digest.0).await?;
-            let standing = ready.standing.believing_now(&engine.config)?;
             match case.check((&ready.request, &standing.identity), &standing.trusted, (engine.wall_clock)()) {
                 Ok(approved) => Some(approved),
                 Err(objection) => {

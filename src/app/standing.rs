@@ -65,7 +65,7 @@ impl Standing {
         let rules = Arc::new(Rules::load(config)?);
         let trusted = trust::load(&config.approvals, profile.critical)?;
         let identity = actor::identity();
-        let role = if trusted.persons.is_empty() { DEFAULT_ROLE } else { trusted.persons.role_of(&identity) };
+        let role = role(&trusted, &identity);
         Ok(Self {
             rules,
             environment: environment.to_owned(),
@@ -90,9 +90,12 @@ impl Standing {
         }
     }
 
-    /// The same, with whom to believe read anew: a key that was revoked meanwhile counts no more.
+    /// The same, with whom to believe read anew: a key that was revoked meanwhile counts no more, and neither does a
+    /// role that was taken away.
     pub fn believing_now(&self, config: &Config) -> Result<Self, Failure> {
-        Ok(Self { trusted: Arc::new(trust::load(&config.approvals, self.critical)?), ..self.clone() })
+        let trusted = trust::load(&config.approvals, self.critical)?;
+        let role = role(&trusted, &self.identity).to_owned();
+        Ok(Self { trusted: Arc::new(trusted), role, ..self.clone() })
     }
 
     /// Remembers that `words` came from telemetry.
@@ -174,6 +177,10 @@ impl Standing {
     }
 }
 
+fn role(trusted: &Trusted, identity: &Identity) -> &'static str {
+    if trusted.persons.is_empty() { DEFAULT_ROLE } else { trusted.persons.role_of(identity) }
+}
+
 /// Names the configuration itself vouches for: the inventory, and the hosts of the sources.
 fn known_names(profile: &Profile) -> Inventory {
     let mut inventory: Inventory = profile.inventory.iter().collect();
@@ -188,4 +195,29 @@ fn known_names(profile: &Profile) -> Inventory {
         inventory.use_context(context);
     }
     inventory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_was_taken_away_counts_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("persons.toml");
+        let person = |role: &str| {
+            let user = actor::identity().user;
+            let text = format!("version = 1\n[[person]]\nname = \"A\"\nusers = [\"{user}\"]\nroles = [\"{role}\"]\n");
+            std::fs::write(&file, text).unwrap();
+        };
+        person("operator");
+        let mut config = Config::default();
+        config.approvals.persons = Some(file.clone());
+        let before = Standing::new(&config, "prod", &Profile::default()).unwrap();
+        assert_eq!(before.role, "operator");
+        person("viewer");
+        assert_eq!(before.believing_now(&config).unwrap().role, "viewer");
+        std::fs::remove_file(&file).unwrap();
+        assert!(before.believing_now(&config).is_err(), "without the file nobody is anybody");
+    }
 }
