@@ -1,8 +1,7 @@
 //! Understanding of commands, their effects, the policy and approvals: pure decisions.
 //!
-//! May import `domain` only; does no IO. Everything here errs towards stricter: what is not understood is
-//! [`Effect::Opaque`], a program or flag that no table knows is never [`Effect::Read`], and what no rule allows is
-//! denied.
+//! May import `domain` only; does no IO. Everything here errs towards stricter: what is not understood is opaque, a
+//! program or flag that no table knows is never a read, and what no rule allows is denied.
 //!
 //! The way of a command: [`lexer`] splits a line (argv from playbooks and models skips it), [`effects`] says what it
 //! does, [`taint`] which of its words came from telemetry, [`policy`] what may happen. [`Gate::authorise`] is the only

@@ -207,6 +207,13 @@ const ROWS: &[Row] = &[
         |value| !is_benign(value) && !value.starts_with('-'),
     ),
     (
+        // Single-letter flags of clients; of mysql the value stands right behind the letter.
+        "password",
+        &["mysql", "mariadb", "redis-cli", "valkey-cli", "ldapsearch", "ldapmodify", "mongo", "sqlcmd"],
+        r#"(?i:\b(?:mysql[a-z]{0,8}|mariadb[a-z-]{0,8})\b[^\n|;]{0,200}?\s-p|\b(?:redis|valkey)-cli\b[^\n|;]{0,200}?\s-a\s{1,3}|\bldap(?:search|modify)\b[^\n|;]{0,200}?\s-w\s{1,3}|\bmongo(?:sh|dump|restore)?\b[^\n|;]{0,200}?\s-p\s{1,3}|\bsqlcmd\b[^\n|;]{0,200}?\s-p\s{1,3})["']?(?P<s>[^\s"'<>;&|-][^\s"'<>;&|]{2,255})"#,
+        |value| !is_benign(value),
+    ),
+    (
         // Of `curl -u user:password`.
         "password",
         &["curl"],
