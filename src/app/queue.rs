@@ -119,7 +119,7 @@ pub(super) async fn sign(engine: &Engine, order: &SignOrder) -> Result<Text, Fai
     Ok(Text::from(format!("{verb} by {} and written into the ledger", approver.person)))
 }
 
-/// The request behind a digest, for running it.
-pub(super) async fn approved(engine: &Engine, digest: &Digest) -> Result<Case, Failure> {
+/// The request behind a digest, for running or previewing it.
+pub(super) async fn request(engine: &Engine, digest: &Digest) -> Result<Case, Failure> {
     desk::open(&*engine.ledger().await?, &digest.0).await
 }

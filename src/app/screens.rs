@@ -391,7 +391,7 @@ impl Backend for Screens {
 
     fn prepare_approved(&self, digest: Digest) -> BoxFuture<'_, Result<Prepared, Text>> {
         Box::pin(async move {
-            let case = queue::approved(&self.engine, &digest).await.map_err(|failure| said(&failure))?;
+            let case = queue::request(&self.engine, &digest).await.map_err(|failure| said(&failure))?;
             let action = case.action.clone();
             let by: Vec<String> = case
                 .said(&self.engine.standing.trusted, (self.engine.wall_clock)())
@@ -400,6 +400,19 @@ impl Backend for Screens {
                 .collect();
             let ready = execution::prepare_approved(&self.engine, case).await.map_err(|failure| said(&failure))?;
             let prepared = self.shown(&ready, &action, Some(Text::from(format!("by {}", by.join(", ")))));
+            self.remember(ready, action);
+            Ok(prepared)
+        })
+    }
+
+    fn prepare_preview(&self, digest: Digest) -> BoxFuture<'_, Result<Prepared, Text>> {
+        Box::pin(async move {
+            let case = queue::request(&self.engine, &digest).await.map_err(|failure| said(&failure))?;
+            let action =
+                preview::preview_of(&case.action).ok_or_else(|| Text::from("the tool has no preview of this"))?;
+            let standing = self.engine.standing.remembering(&case.request.tainted);
+            let ready = execution::prepare(&self.engine, &standing, &action).await.map_err(|failure| said(&failure))?;
+            let prepared = self.shown(&ready, &action, None);
             self.remember(ready, action);
             Ok(prepared)
         })

@@ -98,6 +98,13 @@ pub enum Effect {
         /// The digest of the request.
         digest: Digest,
     },
+    /// Prepare the tool's own preview of what a request asks for.
+    PreparePreview {
+        /// Number of this effect.
+        generation: Generation,
+        /// The digest of the request.
+        digest: Digest,
+    },
     /// Run exactly what was shown and confirmed.
     Run(Box<RunOrder>),
     /// Ask again whether a run helped.

@@ -3,8 +3,9 @@
 use crate::domain::action::Digest;
 use crate::domain::approval::{ApprovalRequest, Approver, Say};
 use crate::domain::{Text, Timestamp};
+use crate::gate::preview;
 
-use super::confirm::inner_columns;
+use super::confirm::{PREVIEW_KEY, inner_columns};
 use super::copy::command_line;
 use super::effect::Generation;
 use super::key::Key;
@@ -98,6 +99,11 @@ impl Pending {
             Status::Pending | Status::Approved if now >= self.request.expires => Status::Expired,
             status => status,
         }
+    }
+
+    /// Whether the tool has a preview of what is asked for.
+    pub fn has_preview(&self) -> bool {
+        preview::preview(&self.request.run.argv).is_some()
     }
 
     /// Whether it waits for this user's signature.
@@ -216,6 +222,8 @@ pub enum SignStep {
     Close(Option<Generation>),
     /// Sign.
     Sign(Box<SignOrder>),
+    /// Show the tool's own preview of what is asked for in a run dialog.
+    Preview,
     /// Something to tell the user.
     Say(String),
 }
@@ -263,6 +271,7 @@ impl SignBox {
         let Some(say) = self.say else {
             let say = match key {
                 Key::Esc | Key::Char('q') => return SignStep::Close(None),
+                PREVIEW_KEY => return SignStep::Preview,
                 Key::Char('y') => Say::Approve,
                 Key::Char('n') => Say::Reject,
                 _ => return SignStep::Stay,

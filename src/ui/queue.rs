@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::core::Model;
-use crate::core::confirm::inner_columns;
+use crate::core::confirm::{PREVIEW_KEY, inner_columns};
 use crate::core::copy::command_line;
 use crate::core::list::{List, first_row};
 use crate::core::model::Case;
@@ -314,7 +314,12 @@ fn question(model: &Model, open: &SignBox, pending: Option<&Pending>, room: usiz
                 wrapped(&format!("you cannot approve it: {why}"), theme.warn());
             }
             let yes = if refused.is_none() { "y approve & sign   " } else { "" };
-            wrapped(&format!("{yes}n reject with a reason   Esc back"), theme.accent());
+            let preview = if pending.is_some_and(Pending::has_preview) {
+                format!("{PREVIEW_KEY} preview   ")
+            } else {
+                String::new()
+            };
+            wrapped(&format!("{yes}n reject with a reason   {preview}Esc back"), theme.accent());
         }
         (SignStage::Open, Some(say)) => {
             let (verb, style) = match say {

@@ -129,6 +129,11 @@ pub trait Backend: Send + Sync + 'static {
         Box::pin(async move { Err(Text::from(format!("request {digest} cannot be run here"))) })
     }
 
+    /// Prepares the tool's own preview of what this request asks for: a command of its own, judged as whoever looks.
+    fn prepare_preview(&self, digest: Digest) -> BoxFuture<'_, Result<Prepared, Text>> {
+        Box::pin(async move { Err(Text::from(format!("request {digest} cannot be previewed here"))) })
+    }
+
     /// Runs exactly what was ordered; asks the verify query before and after. Ends when everything is reported.
     /// When `cancel` fires the process is ended and that is reported.
     fn run(&self, order: RunOrder, news: RunSink, cancel: CancellationToken) -> BoxFuture<'_, ()>;

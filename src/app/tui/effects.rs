@@ -99,6 +99,9 @@ impl Tasks {
             Effect::PrepareApproved { generation, digest } => self.spawn(generation, |backend, _| {
                 async move { Report::Prepared(backend.prepare_approved(digest).await.map(Box::new)) }.boxed()
             }),
+            Effect::PreparePreview { generation, digest } => self.spawn(generation, |backend, _| {
+                async move { Report::Prepared(backend.prepare_preview(digest).await.map(Box::new)) }.boxed()
+            }),
             Effect::Run(order) => self.run(*order),
             Effect::Verify { generation, digest } => self.spawn(generation, |backend, _| {
                 async move {

@@ -1,14 +1,16 @@
 //! Requests for approval: reading, looking, signing, and running what was approved.
 
-use crate::core::confirm::Stage;
+use crate::core::confirm::{Dialog, Stage};
 use crate::core::effect::{Effect, Generation};
 use crate::core::key::Key;
 use crate::core::list::List;
 use crate::core::model::Model;
-use crate::core::queue::{self, Queue, SignBox, SignStep, Status};
+use crate::core::queue::{self, Pending, Queue, SignBox, SignStep, Status};
 use crate::core::screen::Screen;
 use crate::domain::Text;
-use crate::domain::approval::Say;
+use crate::domain::action::{Action, Origin};
+use crate::domain::approval::{ApprovalRequest, Say};
+use crate::gate::preview::preview_of;
 
 use super::say as tell;
 
@@ -115,6 +117,32 @@ pub(super) fn sign_key(model: &mut Model, key: Key) -> Vec<Effect> {
             under_way.map(|generation| Effect::Cancel { generation }).into_iter().collect()
         }
         SignStep::Sign(order) => vec![Effect::Sign(order)],
+        SignStep::Preview => {
+            let Some((action, digest)) =
+                pending.and_then(|pending| Some((preview_of(&asked(&pending))?, pending.digest)))
+            else {
+                tell(model, "the tool has no preview of this");
+                return Vec::new();
+            };
+            model.screens.push(Screen::Run(Box::new(Dialog::new(action, next))));
+            vec![Effect::PreparePreview { generation: next, digest }]
+        }
+    }
+}
+
+/// The action that a request speaks of, as far as the request says.
+fn asked(pending: &Pending) -> Action {
+    let ApprovalRequest { run, rationale, .. } = &pending.request;
+    Action {
+        id: run.action.clone(),
+        incident: run.incident.clone(),
+        origin: Origin::Operator(run.actor.clone()),
+        argv: run.argv.clone(),
+        change: None,
+        target: Text::default(),
+        rationale: rationale.clone(),
+        rollback: None,
+        verify: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::confirm::{ASK_KEY, BREAK_KEY, RUN_KEY, Stage};
+use crate::core::confirm::{ASK_KEY, BREAK_KEY, PREVIEW_KEY, RUN_KEY, Stage};
 use crate::core::message::Prepared;
 use crate::core::queue::{Queue, SignStage, Status, waiting_for_me};
 use crate::core::queue_sample::{give, queue, with_queue};
@@ -97,6 +97,20 @@ fn nothing_is_signed_that_was_not_drawn_or_cannot_count() {
     let mut model = looking();
     update(&mut model, Msg::Paste(Text::new("y\n")));
     assert_eq!(sign_box(&model).say, None);
+}
+
+#[test]
+fn a_request_can_be_previewed_before_it_is_signed() {
+    let mut model = looking();
+    let effects = key(&mut model, PREVIEW_KEY);
+    let [Effect::PreparePreview { digest, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(digest.0, "a".repeat(64));
+    assert_eq!(dialog(&model).action.argv.last().map(String::as_str), Some("--dry-run=server"));
+    key(&mut model, Key::Esc);
+    assert_eq!(sign_box(&model).say, None, "back at the request, with nothing said");
+    // While a reason is typed it is a key like others.
+    key(&mut model, Key::Char('y'));
+    assert_eq!(key(&mut model, PREVIEW_KEY), []);
 }
 
 #[test]
