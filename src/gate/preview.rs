@@ -5,6 +5,7 @@
 
 use crate::domain::Text;
 use crate::domain::action::Action;
+use crate::gate::lexer::join;
 
 /// How much a preview says of what will happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,11 +141,7 @@ pub fn preview_of(action: &Action) -> Option<Action> {
         id: format!("{}-preview", action.id),
         argv: preview.argv,
         change: None,
-        rationale: Text::new(&format!(
-            "shows what {} would do, and does nothing ({})",
-            action.id,
-            preview.exactness.word()
-        )),
+        rationale: Text::new(&format!("shows what it would do, and does nothing ({})", preview.exactness.word())),
         rollback: None,
         verify: None,
         ..action.clone()
@@ -157,7 +154,7 @@ pub fn undo_of(action: &Action) -> Option<Action> {
         id: format!("{}-undo", action.id),
         argv: action.rollback.clone()?,
         change: None,
-        rationale: Text::new(&format!("takes {} back", action.id)),
+        rationale: Text::new(&format!("takes back: {}", join(&action.argv))),
         rollback: Some(action.argv.clone()),
         ..action.clone()
     })
