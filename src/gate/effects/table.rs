@@ -3,7 +3,7 @@
 //! A table says of one program which verbs it has, what they do, and which flags it takes. Flags are written as a
 //! list of words, for example `-A|--all-namespaces@all-namespaces -n|--namespace=@namespace -o={json,yaml,jsonpath=*}`:
 //!
-//! - names, separated by `|`; `-NUM` stands for a number as in `head -5`;
+//! - names, separated by `|`; `-NUM` stands for a number as in `head -5`, `-NUMf` for `tail -5f`;
 //! - nothing for a switch, `=` for a value (attached or the next word), `=?` for a value that can only be attached,
 //!   `=+` for one or more words up to the next flag;
 //! - `{…}` for the values that are understood (`x*` by their beginning, `#` for digits); any other makes the command
@@ -350,6 +350,15 @@ impl Table {
         if word[1..].bytes().all(|b| b.is_ascii_digit())
             && let Some(spec) = self.known(group, word).or_else(|| self.known(group, "-NUM"))
             && spec.arity == Arity::Switch
+        {
+            flags.push(spec.given(word, None));
+            return Ok(at);
+        }
+        // The old form of `tail -100f`.
+        if let Some(digits) = word[1..].strip_suffix('f')
+            && !digits.is_empty()
+            && digits.bytes().all(|b| b.is_ascii_digit())
+            && let Some(spec) = self.known(group, "-NUMf")
         {
             flags.push(spec.given(word, None));
             return Ok(at);
