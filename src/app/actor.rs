@@ -26,19 +26,26 @@ pub(super) fn identity() -> Identity {
         std::fs::read_to_string(path).ok()?.trim().parse().ok().filter(|&number| number != u32::MAX)
     };
     let login_uid = number("/proc/self/loginuid");
+    let uid = std::fs::metadata("/proc/self").map_or(u32::MAX, |meta| meta.uid());
+    // Where no login set it, any process may set its own login uid: only root, who could be anyone anyway, is believed
+    // to have logged in as somebody else. Root of a user namespace is not root.
+    let is_root = uid == 0
+        && std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    let logged_in = login_uid.is_some_and(|login| login == uid || is_root);
     let said =
         |name: &str| std::env::var(name).ok().map(|value| Text::new(&value.chars().take(400).collect::<String>()));
     let ssh_auth = std::env::var_os("SSH_USER_AUTH").and_then(|path| read_start(Path::new(&path)));
     Identity {
         user: actor(),
-        uid: std::fs::metadata("/proc/self").map_or(u32::MAX, |meta| meta.uid()),
+        uid,
         login_user: login_uid.map(|uid| name_of(uid, &passwd).unwrap_or_else(|| format!("uid-{uid}"))),
         login_uid,
         session: number("/proc/self/sessionid"),
         ssh_from: said("SSH_CONNECTION"),
         ssh_auth,
         key: None,
-        trust: if login_uid.is_some() { Trust::Login } else { Trust::Account },
+        trust: if logged_in { Trust::Login } else { Trust::Account },
     }
 }
 

@@ -89,22 +89,25 @@ impl Persons {
         self.using(&accounts(identity))
     }
 
-    /// The role of whoever works under an identity: the highest role of the one person who may be meant. `viewer` for
-    /// somebody who is not listed. Of several who share the account, the lowest of their highest.
+    /// The role of whoever works under an identity: of each account that says who it is the highest role of the one
+    /// person who may be meant, and of these the lowest. `viewer` for somebody who is not listed. Of several who share
+    /// an account, the lowest of their highest.
     pub fn role_of(&self, identity: &Identity) -> &'static str {
-        let accounts = accounts(identity);
         let rank = |person: &Person| {
             person.roles.iter().filter_map(|role| ROLES.iter().position(|known| known == role)).max().unwrap_or(0)
         };
-        ROLES[self.using(&accounts).into_iter().map(rank).min().unwrap_or(0)]
+        let of = |account: &str| self.using(&[account]).into_iter().map(rank).min().unwrap_or(0);
+        ROLES[accounts(identity).into_iter().map(of).min().unwrap_or(0)]
     }
 }
 
-/// Accounts that say who somebody is: the one that logged in where that is known, because `sudo` does not change it;
-/// else the one in use.
+/// Accounts that say who somebody is. Of root the one that logged in, which `sudo` does not change; of others both
+/// that and the one in use: whoever has no login uid yet may set any, so that a login can never give more than the
+/// account has.
 pub(super) fn accounts(identity: &Identity) -> Vec<&str> {
     match &identity.login_user {
-        Some(login) if identity.trust >= Trust::Login => vec![login],
+        Some(login) if identity.uid == 0 && identity.trust >= Trust::Login => vec![login],
+        Some(login) if *login != identity.user => vec![&identity.user, login],
         _ => vec![&identity.user],
     }
 }
@@ -148,6 +151,15 @@ mod tests {
         identity.trust = Trust::Login;
         assert_eq!(persons.role_of(&identity), "admin");
         identity.login_user = Some("stranger".into());
+        assert_eq!(persons.role_of(&identity), "viewer");
+        // Who is not root and names a login of somebody else gets the less of both, and may be either.
+        let text = "version = 1\n[[person]]\nname = \"Nina\"\nusers = [\"nina\"]\nroles = [\"viewer\"]\n\
+                    [[person]]\nname = \"Dora\"\nusers = [\"dora\"]\nroles = [\"admin\"]\n";
+        let persons = Persons::parse(text).unwrap();
+        identity = Identity { user: "nina".into(), uid: 1001, login_user: Some("dora".into()), ..identity };
+        assert_eq!(persons.role_of(&identity), "viewer");
+        assert_eq!(persons.known_as(&identity).len(), 2);
+        identity.user = "nobody-listed".into();
         assert_eq!(persons.role_of(&identity), "viewer");
     }
 }
