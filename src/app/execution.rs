@@ -107,6 +107,7 @@ pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> R
         profile: standing.environment.clone(),
         actor: standing.actor.clone(),
         policy: standing.rules.now().gate.policy().hash().to_owned(),
+        manifests: (judged.effect != Effect::Read).then(|| judged.facts.manifests.clone()),
         timeout: engine.config.run.timeout,
     };
     let request = runner()

@@ -486,6 +486,7 @@ pub(crate) fn prepared(action: &Action, effect: Impact, decision: Decision) -> P
             profile: "prod".into(),
             actor: "oncall-1".into(),
             policy: "cd".repeat(32),
+            files: Vec::new(),
             timeout_seconds: 120,
         },
         judged: judged(action, effect, decision),

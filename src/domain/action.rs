@@ -116,6 +116,9 @@ pub struct CommandFacts {
     pub namespaces: Vec<String>,
     /// Whether it is aimed at another end point, context or identity than the one in use.
     pub redirected: bool,
+    /// Files that it takes as instructions, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<String>,
     /// Whether it takes what it applies from elsewhere.
     pub remote: bool,
     /// Whether it silences or touches what watches production.
@@ -205,6 +208,10 @@ pub struct RunRequest {
     pub program: String,
     /// SHA-256 of that file, so that another file under the same name is noticed.
     pub program_sha256: String,
+    /// Files that decide what it does, with SHA-256 or `absent`: manifests, and settings that say where it acts. None
+    /// of a read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, String)>,
     /// Working directory.
     pub cwd: String,
     /// The environment given to it, cleaned, sorted. Values of secrets are digests.

@@ -8,7 +8,7 @@ use super::{Gate, Inventory, Situation, effects};
 use crate::domain::action::{Decision, Digest, Judged, RunRequest, Verdict};
 use crate::domain::canonical::{canonical_json, hex};
 
-/// The digest of a request: lower-case hex SHA-256 of its canonical JSON. Any change of argv, program file, working
+/// The digest of a request: lower-case hex SHA-256 of its canonical JSON. Any change of argv, program file, manifest, settings, working
 /// directory, environment, host, profile, actor, policy or time-out gives another one.
 pub fn digest(request: &RunRequest) -> Digest {
     // Written out field by field: this cannot fail, and a field that is added must be thought about here.
@@ -18,6 +18,7 @@ pub fn digest(request: &RunRequest) -> Digest {
         argv,
         program,
         program_sha256,
+        files,
         cwd,
         env,
         host,
@@ -29,7 +30,7 @@ pub fn digest(request: &RunRequest) -> Digest {
     let env: Vec<Value> = env.iter().map(|(name, value)| json!([name, value])).collect();
     let value = json!({
         "action": action, "actor": actor, "argv": argv, "cwd": cwd, "env": env, "host": host, "incident": incident,
-        "policy": policy, "profile": profile, "program": program, "program_sha256": program_sha256,
+        "files": files, "policy": policy, "profile": profile, "program": program, "program_sha256": program_sha256,
         "timeout_seconds": timeout_seconds,
     });
     Digest(hex(&Sha256::digest(canonical_json(&value).as_bytes())))

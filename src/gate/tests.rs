@@ -46,6 +46,7 @@ impl World {
             profile: "prod".into(),
             actor: "oncall-1".into(),
             policy: self.gate.policy().hash().into(),
+            files: Vec::new(),
             timeout_seconds: 60,
         }
     }
@@ -97,10 +98,11 @@ fn nothing_but_what_was_shown_runs() {
     let shown = world.request("kubectl -n shop get pods");
     let judged = world.gate.judge(&shown.argv, &world.situation());
     let confirmation = Confirmation { digest: digest(&shown), typed: None };
-    let changes: [fn(&mut RunRequest); 11] = [
+    let changes: [fn(&mut RunRequest); 12] = [
         |r| r.argv.push("-w".into()),
         |r| r.program = "/usr/local/bin/kubectl".into(),
         |r| r.program_sha256 = "01".into(),
+        |r| r.files.push(("/m.yaml".into(), "00".into())),
         |r| r.cwd = "/tmp".into(),
         |r| r.env.push(("KUBECONFIG".into(), "/tmp/x".into())),
         |r| r.host = "other".into(),
@@ -216,7 +218,7 @@ fn the_digest_is_stable() {
     let mut request = World::new().request("kubectl -n shop get pods");
     request.policy = "p".into();
     let Digest(text) = digest(&request);
-    assert_eq!(text, "d8409f6433bacf8b34b72ac5786945b45a970d0f23fb3dab58270dde18bdeefe");
+    assert_eq!(text, "5dfb23dc499084cea7d277528fbfb1478be18a1ff11c3a52f7854f3a4797db51");
 }
 
 #[test]

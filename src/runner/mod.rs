@@ -5,6 +5,7 @@
 //! standard input, a time-out, and its own process group, so that ending it ends what it started.
 
 mod environment;
+mod inputs;
 mod output;
 mod process;
 mod program;
@@ -96,6 +97,8 @@ pub struct RunContext {
     pub actor: String,
     /// Hash of the policy in force.
     pub policy: String,
+    /// Of a change, the files that it takes as instructions; none of a read, which runs whatever they hold.
+    pub manifests: Option<Vec<String>>,
     /// Time after which it is ended.
     pub timeout: Duration,
 }
@@ -159,12 +162,19 @@ impl Runner {
             Err(error) => return Err(RunError::Directory { path: cwd, why: error.to_string() }),
         }
         let environment = environment::clean(&self.settings.inherited, &self.settings.directories);
+        let files = match &context.manifests {
+            None => Vec::new(),
+            Some(given) => inputs::read(argv, given, &self.settings.cwd, &environment)
+                .await
+                .map_err(|why| RunError::NotRunnable { path: path.display().to_string(), why })?,
+        };
         Ok(RunRequest {
             incident: context.incident,
             action: context.action,
             argv: argv.to_vec(),
             program: path.display().to_string(),
             program_sha256,
+            files,
             cwd,
             env: environment::shown(&environment),
             host: self.host.clone(),
@@ -221,6 +231,9 @@ impl Runner {
         let sha256 = program::sha256(&path).await.map_err(|error| error.to_string())?;
         if sha256 != request.program_sha256 {
             return Err(format!("the file {} changed since it was shown", request.program));
+        }
+        if let Some(path) = inputs::changed(&request.files).await? {
+            return Err(format!("the file {path} changed since it was shown"));
         }
         Ok(environment)
     }

@@ -38,6 +38,7 @@ impl Stage {
 
     async fn prepare(&self, timeout: Duration) -> RunRequest {
         let context = RunContext {
+            manifests: None,
             incident: "i".into(),
             action: "P1".into(),
             profile: "test".into(),
@@ -214,6 +215,7 @@ async fn a_program_that_changed_since_it_was_shown_is_not_run() {
 async fn only_installed_programs_are_found() {
     let stage = Stage::new("");
     let context = || RunContext {
+        manifests: None,
         incident: String::new(),
         action: String::new(),
         profile: "test".into(),

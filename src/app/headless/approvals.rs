@@ -266,6 +266,9 @@ impl<'a> Shown<'a> {
         let mut text = format!("request {digest}\nrun     {}\n", Text::new(&run.argv.join(" ")).one_line());
         text += &format!("exactly {}\n", quoted.join(" "));
         text += &format!("program {} (sha256 {})\n", run.program, run.program_sha256);
+        for (file, hash) in &run.files {
+            text += &format!("file    {} ({hash})\n", Text::new(file).one_line());
+        }
         let cluster = request.cluster.as_ref().map_or_else(String::new, |name| format!(" · cluster {name}"));
         text += &format!("where   {} on {} in {}{cluster}\n", run.profile, run.host, run.cwd);
         text += &format!("asked   by {} at {}\n", who(&request.requester, &self.asker), request.created);

@@ -413,6 +413,7 @@ fn changed(asked: &RunRequest, now: &RunRequest) -> Option<String> {
         argv,
         program,
         program_sha256,
+        files,
         cwd,
         env,
         host,
@@ -436,6 +437,11 @@ fn changed(asked: &RunRequest, now: &RunRequest) -> Option<String> {
     ];
     let mut words: Vec<String> =
         differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| format!("{what} changed")).collect();
+    if *files != now.files {
+        let other = |(path, hash): &&(String, String)| !now.files.iter().any(|(same, is)| same == path && is == hash);
+        let file = files.iter().find(other).or_else(|| now.files.iter().find(|file| !files.contains(file)));
+        words.push(format!("the file {} changed", file.map_or("", |(path, _)| path)));
+    }
     if *env != now.env {
         let only = |one: &[(String, String)], other: &[(String, String)]| {
             one.iter().filter(|pair| !other.contains(pair)).map(|(name, _)| name.clone()).collect::<Vec<_>>()

@@ -71,6 +71,7 @@ impl World {
             profile: "prod".into(),
             actor: "alice".into(),
             policy: Policy::builtin().hash().to_owned(),
+            files: Vec::new(),
             timeout_seconds: 60,
         };
         let request = ApprovalRequest {
@@ -197,6 +198,12 @@ fn used_changed_and_expired_are_refused() {
         check(&world.request, None, (&run, &world.request.requester), &world.signed, &world.trusted, None, now)
             .unwrap_err();
     assert_eq!(changed, Objection::Changed("the command changed, the environment changed (KUBECONFIG)".into()));
+    let mut run = world.request.run.clone();
+    run.files.push(("/srv/m.yaml".into(), "00".into()));
+    let changed =
+        check(&world.request, None, (&run, &world.request.requester), &world.signed, &world.trusted, None, now)
+            .unwrap_err();
+    assert_eq!(changed, Objection::Changed("the file /srv/m.yaml changed".into()));
     assert!(matches!(world.check_at(NOW.plus(Duration::from_mins(15))), Err(Objection::Expired(_))));
     let mut long = World::new();
     long.request.expires = NOW.plus(Duration::from_hours(25));

@@ -242,8 +242,14 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                 }
                 "secret" => understood.reads_secrets = true,
                 "recursive" => understood.reads_secrets |= parsed.operands.iter().any(|path| secrets::tree(path)),
-                "path" => understood.reads_secrets |= value.is_some_and(secrets::path),
-                "manifest" => programs::manifest(&mut understood, value.unwrap_or_default()),
+                "path" => {
+                    understood.reads_secrets |= value.is_some_and(secrets::path);
+                    understood.facts.manifests.extend(value.map(str::to_owned));
+                }
+                "manifest" => {
+                    understood.facts.manifests.extend(value.map(str::to_owned));
+                    programs::manifest(&mut understood, value.unwrap_or_default());
+                }
                 "lists" => {}
                 "endpoint" => hosts::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
