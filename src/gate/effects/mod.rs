@@ -241,7 +241,11 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                     understood.note(format!("{} redirects it", flag.name));
                 }
                 "secret" => understood.reads_secrets = true,
-                "recursive" => understood.reads_secrets |= parsed.operands.iter().any(|path| secrets::tree(path)),
+                // With nothing but a pattern it looks through the directory that it runs in, which may be any.
+                "recursive" => {
+                    understood.reads_secrets |=
+                        parsed.operands.len() < 2 || parsed.operands.iter().any(|path| secrets::tree(path));
+                }
                 "path" => {
                     understood.reads_secrets |= value.is_some_and(secrets::path);
                     understood.facts.manifests.extend(value.map(str::to_owned));
@@ -265,7 +269,8 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
     if let Some(effect) = parsed.beyond {
         understood.raise(effect, "more arguments than a reader takes");
     }
-    understood.reads_secrets |= parsed.operands.iter().any(|operand| secrets::path(operand));
+    understood.reads_secrets |= parsed.operands.iter().any(|operand| secrets::path(operand))
+        || (!programs::only_describes(name) && parsed.operands.iter().any(|operand| secrets::device(operand)));
     match dry_runs.as_slice() {
         [] => {}
         ["client" | "server"] if understood.effect < Effect::Opaque => {

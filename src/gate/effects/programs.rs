@@ -83,6 +83,15 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
     }
 }
 
+/// Whether a program says something of a device without showing what is on it.
+pub(super) fn only_describes(program: &str) -> bool {
+    [
+        "blkid", "df", "du", "ethtool", "file", "findmnt", "fuser", "hdparm", "iostat", "ls", "lsblk", "lsof", "lvs",
+        "mount", "nvme", "pvs", "readlink", "realpath", "sar", "smartctl", "stat", "test", "umount",
+    ]
+    .contains(&program)
+}
+
 fn redis(understood: &mut Understood, parsed: &Parsed<'_>) {
     const LOOKING: [&str; 9] = [
         "--bigkeys",
