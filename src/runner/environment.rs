@@ -52,11 +52,14 @@ const PASSED: [&str; 40] = [
 ];
 
 /// What every command gets: no pager, no colours, no prompt, no editor, nothing of a repository's own settings run.
-const FIXED: [(&str, &str); 13] = [
+const FIXED: [(&str, &str); 16] = [
     ("AWS_PAGER", ""),
     ("EDITOR", "false"),
+    ("GIT_ASKPASS", "/bin/false"),
+    ("GIT_EDITOR", "false"),
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_PAGER", "cat"),
+    ("GIT_SEQUENCE_EDITOR", "false"),
     ("GIT_TERMINAL_PROMPT", "0"),
     ("MANPAGER", "cat"),
     ("NO_COLOR", "1"),
@@ -69,6 +72,28 @@ const FIXED: [(&str, &str); 13] = [
     ("TERM", "dumb"),
 ];
 
+/// Settings that go before those of a repository, which can name programs that even `git status` runs. Transports that
+/// run a configured program on this host are off. (What no setting of git can switch off: `diff.external`, and the
+/// filters and text converters of a repository's own drivers.)
+const GIT_SETTINGS: [(&str, &str); 14] = [
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("core.sshCommand", "ssh"),
+    // Empty: forgets those named before.
+    ("credential.helper", ""),
+    ("gpg.openpgp.program", "gpg"),
+    ("gpg.program", "gpg"),
+    ("gpg.ssh.program", "ssh-keygen"),
+    ("gpg.x509.program", "gpgsm"),
+    ("log.showSignature", "false"),
+    ("protocol.ext.allow", "never"),
+    ("protocol.file.allow", "never"),
+    // `core.gitProxy` is a program, and the first one named counts.
+    ("protocol.git.allow", "never"),
+    ("submodule.recurse", "false"),
+];
+
 /// The environment for a command, from the one that was inherited.
 pub(super) fn clean(inherited: &BTreeMap<String, String>, directories: &[PathBuf]) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> = inherited
@@ -77,6 +102,11 @@ pub(super) fn clean(inherited: &BTreeMap<String, String>, directories: &[PathBuf
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     environment.extend(FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    environment.insert("GIT_CONFIG_COUNT".to_owned(), GIT_SETTINGS.len().to_string());
+    for (index, (key, value)) in GIT_SETTINGS.iter().enumerate() {
+        environment.insert(format!("GIT_CONFIG_KEY_{index}"), (*key).to_owned());
+        environment.insert(format!("GIT_CONFIG_VALUE_{index}"), (*value).to_owned());
+    }
     let path: Vec<String> = directories.iter().map(|directory| directory.display().to_string()).collect();
     environment.insert("PATH".to_owned(), path.join(":"));
     environment
@@ -129,6 +159,7 @@ mod tests {
         let clean = clean(&inherited, &[PathBuf::from("/usr/bin"), PathBuf::from("/bin")]);
         let names: Vec<&str> =
             clean.keys().map(String::as_str).filter(|name| !FIXED.iter().any(|f| f.0 == *name)).collect();
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.starts_with("GIT_CONFIG_")).collect();
         assert_eq!(names, ["AWS_SECRET_ACCESS_KEY", "HOME", "LC_ALL", "PATH"]);
         assert_eq!(
             (clean["PATH"].as_str(), clean["PAGER"].as_str(), clean["TERM"].as_str()),
@@ -138,5 +169,32 @@ mod tests {
         let shown = shown(&clean);
         assert!(shown.iter().all(|(_, value)| !value.contains("hush")));
         assert!(shown.iter().any(|(name, value)| name == "AWS_SECRET_ACCESS_KEY" && value.starts_with("sha256:")));
+    }
+
+    #[test]
+    fn a_repository_cannot_name_programs_for_git_to_run() {
+        let repository = tempfile::tempdir().unwrap();
+        let at = repository.path();
+        let proof = at.join("proof");
+        let git = |arguments: &[&str], environment: &BTreeMap<String, String>| {
+            let mut git = std::process::Command::new("git");
+            git.current_dir(at).args(arguments).env_clear().envs(environment).output().unwrap()
+        };
+        let directories = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
+        let inherited = BTreeMap::from([("HOME".to_owned(), at.display().to_string())]);
+        let clean = clean(&inherited, &directories);
+        assert!(git(&["init", "-q"], &clean).status.success());
+        let program = format!("touch {};true", proof.display());
+        for name in ["core.fsmonitor", "core.sshCommand", "core.pager"] {
+            assert!(git(&["config", name, &program], &clean).status.success());
+        }
+        assert!(git(&["config", "credential.helper", &format!("!{program}")], &clean).status.success());
+        for arguments in [&["status"][..], &["-p", "log"], &["ls-remote", "ssh://127.0.0.1:1/x"]] {
+            git(arguments, &clean);
+            assert!(!proof.exists(), "{arguments:?}");
+        }
+        let bare = BTreeMap::from([("PATH".to_owned(), clean["PATH"].clone())]);
+        git(&["status"], &bare);
+        assert!(proof.exists(), "the settings name a program indeed");
     }
 }

@@ -205,7 +205,6 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
         understood.note(note.clone());
     }
     let mut dry_runs: Vec<&str> = Vec::new();
-    let mut help = false;
     for flag in &parsed.flags {
         let value = flag.value.as_deref();
         understood.words.extend(flag.value.clone().filter(|value| !flag.spec.lists(value)));
@@ -257,7 +256,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                 "lists" => {}
                 "endpoint" => hosts::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
-                "help" => help = true,
+                "help" => {}
                 other => debug_assert!(false, "unknown tag {other}"),
             }
         }
@@ -281,7 +280,7 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
         _ => understood.note("the dry run is not certain"),
     }
     programs::look(&mut understood, argv, parsed, around.inventory);
-    if help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
+    if parsed.shows_help && understood.effect < Effect::Opaque && parsed.inner.is_none() {
         understood.effect = Effect::Read;
         understood.note("shows help");
     }

@@ -40,8 +40,14 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
             understood.raise(Effect::Mutate, "starts the server");
         }
         "haproxy" if !parsed.has("-v") => understood.raise(Effect::Opaque, "starts the server"),
-        "tar" if !parsed.has("-t") && understood.effect == Effect::Read => {
-            understood.raise(Effect::Opaque, "only lists are understood");
+        "tar" => tar(understood, argv, parsed),
+        // Its value flags take the next word wherever they stand in a cluster, the second of them the word after that.
+        "tree" if argv.iter().any(|word| word.len() > 2 && short(word) && word.contains(['L', 'P', 'I', 'o'])) => {
+            understood.raise(Effect::Opaque, "a flag with a value stands in a cluster");
+        }
+        // It puts its arguments together again and reads them as statements.
+        "nft" if !parsed.operands.iter().all(|operand| plain(operand, "_.-")) => {
+            understood.raise(Effect::Opaque, "an argument is more than a name");
         }
         "unzip" if !["-l", "-v", "-Z", "-t"].iter().any(|flag| parsed.has(flag)) => {
             understood.raise(Effect::Mutate, "writes files");
@@ -113,7 +119,42 @@ fn redis(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
 }
 
+/// Whether a word is a cluster of short flags.
+fn short(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--")
+}
+
+/// Whether a word consists of ASCII letters, digits and the signs given.
+fn plain(word: &str, signs: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+}
+
+/// `-t` or `--list` must come first: a first word without a dash is a cluster in the old style, whose values follow in
+/// the order of its letters, and may name a program to run. An archive with a colon lies on another host, which is
+/// reached by a program too.
+fn tar(understood: &mut Understood, argv: &[String], parsed: &Parsed<'_>) {
+    let first = argv.get(1).map_or("", String::as_str);
+    let old = !first.starts_with('-');
+    if old {
+        let once = |letter: char| first.matches(letter).count() == 1;
+        let rest = argv.get(2..).unwrap_or_default();
+        let list = once('t') && once('f') && first.chars().all(|letter| "tfvzjJ".contains(letter));
+        if !list || rest.is_empty() || rest.iter().any(|word| word.starts_with('-')) || rest[0].contains(':') {
+            understood.raise(Effect::Opaque, "the old style of flags, of which only plain lists are understood");
+        }
+    } else if understood.effect == Effect::Read && first != "--list" && !(short(first) && first.contains('t')) {
+        understood.raise(Effect::Opaque, "only lists are understood, with -t or --list in front");
+    }
+    if parsed.values("--file").any(|archive| archive.contains(':')) {
+        understood.raise(Effect::Opaque, "the archive lies on another host");
+    }
+}
+
 fn service(understood: &mut Understood, parsed: &Parsed<'_>) {
+    // The name becomes part of a path.
+    if parsed.operands.first().is_some_and(|name| name.starts_with('.') || !plain(name, "@._-")) {
+        understood.raise(Effect::Opaque, "the name of the service is no name");
+    }
     match parsed.operands.get(1).map(String::as_str) {
         None if parsed.has("--status-all") => {}
         Some("status") if parsed.operands.len() == 2 => {}

@@ -9,6 +9,8 @@
 //! - `{…}` for the values that are understood (`x*` by their beginning, `#` for digits); any other makes the command
 //!   opaque, or what `!` says;
 //! - `!mutate`, `!destroy`, `!opaque`: the command does at least this when the flag is given;
+//! - `--ANY` for any long flag that is not listed, once the verb is whole; the flags listed after it are likewise only
+//!   understood then, those before it also between the program and its verb;
 //! - `@tag`: what the flag means (`namespace`, `all`, `selector`, `context`, `secret`, `endpoint`, `dry-run`, …);
 //!   `lists` makes any number of operands patterns to look for.
 
@@ -160,6 +162,8 @@ pub(super) struct Parsed<'t> {
     pub(super) inner: Option<&'t [String]>,
     /// The effect of having more operands than the verb takes.
     pub(super) beyond: Option<Effect>,
+    /// Whether nothing but a text about the verb is asked for.
+    pub(super) shows_help: bool,
 }
 
 impl Parsed<'_> {
@@ -274,7 +278,9 @@ impl Table {
             }
             let flags_over = self.posix && (!path.is_empty() || !operands.is_empty());
             if word.len() > 1 && word.starts_with('-') && !flags_over {
-                at = self.flag(group, args, at, &mut flags)?;
+                // A flag of unknown arity must not swallow a word of the verb.
+                let whole = group.filter(|_| !open || !self.takes_any());
+                at = self.flag(whole, args, at, &mut flags)?;
                 continue;
             }
             if open {
@@ -320,13 +326,20 @@ impl Table {
         }
         let lists = flags.iter().any(|flag| flag.spec.tags.iter().any(|tag| tag == "lists"));
         let beyond = (!lists && group.max.is_some_and(|max| operands.len() > max)).then_some(group.beyond);
-        Ok(Parsed { group, verb: path.join(" "), flags, operands, inner, beyond })
+        let shows_help = asks_for_help(args, &path, &operands, &flags);
+        Ok(Parsed { group, verb: path.join(" "), flags, operands, inner, beyond, shows_help })
     }
 
     fn known<'t>(&'t self, group: Option<&'t Group>, name: &str) -> Option<&'t Flag> {
+        let any = self.flags.iter().position(|flag| flag.is("--ANY")).filter(|_| group.is_none());
+        let of_all = &self.flags[..any.unwrap_or(self.flags.len())];
         group
             .and_then(|group| group.flags.iter().find(|flag| flag.is(name)))
-            .or_else(|| self.flags.iter().find(|flag| flag.is(name)))
+            .or_else(|| of_all.iter().find(|flag| flag.is(name)))
+    }
+
+    fn takes_any(&self) -> bool {
+        self.flags.iter().any(|flag| flag.is("--ANY"))
     }
 
     /// Whether a name that no table lists is the beginning of one that is listed as dangerous: some programs accept
@@ -443,4 +456,15 @@ impl Table {
         }
         Ok(at)
     }
+}
+
+/// Whether the last word asks for help and stands right after the verb. Elsewhere programs differ: some read no flags
+/// after the first operand, some take `--help=false` back.
+fn asks_for_help(args: &[String], path: &[String], operands: &[String], flags: &[Given<'_>]) -> bool {
+    let Some((last, before)) = args.split_last() else { return false };
+    let helps = |flag: &&Given<'_>| flag.spec.tags.iter().any(|tag| tag == "help");
+    operands.is_empty()
+        && flags.iter().filter(helps).count() == 1
+        && flags.last().filter(helps).is_some_and(|flag| flag.value.is_none() && &flag.name == last)
+        && before.last() == path.last()
 }
