@@ -106,7 +106,8 @@ impl Engine {
     ) -> Result<Self, Failure> {
         let wall_clock = clock::system();
         let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets);
-        let (profile_name, mut profile) = profile.unwrap_or_default();
+        let unnamed = || (String::new(), Profile { critical: config.system.present, ..Profile::default() });
+        let (profile_name, mut profile) = profile.unwrap_or_else(unnamed);
         let demo = matches!(origin, Origin::Demo(_));
         let (bundle, profile_name) = match origin {
             Origin::Live => (None, profile_name),

@@ -103,6 +103,9 @@ async fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         None | Some(Command::Demo | Command::Replay { .. }) => screens::open(cli, config, profile).await,
         Some(command) => {
+            for why in &config.system.overruled {
+                let _ = writeln!(std::io::stderr(), "stanch: not used: {}", crate::domain::text::neutralise(why));
+            }
             Box::pin(headless::run(command, &cli.global, config, profile)).await.map(|()| ExitCode::SUCCESS)
         }
     }

@@ -11,7 +11,8 @@ impl Config {
     pub fn with_environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         if self.profile.is_empty() {
-            let profile = profile(&get);
+            // Where the system has a file, what it does not define is critical.
+            let profile = Profile { critical: self.system.present, ..profile(&get) };
             if profile.has_sources() {
                 self.profile.insert(ENVIRONMENT_PROFILE.to_owned(), profile);
             }

@@ -24,23 +24,57 @@ impl ConfigError {
     }
 }
 
-/// Reads `file` alone, or the system's file with the user's laid over it. Files that do not exist are left out,
-/// except one that was named. Returns the configuration and the files it came from.
+/// Reads the system's file with the user's laid over it; `file`, when one is named, takes the place of the user's. The
+/// system's file counts always. Files that do not exist are left out, except one that was named. Returns the
+/// configuration and the files it came from.
 pub fn load(file: Option<&Path>) -> Result<(Config, Vec<PathBuf>), ConfigError> {
-    if let Some(path) = file {
-        let text = read(path)?.ok_or_else(|| ConfigError(format!("{}: there is no such file", path.display())))?;
-        return Ok((read_in(path, &text)?, vec![path.to_owned()]));
-    }
+    load_from(Path::new(SYSTEM_FILE), file, config_file().as_deref())
+}
+
+fn load_from(system: &Path, named: Option<&Path>, user: Option<&Path>) -> Result<(Config, Vec<PathBuf>), ConfigError> {
     let mut files = Vec::new();
     let mut config = Config::default();
-    let candidates = [Some(PathBuf::from(SYSTEM_FILE)), config_file()];
-    for path in candidates.into_iter().flatten() {
-        if let Some(text) = read(&path)? {
-            config = config.under(read_in(&path, &text)?);
-            files.push(path);
+    if let Some(text) = read(system)? {
+        config = of_system(system, read_in(system, &text)?)?;
+        files.push(system.to_owned());
+    }
+    // The system's file laid over itself would be somebody else's.
+    if let Some(path) = named.or(user).filter(|path| !files.iter().any(|read| same_file(read, path))) {
+        match read(path)? {
+            Some(text) => {
+                config = config.under(read_in(path, &text)?);
+                files.push(path.to_owned());
+            }
+            None if named.is_some() => return Err(ConfigError(format!("{}: there is no such file", path.display()))),
+            None => {}
         }
     }
     Ok((config, files))
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Marks what the system's file settles. Its paths must not depend on the folder that somebody starts in.
+fn of_system(file: &Path, mut config: Config) -> Result<Config, ConfigError> {
+    let Config { policy, approvals, ledger, .. } = &config;
+    let paths = [
+        ("policy.file", &policy.file),
+        ("approvals.signers", &approvals.signers),
+        ("approvals.revoked", &approvals.revoked),
+        ("approvals.persons", &approvals.persons),
+        ("ledger.path", &ledger.path),
+    ];
+    for (key, path) in paths {
+        if let Some(path) = path.as_deref().filter(|path| !path.is_absolute()) {
+            let what = format!("`{key}` is `{}`: the system's file must name it from the root", path.display());
+            return Err(ConfigError(format!("{}: {what}", file.display())));
+        }
+    }
+    config.system.present = true;
+    config.system.ledger = config.ledger.path.is_some() || config.ledger.url.is_some();
+    Ok(config)
 }
 
 fn read_in(path: &Path, text: &str) -> Result<Config, ConfigError> {
@@ -144,5 +178,66 @@ mod tests {
         assert!(error.starts_with("c:"), "{error}");
         let error = parse("c", "[ui]\nrefresh = \"soon\"\n").unwrap_err().to_string();
         assert!(error.contains("c:2") && error.contains("not a duration"), "{error}");
+    }
+
+    const SYSTEM: &str = r#"
+        [profile.prod]
+        critical = true
+        inventory = ["payments"]
+        [ledger]
+        path = "/srv/stanch/ledger.db"
+        [approvals]
+        signers = "/etc/stanch/allowed_signers"
+        persons = "/etc/stanch/persons.toml"
+    "#;
+    const OWN: &str = r#"
+        [profile.prod]
+        inventory = ["evil"]
+        [profile.mine]
+        prometheus = { url = "http://p" }
+        [ledger]
+        path = "/home/me/ledger.db"
+        [approvals]
+        signers = "/home/me/signers"
+        persons = "/home/me/persons"
+        revoked = "/home/me/revoked"
+    "#;
+
+    #[test]
+    fn the_systems_file_counts_whatever_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (system, own) = (at("system.toml"), at("own.toml"));
+        std::fs::write(&system, SYSTEM).unwrap();
+        std::fs::write(&own, OWN).unwrap();
+        let absent = at("absent.toml");
+        for (named, user) in [(Some(own.as_path()), None), (None, Some(own.as_path())), (Some(&own), Some(&absent))] {
+            let (config, files) = load_from(&system, named, user).unwrap();
+            assert_eq!(files, [system.clone(), own.clone()]);
+            assert_eq!(config.files.len(), 2);
+            assert!(config.profile["prod"].critical && config.profile["mine"].critical);
+            assert_eq!(config.profile["prod"].inventory, ["payments"]);
+            assert_eq!(config.ledger.path, Some("/srv/stanch/ledger.db".into()));
+            assert_eq!(config.approvals.signers, Some("/etc/stanch/allowed_signers".into()));
+            assert_eq!(config.approvals.persons, Some("/etc/stanch/persons.toml".into()));
+            assert!(config.system.present && config.system.ledger);
+        }
+        // Without a system's file, and with the system's named itself.
+        let (config, files) = load_from(&absent, Some(&own), None).unwrap();
+        assert_eq!((files.len(), config.system.present), (1, false));
+        assert!(!config.profile["mine"].critical);
+        let (config, files) = load_from(&system, Some(&system), None).unwrap();
+        assert_eq!((files.len(), config.system.overruled.len()), (1, 0));
+        assert!(load_from(&absent, None, None).unwrap().1.is_empty());
+        assert!(load_from(&system, Some(&absent), None).unwrap_err().to_string().contains("no such file"));
+    }
+
+    #[test]
+    fn the_systems_file_names_places_from_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let system = folder.path().join("system.toml");
+        std::fs::write(&system, "[ledger]\npath = \"ledger.db\"\n").unwrap();
+        let error = load_from(&system, None, None).unwrap_err().to_string();
+        assert!(error.contains("`ledger.path` is `ledger.db`"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Typed configuration, secrets, defaults. May import `domain` only.
 //!
-//! [`load()`] reads the system's and the user's file and merges them; [`Config::with_environment`] adds what people
+//! [`load()`] reads the system's file, which always counts, and the user's or the one that was named, and merges them; [`Config::with_environment`] adds what people
 //! already have in their environment. Unknown keys are errors that name the file, the line and the nearest key.
 
 mod environment;
@@ -48,6 +48,20 @@ pub struct Config {
     /// The files that all this comes from.
     #[serde(skip)]
     pub files: Vec<ConfigFile>,
+    /// What the system's file settles.
+    #[serde(skip)]
+    pub system: System,
+}
+
+/// What the system's file settles, whoever runs the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct System {
+    /// Whether there is one. Then a profile that it does not define counts as critical.
+    pub present: bool,
+    /// Whether it sets the place of the ledger.
+    pub ledger: bool,
+    /// Keys of the user's file that do not count, each with the reason.
+    pub overruled: Vec<String>,
 }
 
 /// A file of the configuration.

@@ -85,6 +85,11 @@ async fn anchors_are_signed_kept_and_compared() {
     let cut = run(&check);
     assert_eq!((run(&["audit", "verify"]).code, cut.code), (0, 3));
     assert!(cut.stdout.contains("cut off"), "{cut:?}");
+    assert!(!cut.stdout.contains("notExcluded"), "{cut:?}");
+    let alone = program.json(&["--config", &config, "audit", "verify"]);
+    assert_eq!(alone["notExcluded"], json!(["entries cut off at the end", "a chain written anew"]));
+    let said = program.run(&["--config", &config, "audit", "verify"]).stdout;
+    assert!(said.contains("no anchors were given") && said.contains("cannot be excluded"), "{said}");
     // Written anew to the same length, by somebody who anchors with a key of his own.
     write(&program, 0).await;
     let ledger = SqliteLedger::open(program.ledger()).await.unwrap();

@@ -14,6 +14,9 @@ use crate::ledger::{Filter, Ledger, LedgerError, MIGRATION, export};
 
 use super::replay_run::{self, Playing};
 
+/// What a chain alone does not show.
+const WITHOUT_ANCHORS: [&str; 2] = ["entries cut off at the end", "a chain written anew"];
+
 pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> Result<(), Failure> {
     if matches!(command, Audit::Migration) {
         return output.answer(&json!({"sql": MIGRATION}), || MIGRATION.to_owned());
@@ -27,6 +30,12 @@ pub(super) async fn audit(config: &Config, command: &Audit, output: Output) -> R
             // Where anchors say that there was a ledger, none is not fine.
             Audit::Verify { anchors: Some(_), .. } => {
                 Err(Failure::refused(format!("there is no ledger at {path}, and there are anchors of one")))
+            }
+            Audit::Verify { .. } => {
+                let document = json!({"ledger": path, "ok": true, "entries": [], "notExcluded": WITHOUT_ANCHORS});
+                output.answer(&document, || {
+                    format!("there is no ledger at {path}; without --anchors it cannot be excluded that there was one")
+                })
             }
             Audit::Export { .. } => Ok(()),
             Audit::Show { .. } | Audit::Replay { .. } | Audit::Anchor => {
@@ -101,8 +110,9 @@ async fn verify(ledger: &dyn Ledger, evidence: Option<Evidence>, output: Output)
     let mut report = ledger.verify_against(ends).await.map_err(|error| Failure::failed(error.to_string()))?;
     report.ok &= evidence.as_ref().is_none_or(|evidence| evidence.problems.is_empty());
     let mut document = json!(report);
-    if let Some(evidence) = &evidence {
-        document["anchors"] = json!(evidence);
+    match &evidence {
+        Some(evidence) => document["anchors"] = json!(evidence),
+        None => document["notExcluded"] = json!(WITHOUT_ANCHORS),
     }
     output.answer(&document, || {
         let mut text = verify_text(&report);
@@ -111,6 +121,9 @@ async fn verify(ledger: &dyn Ledger, evidence: Option<Evidence>, output: Output)
             let by: Vec<&str> = evidence.signed_by.iter().map(String::as_str).collect();
             text += &format!("{count} anchors, signed by {}, vouch for {entries} entries\n", by.join(", "));
             text.extend(evidence.problems.iter().map(|problem| format!("  anchors, {problem}\n")));
+        } else {
+            text += "no anchors were given (--anchors): entries cut off at the end, and a chain written anew, cannot be \
+                     excluded\n";
         }
         text
     })?;

@@ -58,6 +58,7 @@ pub(super) async fn doctor(
 ) -> Result<(), Failure> {
     let mut report = Report { ok: true, checks: Vec::new() };
     configuration(&mut report, global, profile.as_ref());
+    guarded(&mut report, &config, global.replay.is_none() && profile.as_ref().is_some_and(|(_, it)| it.critical));
     match origin(global) {
         Err(failure) => report.add("bundle", Outcome::Fail, failure.to_string(), "name another --replay PATH"),
         Ok(origin) => match Engine::new(config.clone(), profile, origin, global.baseline, None) {
@@ -109,6 +110,21 @@ fn configuration(report: &mut Report, global: &Global, profile: Option<&(String,
             "no source is configured",
             format!("write a profile into {wanted}, or set PROMETHEUS_URL, ALERTMANAGER_URL, LOKI_ADDR"),
         ),
+    }
+}
+
+/// Whether what guards production is out of its users' reach.
+fn guarded(report: &mut Report, config: &Config, critical: bool) {
+    for why in &config.system.overruled {
+        report.add("overruled", Outcome::Warn, why, "take the key out of your own file");
+    }
+    if critical && !config.system.ledger {
+        report.add(
+            "ledger place",
+            Outcome::Warn,
+            "the profile is critical, and whoever runs a command chooses the ledger it is written into",
+            "set `ledger.path` or `ledger.url` in /etc/stanch/config.toml",
+        );
     }
 }
 
