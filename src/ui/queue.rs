@@ -196,8 +196,17 @@ fn about(pending: &Pending, now: Timestamp, room: usize, theme: Theme) -> Vec<Ve
     let run = &request.run;
     let place = format!("{} · in {} · on {}{cluster} · profile {}", run.program, run.cwd, run.host, run.profile);
     field("where", &place, theme.dim(), 2);
+    if !run.files.is_empty() {
+        field("bound to", &bound(&run.files), theme.dim(), 2);
+    }
     field("digest", &pending.digest.0, theme.dim(), 1);
     lines
+}
+
+/// Files with the beginnings of their hashes.
+pub(super) fn bound(files: &[(String, String)]) -> String {
+    let short = |(path, hash): &(String, String)| format!("{} {hash:.8}", neutralise(path));
+    files.iter().map(short).collect::<Vec<_>>().join(" · ")
 }
 
 fn signed(approver: &Approver) -> String {

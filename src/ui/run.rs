@@ -16,6 +16,7 @@ use crate::domain::time::human_duration;
 use super::actions::{decision_style, effect_style};
 use super::canvas::{Canvas, Piece};
 use super::overlay::frame_in;
+use super::queue::bound;
 use super::theme::Theme;
 
 /// Draws the dialog.
@@ -121,6 +122,9 @@ fn top(dialog: &Dialog, room: usize, theme: Theme) -> Vec<Vec<Piece>> {
             room,
             theme,
         );
+    }
+    if !prepared.request.files.is_empty() {
+        field(&mut lines, "bound to", &bound(&prepared.request.files), theme.dim(), room, theme);
     }
     field(&mut lines, "why", &dialog.action.rationale, Style::new(), room, theme);
     if let Some(approved) = &prepared.approved {
