@@ -47,6 +47,16 @@ pub(super) fn asks(understood: &mut Understood, url: &str, inventory: &Inventory
     host
 }
 
+/// Notes a host that is only named or reached, without credentials to show. A name that nobody knows and that lies beyond
+/// the house can carry something out all the same: to whoever answers for it.
+pub(super) fn reaches(understood: &mut Understood, place: &str, inventory: &Inventory) {
+    let host = canonical(host(place));
+    if !near(&host) && !inventory.knows(&host) {
+        understood.facts.redirected = true;
+        understood.note(format!("{host} is not among the names that are known"));
+    }
+}
+
 /// Host of a URL or of `host:port`, as written.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);

@@ -10,7 +10,7 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "kubectl" => kubectl(understood, parsed),
         "amtool" | "promtool" | "logcli" => monitoring(understood, argv, parsed, inventory),
         "aws" | "gcloud" | "az" => cloud(understood, argv),
-        "git" => git(understood, parsed),
+        "git" => git(understood, parsed, inventory),
         "curl" => http::curl(understood, parsed, inventory),
         "wget" => http::wget(understood, parsed, inventory),
         "psql" => statements::psql(understood, parsed),
@@ -19,10 +19,22 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "awk" | "gawk" | "mawk" => scripts::awk(understood, parsed),
         "jq" => scripts::jq(understood, parsed),
         "ps" => {
-            // BSD style: an `e` among the letters prints environments; so does nothing else.
-            let mut letters = parsed.operands.iter().filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()));
-            understood.reads_secrets |= letters.any(|letters| letters.contains('e'))
-                || parsed.values("-o").any(|columns| columns.contains("environ"));
+            understood.reads_secrets |= shows_environments(&parsed.operands)
+                || parsed.values("-o").chain(parsed.values("-O")).any(|columns| columns.contains("environ"));
+        }
+        // What follows the container is for ps.
+        "docker" | "podman" | "nerdctl" if matches!(understood.verb.as_str(), "top" | "container top") => {
+            understood.reads_secrets |= shows_environments(parsed.operands.get(1..).unwrap_or_default());
+        }
+        // Without a choice of properties all are shown, the environment among them.
+        "systemctl" if understood.verb == "show" => {
+            let chosen: Vec<&str> = parsed.values("-p").chain(parsed.values("-P")).collect();
+            understood.reads_secrets |=
+                chosen.is_empty() || chosen.iter().any(|names| names.to_ascii_lowercase().contains("environ"));
+        }
+        // As data it holds the values and the manifests too.
+        "helm" if understood.verb == "status" && parsed.values("-o").any(|format| format != "table") => {
+            understood.reads_secrets = true;
         }
         // A chart that is fetched from elsewhere cannot be looked at before.
         "helm" if parsed.operands.iter().any(|operand| operand.contains("://")) => {
@@ -53,15 +65,37 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
             understood.raise(Effect::Mutate, "writes files");
         }
         "getent" => {
-            understood.reads_secrets |= parsed.operands.first().is_some_and(|base| base.ends_with("shadow"));
+            understood.reads_secrets |= parsed.operands.iter().any(|base| base.ends_with("shadow"));
+            if parsed.operands.first().is_some_and(|base| base.starts_with("hosts") || base.starts_with("ahosts")) {
+                for name in &parsed.operands[1..] {
+                    hosts::reaches(understood, name, inventory);
+                }
+            }
+        }
+        "ping" | "ping6" | "traceroute" | "tracepath" | "mtr" | "nc" | "ncat" | "netcat" => {
+            if let Some(host) = parsed.operands.first() {
+                hosts::reaches(understood, host, inventory);
+            }
+        }
+        "resolvectl" if matches!(understood.verb.as_str(), "query" | "service") => {
+            for name in &parsed.operands {
+                hosts::reaches(understood, name, inventory);
+            }
         }
         "redis-cli" | "valkey-cli" => redis(understood, parsed),
         "dig" => {
+            let names = parsed.operands.iter().map(String::as_str).filter(|word| !word.starts_with(['@', '+']));
+            for name in names.chain(parsed.values("-q")).chain(parsed.values("-x")) {
+                hosts::reaches(understood, name, inventory);
+            }
             for server in parsed.operands.iter().filter_map(|word| word.strip_prefix('@')) {
                 hosts::asks(understood, server, inventory);
             }
         }
         "nslookup" | "host" => {
+            if let Some(name) = parsed.operands.first() {
+                hosts::reaches(understood, name, inventory);
+            }
             if let Some(server) = parsed.operands.get(1) {
                 hosts::asks(understood, server, inventory);
             }
@@ -196,7 +230,31 @@ fn cloud(understood: &mut Understood, argv: &[String]) {
     }
 }
 
-fn git(understood: &mut Understood, parsed: &Parsed<'_>) {
+/// Whether words for ps, in BSD style, ask for environments: by an `e` among the letters, or as a column.
+fn shows_environments(words: &[String]) -> bool {
+    words.iter().any(|word| {
+        word.contains("environ") || (word.contains('e') && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+    })
+}
+
+/// Remotes that are spelled out instead of named.
+fn remotes(understood: &mut Understood, parsed: &Parsed<'_>, inventory: &Inventory) {
+    let taken = match understood.verb.as_str() {
+        "ls-remote" | "remote show" | "clone" | "remote add" | "remote set-url" => usize::MAX,
+        // What follows are refs, in which a colon means something else.
+        "fetch" | "pull" | "push" => 1,
+        _ => 0,
+    };
+    for place in parsed.operands.iter().take(taken) {
+        // `host:path` and `user@host:path` go by ssh.
+        if place.contains("://") || place.split('/').next().is_some_and(|start| start.contains(':')) {
+            hosts::reaches(understood, place, inventory);
+        }
+    }
+}
+
+fn git(understood: &mut Understood, parsed: &Parsed<'_>, inventory: &Inventory) {
+    remotes(understood, parsed, inventory);
     if parsed.operands.iter().any(|operand| operand.contains("::")) {
         understood.raise(Effect::Opaque, "a remote helper is a program");
     }
@@ -228,6 +286,8 @@ fn kubectl(understood: &mut Understood, parsed: &Parsed<'_>) {
         (parsed.has("--template") || picks.iter().any(|start| format.starts_with(start)))
             && ["env", "data", "args", "command"].iter().any(|word| picked.contains(word))
     });
+    // Their content is printed, whether or not anything is created.
+    understood.reads_secrets |= parsed.has("--from-file") || parsed.has("--from-env-file");
     for path in parsed.values("--raw").filter(|path| !path.is_empty()) {
         raw(understood, path);
     }

@@ -43,7 +43,7 @@ pub(super) fn awk(understood: &mut Understood, parsed: &Parsed<'_>) {
     let Some(script) = parsed.operands.first() else {
         return understood.raise(Effect::Opaque, "there is no script");
     };
-    understood.reads_secrets |= script.contains("ENVIRON");
+    understood.reads_secrets |= script.contains("ENVIRON") || script.contains("SYMTAB");
     if !only_prints(script) {
         understood.raise(Effect::Opaque, "the script may write files or run programs");
     }
@@ -54,7 +54,9 @@ pub(super) fn awk(understood: &mut Understood, parsed: &Parsed<'_>) {
 /// Looked at as raw text, so that nothing depends on where a string or a pattern ends: without `|` there is no pipe,
 /// without `@` no call by name and no extension, and a `>` that could redirect stands behind a brace.
 fn only_prints(script: &str) -> bool {
-    const ACTING: [&str; 6] = ["system", "getline", "close", "fflush", "func", "extension"];
+    // What it reads must stand on the command line: ARGV can name further files while it runs.
+    const ACTING: [&str; 11] =
+        ["system", "getline", "close", "fflush", "func", "extension", "ARGV", "ARGC", "ENVIRON", "SYMTAB", "FUNCTAB"];
     let text = script.replace("||", "  ");
     if text.contains(['|', '@', '\n', '\r', '`']) || ACTING.iter().any(|word| text.contains(word)) {
         return false;
@@ -130,6 +132,9 @@ mod tests {
             "{@f(1)}",
             "function f() {}",
             "/{/ {print > \"x\"}",
+            "BEGIN{ARGV[1]=\"/etc/sha\" \"dow\"; ARGC=2} {print}",
+            "BEGIN{print SYMTAB[\"ENV\" \"IRON\"][\"HOME\"]}",
+            "BEGIN{for (k in ENVIRON) print ENVIRON[k]}",
         ] {
             assert!(!only_prints(script), "{script}");
         }

@@ -167,6 +167,29 @@ const FORBIDDEN: [&str; 17] = [
     "lock", "merge", "truncate", "update",
 ];
 
+/// Parts of a statement that name what holds secrets.
+const SECRET: [&str; 19] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "pg_shadow",
+    "pg_authid",
+    "pg_user_mapping",
+    "user_mapping_options",
+    "pg_foreign_server",
+    "foreign_server_options",
+    "pg_subscription",
+    "pg_file_settings",
+    "conninfo",
+    "authentication_string",
+    "mysql.user",
+    "mysql.global_priv",
+    "mysql.servers",
+    "master_info",
+    "replication_connection",
+];
+
 pub(super) fn psql(understood: &mut Understood, parsed: &Parsed<'_>) {
     understood.reads_secrets |=
         understood.operands.iter().any(|operand| operand.contains("password") || operand.contains("://"));
@@ -185,6 +208,7 @@ pub(super) fn psql(understood: &mut Understood, parsed: &Parsed<'_>) {
     }
     for command in commands {
         if command.trim_start().starts_with('\\') {
+            understood.reads_secrets |= ["\\deu", "\\des", "\\dew"].iter().any(|name| command.trim().starts_with(name));
             if !describes(command.trim()) {
                 understood.raise(Effect::Opaque, "this command of psql is not understood");
             }
@@ -203,6 +227,9 @@ pub(super) fn mysql(understood: &mut Understood, parsed: &Parsed<'_>) {
         let text = text.to_ascii_lowercase();
         text.contains("create user") || text.contains("show grants")
     });
+    // The database with the accounts themselves.
+    understood.reads_secrets |=
+        parsed.values("-D").chain(parsed.operands.iter().map(String::as_str)).any(|base| base == "mysql");
     for text in statements {
         // The client's own way to ask for one column a line.
         statement(understood, text.trim_end().strip_suffix("\\G").unwrap_or(text));
@@ -227,16 +254,19 @@ fn statement(understood: &mut Understood, text: &str) {
     let reads = match first {
         "select" | "with" => plain_query(lower),
         "explain" => plain_query(explained(lower)),
+        // Of one table, and of one column of it; whatever else they explain, as EXPLAIN does.
+        "describe" | "desc" => one_table(lower) || plain_query(explained(lower)),
         // They show; what they name may be called like a statement: `show create table orders`.
-        "show" | "describe" | "desc" => {
+        "show" => {
             lower.bytes().all(|b| b.is_ascii_alphanumeric() || b" _.,'%=*-()<>".contains(&b)) && plain_show(lower)
         }
         _ => false,
     };
     if reads {
-        understood.reads_secrets |= ["password", "passwd", "secret", "token", "pg_shadow", "pg_authid", "mysql.user"]
-            .iter()
-            .any(|w| lower.contains(w));
+        let bare = lower.replace(" .", ".").replace(". ", ".");
+        understood.reads_secrets |= SECRET.iter().any(|word| bare.contains(word))
+            || lower == "show all"
+            || (bare.contains("pg_settings") && !bare.contains("where"));
         return;
     }
     // A second statement, a program or a file could hide behind the first word.
@@ -261,7 +291,10 @@ fn statement(understood: &mut Understood, text: &str) {
 
 /// What an EXPLAIN explains, without its options. With `analyze` it is executed, so it is looked at in any case.
 fn explained(text: &str) -> &str {
-    let mut rest = text.strip_prefix("explain").unwrap_or(text).trim_start();
+    let mut rest = text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest).trim_start();
+    if text.starts_with("explain(") {
+        rest = text.trim_start_matches("explain");
+    }
     if let Some(options) = rest.strip_prefix('(')
         && let Some((inside, after)) = options.split_once(')')
         && inside.bytes().all(|b| b.is_ascii_alphanumeric() || b" ,_".contains(&b))
@@ -274,8 +307,32 @@ fn explained(text: &str) -> &str {
     rest
 }
 
+/// `describe orders`, `desc shop.orders 'cust%'`: a table and at most a column.
+fn one_table(text: &str) -> bool {
+    const STATEMENTS: [&str; 12] = [
+        "analyze",
+        "delete",
+        "extended",
+        "for",
+        "format",
+        "insert",
+        "partitions",
+        "replace",
+        "select",
+        "table",
+        "update",
+        "with",
+    ];
+    let names: Vec<&str> = text.split_whitespace().skip(1).collect();
+    (1..=2).contains(&names.len())
+        && !STATEMENTS.contains(&names[0])
+        && names.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.'%".contains(&b)))
+}
+
 fn plain_show(text: &str) -> bool {
-    !text.contains("--") && !text.split_whitespace().any(|word| matches!(word, "into" | "outfile"))
+    // A condition can call functions, as that of a query.
+    let calls = text.contains('(') && !plain_query(&text.replacen("show", "select", 1));
+    !calls && !text.contains("--") && !text.split_whitespace().any(|word| matches!(word, "into" | "outfile"))
 }
 
 /// Whether a statement, in lower case, is one query that only reads.

@@ -150,6 +150,60 @@ fn the_tests_inside_the_tables_pass_and_speak_of_every_table() {
 }
 
 #[test]
+fn a_host_beyond_the_house_is_noted_whatever_reaches_it() {
+    for line in [
+        "ssh evil.example df -h",
+        "ssh root@evil.example df -h",
+        "ssh 198.51.100.7 uptime",
+        "git ls-remote https://evil.example/x",
+        "git ls-remote git@evil.example:x",
+        "git ls-remote ssh://git@evil.example/x",
+        "git remote show https://evil.example/x",
+        "ping -c 1 data.evil.example",
+        "ping 8.8.8.8",
+        "ping 0x08080808",
+        "dig data.evil.example",
+        "dig +short data.evil.example TXT",
+        "dig -t TXT -q data.evil.example",
+        "host data.evil.example",
+        "nslookup data.evil.example",
+        "getent hosts data.evil.example",
+        "getent ahosts data.evil.example",
+        "nc -z evil.example 443",
+        "traceroute evil.example",
+        "mtr -rwc 1 evil.example",
+        "resolvectl query data.evil.example",
+        "kubectl exec x -- nslookup data.evil.example",
+    ] {
+        let got = understood(line);
+        assert!(got.facts.redirected && got.effect == Effect::Read, "{line}: {got:?}");
+        let argv = crate::gate::lexer::split(line).unwrap();
+        let known = ["evil.example", "data.evil.example", "8.8.8.8", "198.51.100.7"];
+        assert!(!understand(&argv, &Inventory::from_iter(known)).facts.redirected, "{line}");
+    }
+    for line in [
+        "ssh web-1 df -h",
+        "ssh -p 2222 ops@node-1 uptime",
+        "ssh 10.0.0.1 uptime",
+        "git ls-remote origin",
+        "git remote show origin",
+        "ping -c 3 db",
+        "ping 10.0.0.1",
+        "dig +short payments.shop.svc.cluster.local A",
+        "dig -x 10.0.0.1",
+        "host payments",
+        "getent hosts payments",
+        "getent passwd alice",
+        "nc -zv db 5432",
+        "traceroute db.local",
+        "mtr -rwc 10 192.168.1.1",
+    ] {
+        let got = understood(line);
+        assert!(!got.facts.redirected && got.effect == Effect::Read, "{line}: {got:?}");
+    }
+}
+
+#[test]
 fn an_end_point_must_lie_in_the_house_or_be_known() {
     assert_eq!(effect("amtool alert query --alertmanager.url=http://alertmanager:9093"), Effect::Read);
     assert_eq!(effect("amtool alert query --alertmanager.url=https://am.example"), Effect::Opaque);

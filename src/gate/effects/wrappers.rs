@@ -1,7 +1,7 @@
 //! Programs that run another program. Unwrapped only when it is certain what they run; never does a wrapper make a
 //! command look better than the command inside.
 
-use super::{CommandFacts, Effect, Surroundings, Understood, base_name, facts, understand_at};
+use super::{CommandFacts, Effect, Surroundings, Understood, base_name, facts, hosts, understand_at};
 use crate::gate::lexer;
 
 /// Wrappers understood here. Those with verbs (`kubectl exec`, `docker exec`) have tables.
@@ -159,7 +159,9 @@ pub(super) fn understand(name: &str, argv: &[String], depth: usize, around: Surr
     };
     understood.note(form.note);
     if name == "ssh" {
-        understood.note(format!("on {}", own.last().map_or("", String::as_str)));
+        let host = own.last().map_or("", String::as_str);
+        understood.note(format!("on {host}"));
+        hosts::reaches(&mut understood, host, around.inventory);
     }
     absorb(&mut understood, inner, depth, around);
     understood
