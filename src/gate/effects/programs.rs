@@ -57,6 +57,9 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         "tree" if argv.iter().any(|word| word.len() > 2 && short(word) && word.contains(['L', 'P', 'I', 'o'])) => {
             understood.raise(Effect::Opaque, "a flag with a value stands in a cluster");
         }
+        "fuser" if argv.iter().any(|word| word.len() > 2 && short(word) && word.contains('n')) => {
+            understood.raise(Effect::Opaque, "a flag with a value stands in a cluster");
+        }
         // It puts its arguments together again and reads them as statements.
         "nft" if !parsed.operands.iter().all(|operand| plain(operand, "_.-")) => {
             understood.raise(Effect::Opaque, "an argument is more than a name");
@@ -117,6 +120,10 @@ pub(super) fn look(understood: &mut Understood, argv: &[String], parsed: &Parsed
         }
         "sysctl" if parsed.operands.iter().any(|operand| operand.contains('=')) => {
             understood.raise(Effect::Mutate, "sets a kernel parameter");
+        }
+        // A path is linked in as a unit, which names programs to run.
+        "systemctl" if understood.effect > Effect::Read && parsed.operands.iter().any(|unit| unit.contains('/')) => {
+            understood.raise(Effect::Opaque, "a unit is named by a path");
         }
         "service" => service(understood, parsed),
         _ => {}
