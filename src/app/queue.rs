@@ -50,7 +50,7 @@ pub(super) async fn read(engine: &Engine) -> Result<Queue, Failure> {
         })
         .collect();
     requests.sort_by(|a, b| (b.request.created, &b.digest.0).cmp(&(a.request.created, &a.digest.0)));
-    let reviews = reviews::open(&*ledger).await?.iter().rev().map(unreviewed).collect();
+    let reviews = reviews::open(&*ledger, trusted).await?.iter().rev().map(unreviewed).collect();
     Ok(Queue { requests, reviews, signer: holders.first().map(|holder| signer(holder, trusted)) })
 }
 

@@ -75,7 +75,8 @@ pub(super) async fn approvals(engine: &Engine, command: &Actions, output: Output
         }
         Actions::Verify { seq } => super::verify_run::verify(engine, *seq, output).await,
         Actions::Review { entry: None, .. } => {
-            let open = reviews::open(&*engine.ledger().await?).await?;
+            let standing = engine.standing.believing_now(&engine.config)?;
+            let open = reviews::open(&*engine.ledger().await?, &standing.trusted).await?;
             output.answer(&json!({"reviews": open}), || {
                 if open.is_empty() {
                     return "nothing waits for a review".to_owned();
