@@ -78,7 +78,7 @@ fn lies(text: &str) -> bool {
     PLACES.iter().any(|place| text.contains(place))
         || ENDINGS.iter().any(|ending| text.ends_with(ending))
         || name.starts_with(".env")
-        || (name.starts_with("wg") && name.ends_with(".conf"))
+        || name.strip_suffix(".conf").is_some_and(|name| name.starts_with("wg"))
         || (name == "mem" && text.contains("/proc/"))
         || (text.contains('/') && !text.ends_with("/etc/passwd") && WORDS.iter().any(|word| text.contains(word)))
 }
