@@ -253,10 +253,9 @@ fn from_table(name: &str, argv: &[String], parsed: &Parsed<'_>, depth: usize, ar
                     understood.facts.manifests.extend(value.map(str::to_owned));
                     programs::manifest(&mut understood, value.unwrap_or_default());
                 }
-                "lists" => {}
+                "lists" | "help" => {}
                 "endpoint" => hosts::endpoint(&mut understood, value.unwrap_or_default(), around.inventory),
                 "dry-run" => dry_runs.push(value.unwrap_or_default()),
-                "help" => {}
                 other => debug_assert!(false, "unknown tag {other}"),
             }
         }
