@@ -39,6 +39,24 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::LlmIntent,
+        Self::LlmOutcome,
+        Self::Diagnosis,
+        Self::RunIntent,
+        Self::RunOutcome,
+        Self::Verification,
+        Self::Refusal,
+        Self::ApprovalRequest,
+        Self::Approval,
+        Self::Rejection,
+        Self::Review,
+        Self::Note,
+        Self::Policy,
+        Self::Session,
+    ];
+
     /// The word for screens, JSON and the store.
     pub const fn word(self) -> &'static str {
         match self {

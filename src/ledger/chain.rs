@@ -13,23 +13,10 @@ use crate::domain::ledger::{ChainProblem, ChainReport, Draft, Entry, EntryKind};
 /// Most bytes of actor and incident.
 const MAX_NAME_BYTES: usize = 4 << 10;
 
-/// All kinds, for reading their words back.
-const KINDS: [EntryKind; 14] = [
-    EntryKind::LlmIntent,
-    EntryKind::LlmOutcome,
-    EntryKind::Diagnosis,
-    EntryKind::RunIntent,
-    EntryKind::RunOutcome,
-    EntryKind::Verification,
-    EntryKind::Refusal,
-    EntryKind::ApprovalRequest,
-    EntryKind::Approval,
-    EntryKind::Rejection,
-    EntryKind::Review,
-    EntryKind::Note,
-    EntryKind::Policy,
-    EntryKind::Session,
-];
+/// A number as both stores keep it.
+pub(super) fn to_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
 
 /// Pairs of an intent and the outcome that closes it.
 pub(super) const PAIRS: [(EntryKind, EntryKind); 2] =
@@ -37,7 +24,7 @@ pub(super) const PAIRS: [(EntryKind, EntryKind); 2] =
 
 /// The kind with this word.
 pub(super) fn kind(word: &str) -> Option<EntryKind> {
-    KINDS.into_iter().find(|kind| kind.word() == word)
+    EntryKind::ALL.into_iter().find(|kind| kind.word() == word)
 }
 
 /// An entry's columns exactly as they are stored: what is hashed is what lies on disk, not what it parses to.
@@ -165,6 +152,14 @@ impl Walk {
             problems: Vec::new(),
             more_problems: 0,
             open: BTreeSet::new(),
+        }
+    }
+
+    /// How many of the triggers that keep entries as they are the store still has: `entries_follow`, `entries_stay`
+    /// and `entries_remain`.
+    pub(super) fn guarded_by(&mut self, triggers: i64) {
+        if triggers != 3 {
+            self.problem(0, "the triggers that keep entries from being changed were removed".to_owned());
         }
     }
 

@@ -155,18 +155,7 @@ mod tests {
     fn every_event_has_what_its_class_requires() {
         let run =
             json!({"request": {"argv": ["ls", "-l"], "host": "ops-1", "program": "/bin/ls", "program_sha256": "ab"}});
-        for kind in [
-            EntryKind::LlmIntent,
-            EntryKind::LlmOutcome,
-            EntryKind::Diagnosis,
-            EntryKind::RunIntent,
-            EntryKind::RunOutcome,
-            EntryKind::Verification,
-            EntryKind::Refusal,
-            EntryKind::Note,
-            EntryKind::Policy,
-            EntryKind::Session,
-        ] {
+        for kind in EntryKind::ALL {
             for payload in [run.clone(), json!(null), json!("text"), json!({"intent": "x", "state": 3, "request": []})]
             {
                 let event = event(kind, payload);

@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, QueryBuilder, Row as _};
 
-use super::chain::{PAIRS, Row, Walk, closed_intent, payload_of};
+use super::chain::{PAIRS, Row, Walk, closed_intent, payload_of, to_i64};
 use super::{Filter, GENESIS, Head, Ledger, LedgerError};
 use crate::domain::ledger::{ChainReport, Draft, Entry};
 
@@ -220,9 +220,7 @@ impl PostgresLedger {
         .fetch_one(&self.pool)
         .await
         .map_err(|error| self.explain(&error))?;
-        if row.try_get::<i64, _>(0).map_err(|error| self.explain(&error))? != 3 {
-            walk.problem(0, "the triggers that keep entries from being changed were removed".to_owned());
-        }
+        walk.guarded_by(row.try_get(0).map_err(|error| self.explain(&error))?);
         Ok(walk.finish())
     }
 }
@@ -263,10 +261,6 @@ impl Ledger for PostgresLedger {
     fn place(&self) -> &str {
         &self.place
     }
-}
-
-fn to_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// `synchronous_commit = off` acknowledges before the disk has it; every stronger setting is left as it is.

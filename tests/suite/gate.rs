@@ -14,17 +14,22 @@ fn lines(corpus: &str) -> impl Iterator<Item = &str> {
     corpus.lines().filter(|line| !line.is_empty() && !line.starts_with("# "))
 }
 
-fn judge(line: &str) -> Judged {
-    let (telemetry, inventory) = (TelemetryWords::default(), Inventory::default());
-    let situation = Situation {
+/// An operator in a critical environment.
+pub(crate) fn in_prod<'a>(telemetry: &'a TelemetryWords, inventory: &'a Inventory) -> Situation<'a> {
+    Situation {
         profile: "prod",
         critical: true,
         actor: "oncall-1",
         role: "operator",
-        telemetry: &telemetry,
-        inventory: &inventory,
+        telemetry,
+        inventory,
         at: stanch::domain::Timestamp::from_secs(1_767_787_200),
-    };
+    }
+}
+
+fn judge(line: &str) -> Judged {
+    let (telemetry, inventory) = (TelemetryWords::default(), Inventory::default());
+    let situation = in_prod(&telemetry, &inventory);
     Gate::new(Policy::builtin()).judge_line(line, &situation)
 }
 

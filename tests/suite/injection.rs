@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use stanch::domain::Text;
 use stanch::domain::action::{Decision, Judged};
 use stanch::domain::text::is_hidden;
-use stanch::gate::{Gate, Inventory, Policy, Situation, TelemetryWords};
+use stanch::gate::{Gate, Inventory, Policy, TelemetryWords};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use crate::gate::in_prod;
 use crate::generated;
 use crate::program::Program;
 
@@ -91,16 +92,7 @@ fn payloads() -> Vec<Payload> {
 fn judge(gate: &Gate, argv: &[String], telemetry: &TelemetryWords) -> Judged {
     // What the site's own scrape configuration names.
     let inventory = Inventory::from_iter(["shop", "payments", "checkout", "postgres"]);
-    let situation = Situation {
-        profile: "prod",
-        critical: true,
-        actor: "oncall-1",
-        role: "operator",
-        telemetry,
-        inventory: &inventory,
-        at: stanch::domain::Timestamp::from_secs(1_767_787_200),
-    };
-    gate.judge(argv, &situation)
+    gate.judge(argv, &in_prod(telemetry, &inventory))
 }
 
 #[test]
@@ -201,15 +193,7 @@ fn honest_actions_on_honest_incidents_are_not_flagged() {
             // As for a model that suggests it.
             let mut telemetry = telemetry.clone();
             telemetry.learn(&argv.join(" "));
-            let situation = Situation {
-                profile: "prod",
-                critical: true,
-                actor: "oncall-1",
-                role: "operator",
-                telemetry: &telemetry,
-                inventory: &inventory,
-                at: stanch::domain::Timestamp::from_secs(1_767_787_200),
-            };
+            let situation = in_prod(&telemetry, &inventory);
             judged += 1;
             for word in gate.judge(&argv, &situation).tainted {
                 *flagged.entry(format!("{command}: {word}")).or_default() += 1;

@@ -130,15 +130,20 @@ async fn a_disk_that_fills_up_stops_writing_only() {
     assert_eq!(again.verify().await.map(|report| report.entries), Ok(written));
 }
 
+/// A ledger with three entries of a process that closed it, or of one that was killed.
+async fn three_entries(path: &Path, closed: bool) {
+    if closed {
+        write(path, 3).await.close().await;
+    } else {
+        left_behind(path, 3).await;
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_is_found_read_and_written_again_when_there_is_room() {
     for closed in [true, false] {
         let Some(disk) = SmallDisk::mount(2_048) else { return };
-        if closed {
-            write(&disk.ledger(), 3).await.close().await;
-        } else {
-            left_behind(&disk.ledger(), 3).await;
-        }
+        three_entries(&disk.ledger(), closed).await;
         let filling = disk.fill();
         let reader = SqliteLedger::open_read_only(disk.ledger()).await.unwrap();
         only_reads(&reader, 3, read_only).await;
@@ -156,11 +161,7 @@ async fn a_full_disk_is_found_read_and_written_again_when_there_is_room() {
 async fn a_read_only_file_system_is_read() {
     for closed in [true, false] {
         let Some(disk) = SmallDisk::mount(2_048) else { return };
-        if closed {
-            write(&disk.ledger(), 3).await.close().await;
-        } else {
-            left_behind(&disk.ledger(), 3).await;
-        }
+        three_entries(&disk.ledger(), closed).await;
         disk.make_read_only();
         only_reads(&SqliteLedger::open(disk.ledger()).await.unwrap(), 3, read_only).await;
         only_reads(&SqliteLedger::open_read_only(disk.ledger()).await.unwrap(), 3, read_only).await;

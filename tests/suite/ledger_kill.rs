@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 use stanch::domain::ledger::EntryKind;
@@ -17,11 +16,17 @@ const CHILD: &str = "STANCH_TEST_KILLED_LEDGER";
 /// How often a writer is killed: `STANCH_TEST_KILLS=1000 cargo test --test suite ledger_kill` for a long run.
 const KILLS: &str = "STANCH_TEST_KILLS";
 
-/// The process that will be killed: appends for ever, and says what was acknowledged.
+/// The process that will be killed: appends for ever, and says what was acknowledged. Beside that it ticks without a
+/// pause, from before the ledger is open, so that there is an event for every moment.
 #[tokio::test]
 #[ignore = "started by the test below"]
 async fn child() {
     let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    std::thread::spawn(|| {
+        loop {
+            println!("TICK");
+        }
+    });
     let ledger = SqliteLedger::open(&path).await.unwrap();
     for number in 0.. {
         let payload = json!({"number": number, "text": "x".repeat(number % 7 * 900)});
@@ -30,10 +35,9 @@ async fn child() {
     }
 }
 
-/// Starts a writer, lets it acknowledge `acks` entries and live on for `further`, kills it, and returns all that it
-/// acknowledged.
-#[allow(clippy::disallowed_methods, reason = "nothing is waited for: the moment of the kill is what is varied")]
-fn killed(path: &Path, acks: usize, further: Duration) -> Vec<(u64, String)> {
+/// Starts a writer, kills it `ticks` of its ticks after it has acknowledged `acks` entries (with none: while it starts,
+/// perhaps before the ledger is open), and returns all that it acknowledged.
+fn killed(path: &Path, acks: usize, mut ticks: u64) -> Vec<(u64, String)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "ledger_kill::child", "--nocapture"])
         .env(CHILD, path)
@@ -43,12 +47,7 @@ fn killed(path: &Path, acks: usize, further: Duration) -> Vec<(u64, String)> {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut seen = Vec::new();
-    let mut alive = acks > 0;
-    if !alive {
-        // Killed while it starts: before the first line, perhaps before the ledger is open.
-        std::thread::sleep(further);
-        child.kill().unwrap();
-    }
+    let mut alive = true;
     for line in lines {
         // The last line may break off in the middle; then nobody has read an acknowledgement.
         let Ok(line) = line else { break };
@@ -59,10 +58,12 @@ fn killed(path: &Path, acks: usize, further: Duration) -> Vec<(u64, String)> {
             seen.push((seq.parse().unwrap(), hash.to_owned()));
         }
         if alive && seen.len() >= acks {
-            // Not waiting for anything: the moment of the kill is what is varied.
-            std::thread::sleep(further);
-            child.kill().unwrap();
-            alive = false;
+            if ticks == 0 {
+                child.kill().unwrap();
+                alive = false;
+            } else {
+                ticks -= 1;
+            }
         }
     }
     child.wait().unwrap();
@@ -81,8 +82,8 @@ fn a_killed_writer_loses_nothing_that_was_acknowledged() {
         // Deterministic numbers; the moments themselves are as random as the scheduler.
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let acks = (dice >> 33) % 6;
-        let further = if acks == 0 { (dice >> 40) % 60_000 } else { (dice >> 40) % 12_000 };
-        let seen = killed(&path, acks as usize, Duration::from_micros(further));
+        let ticks = if acks == 0 { (dice >> 40) % 20_000 } else { (dice >> 40) % 4_000 };
+        let seen = killed(&path, acks as usize, ticks);
         runtime.block_on(async {
             let ledger = SqliteLedger::open(&path).await.unwrap();
             for (seq, hash) in &seen {

@@ -22,12 +22,13 @@ use stanch::domain::query::Lang;
 use stanch::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
 use stanch::domain::snapshot::Provenance;
 use stanch::domain::{Labels, TimeRange, Timestamp};
-use stanch::gate::{Gate, Inventory, Policy, Situation, TelemetryWords};
+use stanch::gate::{Gate, Inventory, Policy, TelemetryWords};
 use stanch::llm::{ChatRequest, FinishReason, LlmClient, LlmErrorKind, Message, Role, StreamEvent};
 use stanch::prompts::Library;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::in_prod;
 use crate::servers::Server;
 
 /// The Python that has `xllamacpp` and `gguf`: `STANCH_TEST_PYTHON`, else the test script's own environment.
@@ -240,15 +241,7 @@ async fn nonsense_of_the_right_shape_is_shown_as_unsupported() {
     let client = client(&server, Protocol::OpenaiChat);
     let gate = Gate::new(Policy::builtin());
     let (telemetry, inventory) = (TelemetryWords::default(), Inventory::default());
-    let situation = Situation {
-        profile: "prod",
-        critical: true,
-        actor: "oncall-1",
-        role: "operator",
-        telemetry: &telemetry,
-        inventory: &inventory,
-        at: stanch::domain::Timestamp::from_secs(1_767_787_200),
-    };
+    let situation = in_prod(&telemetry, &inventory);
     let mut shaped = 0;
     for seed in 1..=3 {
         let mut notes = Notes::default();
