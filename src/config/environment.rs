@@ -50,16 +50,9 @@ fn profile(get: &impl Fn(&str) -> Option<String>) -> Profile {
 
 fn endpoints(get: &impl Fn(&str) -> Option<String>) -> Vec<EndpointSettings> {
     let endpoint = |name: &str, protocol, model: String, url, key: Option<&str>| EndpointSettings {
-        name: name.to_owned(),
-        protocol,
-        model,
         url,
         key: key.map(|variable| SecretRef::Env(variable.to_owned())),
-        headers: std::collections::BTreeMap::default(),
-        ca: None,
-        proxy: None,
-        pack_tokens: 8_000,
-        answer_tokens: 4_000,
+        ..EndpointSettings::new(name, protocol, &model)
     };
     let mut found = Vec::new();
     // A model must be named: guessing one would send production text to a model nobody chose.

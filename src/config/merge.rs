@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::settings::SourceSettings;
 
-use super::{Approvals, Config, Profile, System};
+use super::{Approvals, Config, Llm, Profile, System};
 
 impl Config {
     /// Lays the user's configuration over the system's. What guards production can only be tightened: a profile
@@ -32,7 +32,7 @@ impl Config {
         Self {
             default_profile: user.default_profile.or(self.default_profile),
             profile,
-            llm: if user.llm.endpoint.is_empty() { self.llm } else { user.llm },
+            llm: llm(self.llm, user.llm),
             policy: if self.policy.file.is_some() { self.policy } else { user.policy },
             ledger: if self.ledger == defaults.ledger { user.ledger } else { self.ledger },
             approvals: Approvals {
@@ -51,6 +51,30 @@ impl Config {
             ui: if user.ui == defaults.ui { self.ui } else { user.ui },
             system,
         }
+    }
+}
+
+/// The user's own end points replace the system's; what may be spent is the less of both.
+fn llm(system: Llm, user: Llm) -> Llm {
+    let cost_per_day = match (system.cost_per_day, user.cost_per_day) {
+        (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+        (ours, theirs) => ours.or(theirs),
+    };
+    let default = Llm::default().currency;
+    Llm {
+        ask_first: system.ask_first || user.ask_first,
+        cost_per_day,
+        tokens_per_day: least(system.tokens_per_day, user.tokens_per_day),
+        currency: if user.currency == default { system.currency } else { user.currency },
+        endpoint: if user.endpoint.is_empty() { system.endpoint } else { user.endpoint },
+    }
+}
+
+/// The tighter of two limits.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -113,6 +137,7 @@ impl Keeps<'_> {
             baseline: mine.baseline.or(theirs.baseline),
             runbooks: mine.runbooks.or(theirs.runbooks),
             kubernetes,
+            sees: least(theirs.sees, mine.sees),
             inventory,
         }
     }
@@ -155,6 +180,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::super::{Policy, parse};
+    use crate::domain::settings::Sees;
 
     fn laid(system: &str, user: &str) -> super::Config {
         let mut system = parse("x", system).unwrap();
@@ -215,6 +241,22 @@ mod tests {
         // What the system says nothing of, the user may.
         let open = laid("[profile.lab]\ncritical = false", &user);
         assert_eq!((open.profile["lab"].inventory.len(), open.system.overruled.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_models_may_see_and_cost_is_the_less_of_both() {
+        let both = laid(
+            "[llm]\ncost_per_day = 5.0\ntokens_per_day = 1000\nask_first = true\n[profile.prod]\nsees = \"redacted\"",
+            "[llm]\ncost_per_day = 50.0\ntokens_per_day = 10\n[profile.prod]\nsees = \"production\"\n\
+             [profile.lab]\nsees = \"nothing\"",
+        );
+        assert_eq!((both.llm.cost_per_day, both.llm.tokens_per_day, both.llm.ask_first), (Some(5.0), Some(10), true));
+        assert_eq!(both.profile["prod"].sees, Some(Sees::Redacted));
+        assert_eq!(both.profile["lab"].sees, Some(Sees::Nothing));
+        assert_eq!(
+            laid("[profile.prod]", "[profile.prod]\nsees = \"nothing\"").profile["prod"].sees,
+            Some(Sees::Nothing)
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::baseline::BaselineChoice;
-use crate::domain::settings::{EndpointSettings, SecretRef, SourceSettings, duration_text};
+use crate::domain::settings::{EndpointSettings, SecretRef, Sees, SourceSettings, duration_text};
 
 pub use load::{ConfigError, load, parse};
 pub use paths::{cache_dir, config_file, state_dir};
@@ -96,6 +96,8 @@ pub struct Profile {
     pub runbooks: Option<PathBuf>,
     /// The cluster that commands act on.
     pub kubernetes: Option<Kubernetes>,
+    /// The most that any language model may see of this environment, whatever its end point says.
+    pub sees: Option<Sees>,
     /// Names of services, namespaces and hosts known to be real. A token of a command that was read in telemetry
     /// and is not among them is flagged.
     pub inventory: Vec<String>,
@@ -109,12 +111,32 @@ pub struct Kubernetes {
     pub context: Option<String>,
 }
 
-/// Language models, tried in this order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// Language models and what may be spent on them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Llm {
-    /// End points.
+    /// End points, tried in this order.
     pub endpoint: Vec<EndpointSettings>,
+    /// Whether the screens show what would be sent and ask before anything is.
+    pub ask_first: bool,
+    /// Most that is spent in a day (UTC), by the prices of the end points.
+    pub cost_per_day: Option<f64>,
+    /// Most tokens that are sent and received in a day (UTC).
+    pub tokens_per_day: Option<u64>,
+    /// The sign of the currency of all prices.
+    pub currency: String,
+}
+
+impl Default for Llm {
+    fn default() -> Self {
+        Self {
+            endpoint: Vec::new(),
+            ask_first: false,
+            cost_per_day: None,
+            tokens_per_day: None,
+            currency: "$".to_owned(),
+        }
+    }
 }
 
 /// Guardrails.

@@ -53,16 +53,10 @@ impl Witness for Notes {
 
 fn client(url: &str) -> LlmClient {
     let settings = EndpointSettings {
-        name: "primary".into(),
-        protocol: Protocol::OpenaiChat,
-        model: "tiny".into(),
         url: Some(url.into()),
-        key: None,
-        headers: BTreeMap::new(),
-        ca: None,
-        proxy: None,
         pack_tokens: 1_000,
         answer_tokens: 1_000,
+        ..EndpointSettings::new("primary", Protocol::OpenaiChat, "tiny")
     };
     LlmClient::new(settings, Arc::new(NoSecrets)).unwrap()
 }

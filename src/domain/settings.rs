@@ -186,8 +186,64 @@ pub enum Protocol {
     Anthropic,
 }
 
+/// What a receiver of evidence may see. Ordered: the greater one sees more. Secrets are masked for every one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sees {
+    /// Nothing: no evidence is ever sent there.
+    Nothing,
+    /// Evidence in which personal data and the names of hosts, pods and users are replaced as well.
+    Redacted,
+    /// Evidence as it is, without its secrets.
+    Production,
+}
+
+impl Sees {
+    /// The word for screens, configuration and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Redacted => "redacted",
+            Self::Production => "production",
+        }
+    }
+}
+
+/// What a million tokens cost, in the currency of the budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Price {
+    /// Sent, and not read from the server's cache.
+    pub input: f64,
+    /// Sent, and read from the server's cache; as `input` when left out.
+    pub cached: Option<f64>,
+    /// Received.
+    pub output: f64,
+}
+
+/// Time limits that differ from the usual ones, in Prometheus notation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointTimeouts {
+    /// To a connection.
+    #[serde(with = "optional_duration_text")]
+    pub connect: Option<Duration>,
+    /// From the request to the headers.
+    #[serde(with = "optional_duration_text")]
+    pub headers: Option<Duration>,
+    /// From the headers to the first content.
+    #[serde(with = "optional_duration_text")]
+    pub first_content: Option<Duration>,
+    /// Between two pieces of content.
+    #[serde(with = "optional_duration_text")]
+    pub stall: Option<Duration>,
+    /// In all.
+    #[serde(with = "optional_duration_text")]
+    pub total: Option<Duration>,
+}
+
 /// How to reach a language model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSettings {
     /// Name for screens and the ledger.
@@ -208,9 +264,24 @@ pub struct EndpointSettings {
     /// PEM file with certificate authorities to trust besides the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// Client certificate.
+    #[serde(default)]
+    pub client_certificate: Option<ClientCertificate>,
     /// Proxy.
     #[serde(default)]
     pub proxy: Option<String>,
+    /// What it may see. When left out: production text on this host and in private networks, redacted text elsewhere.
+    #[serde(default)]
+    pub sees: Option<Sees>,
+    /// Whether the model thinks long before it says anything.
+    #[serde(default)]
+    pub reasoning: bool,
+    /// Other time limits.
+    #[serde(default)]
+    pub timeouts: EndpointTimeouts,
+    /// What it costs.
+    #[serde(default)]
+    pub price: Option<Price>,
     /// Budget of the pack in o200k tokens.
     #[serde(default = "default_pack_tokens")]
     pub pack_tokens: usize,
@@ -219,12 +290,57 @@ pub struct EndpointSettings {
     pub answer_tokens: u32,
 }
 
+impl EndpointSettings {
+    /// Settings with everything but these three at its default.
+    pub fn new(name: &str, protocol: Protocol, model: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            protocol,
+            model: model.to_owned(),
+            url: None,
+            key: None,
+            headers: BTreeMap::new(),
+            ca: None,
+            client_certificate: None,
+            proxy: None,
+            sees: None,
+            reasoning: false,
+            timeouts: EndpointTimeouts::default(),
+            price: None,
+            pack_tokens: default_pack_tokens(),
+            answer_tokens: default_answer_tokens(),
+        }
+    }
+}
+
 fn default_pack_tokens() -> usize {
     8_000
 }
 
 fn default_answer_tokens() -> u32 {
     4_000
+}
+
+/// Durations in Prometheus notation, or none.
+pub mod optional_duration_text {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    use super::duration_text;
+
+    /// Writes milliseconds, or nothing.
+    pub fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match span {
+            Some(span) => duration_text::serialize(span, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads `15s`, `1m30s`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        duration_text::deserialize(deserializer).map(Some)
+    }
 }
 
 /// Durations in Prometheus notation.

@@ -1,6 +1,5 @@
 //! Every way in which an end point is known to fail, each with the state it must give.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,16 +31,11 @@ impl Secrets for Plain {
 
 fn settings(url: &str) -> EndpointSettings {
     EndpointSettings {
-        name: "primary".into(),
-        protocol: Protocol::OpenaiChat,
-        model: "tiny".into(),
         url: Some(format!("{url}/v1")),
         key: Some(SecretRef::Value("sk-secret".into())),
-        headers: BTreeMap::new(),
-        ca: None,
-        proxy: None,
         pack_tokens: 1_000,
         answer_tokens: 100,
+        ..EndpointSettings::new("primary", Protocol::OpenaiChat, "tiny")
     }
 }
 

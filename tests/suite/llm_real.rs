@@ -1,7 +1,6 @@
 //! The copilot against a real server: llama.cpp with a model of random weights. Its words are nonsense, its protocol,
 //! its schema-shaped JSON and its errors are real; so whatever a diagnosis may claim, it claims it here.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -81,16 +80,10 @@ impl Secrets for NoSecrets {
 
 fn client(server: &Server, protocol: Protocol) -> LlmClient {
     let settings = EndpointSettings {
-        name: "local".into(),
-        protocol,
-        model: "tiny-random".into(),
         url: Some(format!("{}/v1", server.url())),
-        key: None,
-        headers: BTreeMap::new(),
-        ca: None,
-        proxy: None,
         pack_tokens: 1_000,
         answer_tokens: 3_000,
+        ..EndpointSettings::new("local", protocol, "tiny-random")
     };
     LlmClient::new(settings, Arc::new(NoSecrets)).expect("settings that work")
 }

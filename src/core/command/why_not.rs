@@ -1,0 +1,100 @@
+//! Why a command is not possible now.
+
+use crate::core::diagnosis_rows;
+use crate::core::model::Model;
+use crate::core::reading;
+use crate::core::rows;
+use crate::core::screen::{Pane, Screen, Subject};
+
+pub(super) fn needs_investigation(model: &Model) -> Option<String> {
+    let Some(case) = model.current() else { return Some("no incident is selected".into()) };
+    match (&case.investigation.value, case.investigation.busy(), &case.investigation.error) {
+        (Some(_), ..) => None,
+        (None, true, _) => Some("the incident is still being investigated".into()),
+        (None, false, Some(why)) => Some(format!("the investigation failed: {why}")),
+        (None, false, None) => Some("the incident is not investigated yet (r)".into()),
+    }
+}
+
+pub(super) fn needs_model(model: &Model) -> Option<String> {
+    if let Some(why) = needs_investigation(model) {
+        return Some(why);
+    }
+    if model.current().is_some_and(|case| case.conclusion.busy()) {
+        return Some("a diagnosis is being written (Esc cancels)".into());
+    }
+    model
+        .identity
+        .models
+        .is_empty()
+        .then(|| "no language model is configured: the offline analyst's diagnosis stands in pane 3".into())
+}
+
+pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
+    needs_investigation(model).or_else(|| {
+        model
+            .current()
+            .is_some_and(|case| case.conclusion.busy())
+            .then(|| "a diagnosis is being written (Esc cancels)".into())
+    })
+}
+
+pub(super) fn needs_row(model: &Model) -> Option<String> {
+    match model.top() {
+        Screen::Incident(screen) if screen.pane == Pane::Diagnosis => {
+            let case = model.cases.get(&screen.incident)?;
+            let rows = diagnosis_rows::rows(case, screen.list());
+            match rows.get(screen.list().cursor) {
+                None => Some("there is no diagnosis yet".into()),
+                Some(row) if row.links.is_empty() && !matches!(row.kind, diagnosis_rows::Kind::Check(_)) => {
+                    Some("this line cites no evidence".into())
+                }
+                Some(_) => None,
+            }
+        }
+        Screen::Incident(screen) if screen.pane == Pane::Actions => {
+            let case = model.cases.get(&screen.incident)?;
+            if case.draft.is_some() {
+                return Some("actions can be chosen once the diagnosis has ended cleanly".into());
+            }
+            if case.conclusion.value.as_ref().is_some_and(|conclusion| !conclusion.diagnosed.complete) {
+                return Some("the diagnosis did not end cleanly: none of its actions can be chosen".into());
+            }
+            rows::actions(case, screen.list()).is_empty().then(|| "no action is suggested".into())
+        }
+        Screen::FirstRun(_) => None,
+        _ => match rows::top_len(model) {
+            Some(0) => Some("nothing is listed".into()),
+            _ => None,
+        },
+    }
+}
+
+pub(super) fn needs_approvals(model: &Model) -> Option<String> {
+    (!model.identity.approvals).then(|| match &model.identity.recorded {
+        Some(_) => "nothing is asked for or approved in a recording".into(),
+        None => "no approvals are configured: set [approvals] in the configuration".into(),
+    })
+}
+
+pub(super) fn needs_matches(model: &Model) -> Option<String> {
+    let empty = match model.top() {
+        Screen::Board(list) => list.filter.text.is_empty(),
+        Screen::Incident(screen) => screen.list().filter.text.is_empty(),
+        Screen::Detail(detail) => {
+            detail.reader.search.text.is_empty()
+                && !matches!(&detail.subject, Subject::Evidence { ids, .. } if ids.len() > 1)
+        }
+        Screen::Pack(reader) => reader.search.text.is_empty(),
+        _ => true,
+    };
+    empty.then(|| "nothing is searched for (/)".into())
+}
+
+pub(super) fn needs_items(model: &Model) -> Option<String> {
+    (reading::items(model).0.len() < 2).then(|| "there is one item only: j and k scroll it".into())
+}
+
+pub(super) fn needs_wide_panes(model: &Model) -> Option<String> {
+    model.incident_screen().is_none().then(|| "no incident is open".into())
+}
