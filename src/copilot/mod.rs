@@ -5,6 +5,7 @@
 //! actions of either go to the gate before anyone can select them.
 
 pub mod actions;
+pub mod answers;
 mod figures;
 #[cfg(test)]
 mod fixture;
