@@ -65,7 +65,8 @@ pub async fn online(
         };
         let shared = investigated.analysis.clone();
         let budget = endpoint.pack_tokens;
-        let pack = tokio::task::spawn_blocking(move || crate::context::pack(&shared, budget))
+        let sees = client.sees();
+        let pack = tokio::task::spawn_blocking(move || crate::context::pack_for(&shared, budget, sees))
             .await
             .map_err(|error| Failure::failed(format!("packing failed: {error}")))?;
         let case = Case {

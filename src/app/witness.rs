@@ -65,6 +65,7 @@ impl Witness for LedgerWitness {
             let body = String::from_utf8_lossy(&call.body);
             let payload = json!({
                 "endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body, "prompt": prompt,
+                "hidden": call.hidden, "shows": call.shows,
                 "pack": {
                     "budget": pack.budget, "tokens": pack.tokens, "omitted": pack.omitted,
                     "redactions": pack.redactions, "sha256": hex(&Sha256::digest(&pack.text)),

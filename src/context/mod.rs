@@ -7,6 +7,6 @@ mod render;
 mod select;
 pub mod tokens;
 
-pub use pack::pack;
+pub use pack::{pack, pack_for};
 pub use redaction::{Redacted, Redactor, redact};
 pub use tokens::count_tokens;

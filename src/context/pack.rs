@@ -11,6 +11,7 @@ use super::tokens::count_tokens;
 use crate::domain::analysis::{Analysis, Finding};
 use crate::domain::evidence::{Detail, EvidenceId, EvidenceKind};
 use crate::domain::pack::{Omission, Pack, PackedEvidence};
+use crate::domain::settings::Sees;
 use crate::domain::time::human_duration;
 
 /// What a model must know to read the rest. Never changes within a version, so that servers can cache it.
@@ -40,7 +41,12 @@ const MISSES: usize = 12;
 /// The pack for a budget in o200k tokens. Its text never exceeds the budget; the same analysis and budget give the
 /// same bytes.
 pub fn pack(analysis: &Analysis, budget: usize) -> Pack {
-    let mut renderer = Renderer::new();
+    pack_for(analysis, budget, Sees::Production)
+}
+
+/// As [`pack`], for a receiver that may see so much. For one that may see nothing the pack is empty.
+pub fn pack_for(analysis: &Analysis, budget: usize, receiver: Sees) -> Pack {
+    let mut renderer = Renderer::new(receiver);
     let mut draft = Draft {
         head: head(analysis, &mut renderer),
         notes: analysis

@@ -7,6 +7,7 @@ use super::redaction::Redactor;
 use crate::domain::alert::Alert;
 use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
+use crate::domain::settings::Sees;
 use crate::domain::{Labels, Timestamp};
 
 /// How much of an item is told.
@@ -52,8 +53,8 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    pub(super) fn new() -> Self {
-        Self { redactor: Redactor::new() }
+    pub(super) fn new(receiver: Sees) -> Self {
+        Self { redactor: Redactor::for_receiver(receiver) }
     }
 
     /// The lines of one item. `folded` counts alerts of the same name left out for it.

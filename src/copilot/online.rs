@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::verify::{self, Proof};
 use super::{Playbooks, partial, schema};
-use crate::context::{self, count_tokens};
+use crate::context::{self, Redactor, count_tokens};
 use crate::domain::Text;
 use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, PromptRef, Timing, TypedChange, Usage};
@@ -161,9 +161,11 @@ impl Case<'_> {
         let prompt = self.library.get(PROMPT)?;
         let titles: Vec<&str> = self.playbooks.titles().map(|(_, title)| title).collect();
         let question = prompt.render("user", &[("playbooks", Filling::Text(titles.join(", ")))])?;
+        let mut redactor = Redactor::for_receiver(self.client.sees());
+        let mut masked = |text: &str| redactor.outgoing(text);
         Ok(ChatRequest {
-            system: prompt.render("system", &[])?,
-            messages: vec![Message { role: Role::User, parts: vec![pack.text.clone(), question] }],
+            system: masked(&prompt.render("system", &[])?),
+            messages: vec![Message { role: Role::User, parts: vec![masked(&pack.text), masked(&question)] }],
             schema: Some((schema::NAME.to_owned(), schema::diagnosis())),
             max_tokens: self.client.settings().answer_tokens,
             temperature: self.sampling.temperature,
@@ -199,7 +201,7 @@ pub async fn diagnose(
             remarks.push(format!(
                 "the evidence did not fit into the model's context and was packed again for {budget} tokens"
             ));
-            repacked = Some(context::pack(case.analysis, budget));
+            repacked = Some(context::pack_for(case.analysis, budget, case.client.sees()));
             continue;
         }
         break (request, outcome);
@@ -215,8 +217,10 @@ pub async fn diagnose(
         on_progress(Progress::AskingAgain { problems: problems.clone() });
         let values = [("problems", Filling::List(problems.clone()))];
         let repair = case.library.get(PROMPT)?.render("repair", &values)?;
-        request.messages.push(Message { role: Role::Assistant, parts: vec![first.text.clone()] });
-        request.messages.push(Message { role: Role::User, parts: vec![repair] });
+        // What came from the model goes back to it masked as well: it may hold what nobody knew to hide before.
+        let mut redactor = Redactor::for_receiver(case.client.sees());
+        request.messages.push(Message { role: Role::Assistant, parts: vec![redactor.outgoing(&first.text)] });
+        request.messages.push(Message { role: Role::User, parts: vec![redactor.outgoing(&repair)] });
         let second = call(case, &request, pack, witness, &mut on_progress, cancel).await?;
         usage = sum(&usage, &second.usage);
         remarks.push(format!("the first answer was not valid ({}) and was asked for again", problems.join("; ")));

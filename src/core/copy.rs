@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::Text;
+use crate::context::Redactor;
 use crate::domain::evidence::{Detail, Evidence};
+use crate::domain::{Outgoing, Text};
 
 use super::diagnosis_rows;
 use super::model::{Case, Model};
@@ -11,8 +12,13 @@ use super::reading;
 use super::rows;
 use super::screen::{IncidentScreen, Pane, Screen, Subject};
 
-/// The text of what is selected on the topmost screen; `None` when nothing is.
-pub fn selected(model: &Model) -> Option<Text> {
+/// What is selected on the topmost screen, as it may leave by the clipboard: its secrets masked.
+pub fn for_clipboard(model: &Model) -> Option<Outgoing> {
+    selected(model).map(|text| Redactor::new().outgoing(&text))
+}
+
+/// The text of what is selected on the topmost screen; `None` when nothing is. Stays on this host.
+fn selected(model: &Model) -> Option<Text> {
     let text = match model.top() {
         Screen::Board(list) => {
             let case = *rows::board(model, list).get(list.cursor)?;

@@ -1,10 +1,10 @@
 //! What the model wants done. Effects are carried out by `app`; their results come back as reports.
 
-use crate::domain::Text;
 use crate::domain::action::{Action, Digest};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
+use crate::domain::{Outgoing, Text};
 
 use super::confirm::RunOrder;
 use super::queue::SignOrder;
@@ -124,8 +124,8 @@ pub enum Effect {
         /// Number of the effect to abort.
         generation: Generation,
     },
-    /// Put text on the clipboard.
-    Copy(Text),
+    /// Put text on the clipboard, from where it goes into chats and tickets: masked.
+    Copy(Outgoing),
     /// Show text in `$EDITOR`.
     Edit(Text),
     /// Leave and open the built-in demo.

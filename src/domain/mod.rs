@@ -19,6 +19,7 @@ pub mod labels;
 pub mod ledger;
 pub mod log;
 pub mod metric;
+pub mod outgoing;
 pub mod pack;
 pub mod query;
 pub mod settings;
@@ -27,5 +28,6 @@ pub mod text;
 pub mod time;
 
 pub use labels::Labels;
+pub use outgoing::Outgoing;
 pub use text::Text;
 pub use time::{TimeRange, Timestamp};

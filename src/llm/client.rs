@@ -15,7 +15,7 @@ use super::openai::OpenAi;
 use super::stream::{EventStream, read_bounded};
 use super::{ChatRequest, FinishReason, Timeouts};
 use crate::domain::diagnosis::Usage;
-use crate::domain::settings::{EndpointSettings, HeaderValue, Protocol, Secrets};
+use crate::domain::settings::{EndpointSettings, HeaderValue, Protocol, Secrets, Sees};
 
 /// What one frame of a stream holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,10 @@ pub struct Prepared {
     pub url: String,
     /// The body, byte for byte.
     pub body: Vec<u8>,
+    /// Masked values in it, by kind, repetitions included.
+    pub hidden: BTreeMap<String, usize>,
+    /// What whoever reads it comes to see.
+    pub shows: Sees,
 }
 
 /// What a probe found.
@@ -160,11 +164,29 @@ impl LlmClient {
             model: inner.settings.model.clone(),
             url: inner.url(inner.wire.path()).to_string(),
             body: inner.wire.body(&inner.settings.model, request, inner.vendor),
+            hidden: request.hidden(),
+            shows: request.shows(),
         }
     }
 
-    /// Sends a prepared request. Nothing leaves before the stream is first polled.
+    /// What this end point may see: as set, else everything but secrets on this host and in private networks, and
+    /// masked text elsewhere.
+    pub fn sees(&self) -> Sees {
+        let usual = if is_local(&self.inner.base) { Sees::Production } else { Sees::Redacted };
+        self.inner.settings.sees.unwrap_or(usual)
+    }
+
+    /// Sends a prepared request. Nothing leaves before the stream is first polled, and nothing at all when the text
+    /// shows more than this end point may see.
     pub fn send(&self, prepared: Prepared) -> EventStream {
+        if prepared.shows > self.sees() {
+            let what = format!(
+                "it may see {}, and the text shows {}: nothing was sent",
+                self.sees().word(),
+                prepared.shows.word()
+            );
+            return EventStream::refused(self.inner.error(LlmErrorKind::Settings { what: words(&what) }));
+        }
         EventStream::new(Arc::clone(&self.inner), prepared.body)
     }
 

@@ -11,6 +11,7 @@ mod openai;
 pub mod schema;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,9 @@ pub use client::{LlmClient, Prepared, Probe};
 pub use error::{LlmError, LlmErrorKind, Phase};
 pub use stream::EventStream;
 
+use crate::domain::Outgoing;
 use crate::domain::diagnosis::Usage;
+use crate::domain::settings::Sees;
 use schema::Schema;
 
 /// Who speaks. A role is only ever given here, never read out of a text.
@@ -38,14 +41,14 @@ pub struct Message {
     /// Who speaks.
     pub role: Role,
     /// What is said, in parts that stay apart: evidence is one, instructions another.
-    pub parts: Vec<String>,
+    pub parts: Vec<Outgoing>,
 }
 
 /// A request for one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatRequest {
     /// What the model is told to be. Stable, so that servers can cache it.
-    pub system: String,
+    pub system: Outgoing,
     /// The conversation. What changes from request to request comes last.
     pub messages: Vec<Message>,
     /// Name and shape of the answer; free text when there is none.
@@ -56,6 +59,27 @@ pub struct ChatRequest {
     pub temperature: Option<f64>,
     /// Seed, where the server knows seeds.
     pub seed: Option<u64>,
+}
+
+impl ChatRequest {
+    /// All text in it.
+    pub fn texts(&self) -> impl Iterator<Item = &Outgoing> {
+        std::iter::once(&self.system).chain(self.messages.iter().flat_map(|message| &message.parts))
+    }
+
+    /// Masked values in it, by kind, repetitions included.
+    pub fn hidden(&self) -> BTreeMap<String, usize> {
+        let mut all = BTreeMap::new();
+        for (kind, count) in self.texts().flat_map(Outgoing::hidden) {
+            *all.entry(kind.clone()).or_default() += count;
+        }
+        all
+    }
+
+    /// What whoever reads it comes to see.
+    pub fn shows(&self) -> Sees {
+        self.texts().map(Outgoing::shows).max().unwrap_or(Sees::Nothing)
+    }
 }
 
 /// What a stream gives.

@@ -38,6 +38,11 @@ impl EventStream {
         });
         Self { events: events.boxed() }
     }
+
+    /// A stream that says why nothing was sent, and ends.
+    pub(super) fn refused(error: LlmError) -> Self {
+        Self { events: futures_util::stream::iter([Err(error)]).boxed() }
+    }
 }
 
 impl std::fmt::Debug for EventStream {

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::Text;
+use crate::domain::Outgoing;
 
 /// Largest encoded text; several terminals drop longer sequences whole.
 pub const ENCODED_MAX: usize = 75_000;
 
 /// The sequence that puts `text` on the clipboard; `None` when it is too long.
-pub fn copy_sequence(text: &Text, tmux: bool) -> Option<String> {
+pub fn copy_sequence(text: &Outgoing, tmux: bool) -> Option<String> {
     let encoded = STANDARD.encode(text.as_bytes());
     if encoded.len() > ENCODED_MAX {
         return None;
@@ -26,18 +26,22 @@ mod tests {
 
     #[test]
     fn the_text_is_encoded() {
-        assert_eq!(copy_sequence(&Text::new("up"), false).as_deref(), Some("\x1b]52;c;dXA=\x07"));
+        assert_eq!(copy_sequence(&Outgoing::fixed("up"), false).as_deref(), Some("\x1b]52;c;dXA=\x07"));
     }
 
     #[test]
     fn tmux_passes_it_on() {
-        let sequence = copy_sequence(&Text::new("up"), true).unwrap();
+        let sequence = copy_sequence(&Outgoing::fixed("up"), true).unwrap();
         assert!(sequence.ends_with("\x1bPtmux;\x1b\x1b]52;c;dXA=\x07\x1b\\"));
+    }
+
+    fn long(characters: usize) -> Outgoing {
+        Outgoing::fixed("x".repeat(characters).leak())
     }
 
     #[test]
     fn what_terminals_would_drop_is_refused() {
-        assert!(copy_sequence(&Text::new(&"x".repeat(56_250)), false).is_some());
-        assert!(copy_sequence(&Text::new(&"x".repeat(56_251)), false).is_none());
+        assert!(copy_sequence(&long(56_250), false).is_some());
+        assert!(copy_sequence(&long(56_251), false).is_none());
     }
 }

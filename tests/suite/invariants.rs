@@ -203,6 +203,19 @@ fn files_are_rooms_not_halls() {
 }
 
 #[test]
+fn only_masking_makes_text_that_may_leave() {
+    let make = Regex::new(r"\bOutgoing::masked\b").unwrap();
+    let broken: Vec<String> = source_files()
+        .iter()
+        .filter(|file| {
+            file.room != "context" && !file.path.ends_with("domain/outgoing.rs") && make.is_match(&file.code)
+        })
+        .map(|file| format!("{} declares text to be masked", file.path.display()))
+        .collect();
+    assert_none(&broken, "who may say that text is masked");
+}
+
+#[test]
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));

@@ -170,7 +170,12 @@ impl<E: EventSource, W: Write> Program<E, W> {
                     let said = match clipboard::copy_sequence(&text, self.ability.tmux) {
                         Some(sequence) => {
                             self.display.write(sequence.as_bytes())?;
-                            Ok(Text::new(&format!("copied {} characters", text.chars().count())))
+                            let hidden = match text.hidden().values().sum::<usize>() {
+                                0 => String::new(),
+                                1 => ", 1 secret value replaced by a placeholder".to_owned(),
+                                many => format!(", {many} secret values replaced by placeholders"),
+                            };
+                            Ok(Text::new(&format!("copied {} characters{hidden}", text.chars().count())))
                         }
                         None => Err(Text::new("too long for the terminal's clipboard: e opens it in $EDITOR")),
                     };

@@ -19,6 +19,9 @@ use sha2::{Digest, Sha256};
 
 use rules::rules;
 
+use crate::domain::Outgoing;
+use crate::domain::settings::Sees;
+
 /// A text without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redacted {
@@ -29,17 +32,23 @@ pub struct Redacted {
 }
 
 /// Redacts many texts with placeholders that stay the same for the same value.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Redactor {
+    receiver: Sees,
     names: HashMap<[u8; 32], String>,
     next: BTreeMap<&'static str, usize>,
     counts: BTreeMap<String, usize>,
 }
 
 impl Redactor {
-    /// Nothing seen yet.
+    /// Nothing seen yet; hides secrets.
     pub fn new() -> Self {
-        Self::default()
+        Self::for_receiver(Sees::Production)
+    }
+
+    /// For a receiver that may see so much. Secrets are hidden from all of them.
+    pub fn for_receiver(receiver: Sees) -> Self {
+        Self { receiver, names: HashMap::new(), next: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     /// The text without its secrets. Replacing one value can bring another to light, so it is looked at again until
@@ -91,6 +100,13 @@ impl Redactor {
         Some(out)
     }
 
+    /// The text as it may leave.
+    pub fn outgoing(&mut self, text: &str) -> Outgoing {
+        let text = self.redact(text);
+        let hidden = placeholders(&text);
+        Outgoing::masked(&text, hidden, self.receiver)
+    }
+
     /// How many values of each kind were replaced so far, repetitions included.
     pub fn counts(&self) -> &BTreeMap<String, usize> {
         &self.counts
@@ -114,6 +130,12 @@ impl Redactor {
 const MAX_PASSES: usize = 8;
 /// How a placeholder begins.
 const OPEN: &str = "‹secret:";
+
+impl Default for Redactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Redacts one text.
 pub fn redact(text: &str) -> Redacted {

@@ -47,7 +47,7 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Approvals => return super::queue::open(model),
         Command::Approve => super::queue::look(model, Some(Say::Approve)),
         Command::Reject => super::queue::look(model, Some(Say::Reject)),
-        Command::Copy => return copy::selected(model).map(Effect::Copy).into_iter().collect(),
+        Command::Copy => return copy::for_clipboard(model).map(Effect::Copy).into_iter().collect(),
         Command::Edit => return copy::whole(model).map(Effect::Edit).into_iter().collect(),
         Command::Mark => mark(model),
         Command::Refresh => return refresh(model),

@@ -1,0 +1,93 @@
+//! Text that may leave the process: for a language model, a ticket, a chat, a report, the clipboard.
+//!
+//! What sends takes [`Outgoing`] and nothing else, so text that nobody masked cannot be sent by mistake. Only the room
+//! `context` makes one from text that was not written by us, by masking it; a test over the source tree keeps it so.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::settings::Sees;
+
+/// Masked text, with what was masked in it. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    text: Arc<str>,
+    hidden: Arc<BTreeMap<String, usize>>,
+    shows: Sees,
+}
+
+impl Outgoing {
+    /// Words of our own, the same in every incident.
+    pub fn fixed(text: &'static str) -> Self {
+        Self { text: Arc::from(text), hidden: Arc::default(), shows: Sees::Nothing }
+    }
+
+    /// What masking made. For `context` alone.
+    ///
+    /// `hidden` counts the masked values in `text` by kind; `shows` is what a reader of `text` comes to see.
+    pub fn masked(text: &str, hidden: BTreeMap<String, usize>, shows: Sees) -> Self {
+        Self { text: Arc::from(text), hidden: Arc::new(hidden), shows }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Masked values in it, by kind, repetitions included. Never the values, nor anything made from them.
+    pub fn hidden(&self) -> &BTreeMap<String, usize> {
+        &self.hidden
+    }
+
+    /// What a reader of it comes to see: [`Sees::Nothing`] for words of our own.
+    pub const fn shows(&self) -> Sees {
+        self.shows
+    }
+
+    /// Whether it may go to a receiver that may see so much.
+    pub fn may_go_to(&self, receiver: Sees) -> bool {
+        self.shows <= receiver
+    }
+}
+
+impl From<&'static str> for Outgoing {
+    fn from(text: &'static str) -> Self {
+        Self::fixed(text)
+    }
+}
+
+impl Deref for Outgoing {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.text, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_goes_only_where_as_much_may_be_seen() {
+        let whole = Outgoing::masked("a", BTreeMap::new(), Sees::Production);
+        let less = Outgoing::masked("a", BTreeMap::new(), Sees::Redacted);
+        let receivers = [Sees::Nothing, Sees::Redacted, Sees::Production];
+        assert_eq!(receivers.map(|receiver| whole.may_go_to(receiver)), [false, false, true]);
+        assert_eq!(receivers.map(|receiver| less.may_go_to(receiver)), [false, true, true]);
+        assert_eq!(receivers.map(|receiver| Outgoing::fixed("a").may_go_to(receiver)), [true; 3]);
+    }
+}
