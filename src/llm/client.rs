@@ -92,7 +92,7 @@ pub(super) struct Inner {
     pub(super) settings: EndpointSettings,
     secrets: Arc<dyn Secrets>,
     base: Url,
-    vendor: bool,
+    pub(super) vendor: bool,
     http: Client,
     pub(super) wire: &'static dyn Wire,
     pub(super) timeouts: Timeouts,
@@ -185,7 +185,7 @@ impl LlmClient {
                 self.sees().word(),
                 prepared.shows.word()
             );
-            return EventStream::refused(self.inner.error(LlmErrorKind::Settings { what: words(&what) }));
+            return EventStream::refused(self.inner.error(LlmErrorKind::NotAllowed { what: words(&what) }));
         }
         EventStream::new(Arc::clone(&self.inner), prepared.body)
     }
@@ -202,9 +202,7 @@ impl LlmClient {
         let began = Instant::now();
         let limit = inner.timeouts.headers.min(Timeouts::REMOTE.headers);
         let answer = async {
-            let request = inner.http.get(inner.url("/models")).headers(inner.headers().await?);
-            let response = request.send().await.map_err(|error| inner.transport(&error))?;
-            let response = inner.accept(response).await?;
+            let response = inner.get(inner.url("/models")).await?;
             let body = read_bounded(inner, response).await?;
             serde_json::from_slice::<Value>(&body)
                 .map_err(|_| inner.error(LlmErrorKind::NotUnderstood { what: odd_body(&body) }))
@@ -247,6 +245,11 @@ fn parse_base(settings: &EndpointSettings) -> Result<Url, String> {
         return Err(format!("url `{text}` must begin with http:// or https:// and name a host"));
     }
     Ok(url)
+}
+
+/// `v1`, `v1beta`, `api`: what stands between a server and the methods of its API.
+fn is_version(part: &str) -> bool {
+    part == "api" || part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn address(url: &Url) -> Option<IpAddr> {
@@ -305,6 +308,22 @@ impl Inner {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url
+    }
+
+    /// A path of the server itself, beside its API: without the last part of the base URL when that is a version.
+    pub(super) fn root(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let base = self.base.path().trim_end_matches('/');
+        let base = base.rsplit_once('/').filter(|(_, last)| is_version(last)).map_or(base, |(before, _)| before);
+        url.set_path(&format!("{base}{path}"));
+        url
+    }
+
+    /// Gets a page, accepted.
+    pub(super) async fn get(&self, url: Url) -> Result<Response, LlmError> {
+        let request = self.http.get(url).headers(self.headers().await?);
+        let response = request.send().await.map_err(|error| self.transport(&error))?;
+        self.accept(response).await
     }
 
     /// Headers with credentials fetched now, so that they may rotate.

@@ -39,6 +39,11 @@ pub enum LlmErrorKind {
         /// What is wrong.
         what: Text,
     },
+    /// The text shows more than the end point may see; nothing was sent.
+    NotAllowed {
+        /// What it shows, and what may be seen.
+        what: Text,
+    },
     /// The key or a header's secret cannot be had.
     Secret {
         /// Why.
@@ -127,6 +132,19 @@ pub enum LlmErrorKind {
 }
 
 impl LlmError {
+    /// Whether a server took the trouble to say so with a status or a body of its own.
+    pub(super) fn is_reply(&self) -> bool {
+        !matches!(
+            self.kind,
+            LlmErrorKind::Settings { .. }
+                | LlmErrorKind::NotAllowed { .. }
+                | LlmErrorKind::Secret { .. }
+                | LlmErrorKind::Unreachable { .. }
+                | LlmErrorKind::Incomplete { .. }
+                | LlmErrorKind::Timeout { .. }
+        )
+    }
+
     /// Whether the same request may succeed later or elsewhere. Never for what the request itself is to blame for.
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -151,6 +169,7 @@ impl fmt::Display for LlmErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settings { what } => write!(f, "{what} (correct the end point's settings)"),
+            Self::NotAllowed { what } => write!(f, "{what} (`sees` of the end point says how much)"),
             Self::Secret { what } => write!(f, "its key cannot be had: {what}"),
             Self::Unreachable { what } => write!(f, "no connection: {what} (check url, proxy and network)"),
             Self::Unauthorized { status, what } => {

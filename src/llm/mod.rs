@@ -3,11 +3,20 @@
 //! [`LlmClient::prepare`] gives the exact bytes of a request, so that they can be written down before they leave;
 //! [`LlmClient::send`] sends them and gives a stream of [`StreamEvent`]. A stream ends with
 //! [`StreamEvent::Finished`] or with an error, never silently. Dropping it aborts the request.
+//!
+//! A [`Pool`] holds all end points in their order. Each [`Endpoint`] says whether it may be asked (a circuit breaker
+//! with a canary), is told what became of each request (a [`Watch`] follows one), and says how it is.
 
 mod anthropic;
+mod breaker;
+mod calibration;
 mod client;
 mod error;
+mod health;
+mod load;
+mod observation;
 mod openai;
+mod pool;
 pub mod schema;
 mod stream;
 
@@ -16,8 +25,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use breaker::{Admission, Breaker};
+pub use calibration::Calibration;
 pub use client::{LlmClient, Prepared, Probe};
 pub use error::{LlmError, LlmErrorKind, Phase};
+pub use health::{Blame, Health, HealthState, History};
+pub use load::Load;
+pub use observation::{Observation, Outcome, Watch};
+pub use pool::{CanaryAnswer, Endpoint, Pool};
 pub use stream::EventStream;
 
 use crate::domain::Outgoing;

@@ -13,7 +13,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
 
-struct Plain;
+pub(super) struct Plain;
 
 impl Secrets for Plain {
     fn fetch<'a>(
@@ -29,7 +29,7 @@ impl Secrets for Plain {
     }
 }
 
-fn settings(url: &str) -> EndpointSettings {
+pub(super) fn settings(url: &str) -> EndpointSettings {
     EndpointSettings {
         url: Some(format!("{url}/v1")),
         key: Some(SecretRef::Value("sk-secret".into())),
@@ -48,7 +48,7 @@ const SHORT: Timeouts = Timeouts {
     bytes: 20_000,
 };
 
-fn client(settings: EndpointSettings) -> LlmClient {
+pub(super) fn client(settings: EndpointSettings) -> LlmClient {
     LlmClient::with_timeouts(settings, Arc::new(Plain), SHORT).unwrap()
 }
 
@@ -91,12 +91,12 @@ fn text(events: &[StreamEvent]) -> String {
         .collect()
 }
 
-fn delta(text: &str) -> String {
+pub(super) fn delta(text: &str) -> String {
     format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}))
 }
 
-const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":16}}}\n\n";
+pub(super) const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+pub(super) const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":16}}}\n\n";
 
 async fn answering(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> (MockServer, LlmClient) {
     let server = MockServer::start().await;
@@ -110,7 +110,7 @@ async fn answering(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> (MockSe
     (server, client)
 }
 
-const SSE: &str = "text/event-stream";
+pub(super) const SSE: &str = "text/event-stream";
 
 /// A server that accepts one connection, reads the request, and does with the connection what the test wants.
 async fn raw<F, Fut>(answer: F) -> (LlmClient, tokio::task::JoinHandle<()>)
