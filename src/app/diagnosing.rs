@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::copilot::online::{self, Case, OnlineError, Progress, Sampling};
+use crate::copilot::online::{self, Attempt, Case, OnlineError, Progress, Sampling};
 use crate::copilot::{actions, offline};
 use crate::core::message::Draft;
 use crate::domain::Text;
@@ -75,9 +75,10 @@ pub async fn online(
             playbooks: &engine.playbooks,
             analysis,
             pack: &pack,
+            repack: &|budget| crate::context::pack_for(analysis, budget, sees),
             sampling: Sampling::default(),
         };
-        let mut witness = LedgerWitness::new(engine, &ledger, &analysis.incident.id);
+        let mut witness = LedgerWitness::new(engine, &ledger, Some(&analysis.incident.id), endpoint.price);
         let mut shown =
             Draft { by: Text::from(format!("{} via {}", endpoint.model, endpoint.name)), ..Draft::default() };
         let follow = |progress: Progress| {
@@ -85,7 +86,7 @@ pub async fn online(
             draft(shown.clone());
         };
         match online::diagnose(&case, &mut witness, follow, cancel).await {
-            Ok(mut diagnosed) => {
+            Ok(Attempt { mut diagnosed, .. }) => {
                 diagnosed.remarks.extend(failures);
                 if !diagnosed.complete {
                     let other = "the offline diagnosis is still there: o on the screens, --offline on the command line";
@@ -111,12 +112,13 @@ fn follow(shown: &mut Draft, endpoint: &str, progress: Progress) {
             shown.hidden = hidden;
         }
         Progress::Accepted => shown.stage = Text::from(format!("{endpoint} is reading")),
-        Progress::Writing { partial, received_tokens, first_token_ms } => {
+        Progress::Writing { partial, received_tokens, first_token_ms, .. } => {
             shown.stage = Text::from("writing");
             shown.partial = *partial;
             shown.received_tokens = received_tokens;
             shown.first_token_ms = Some(first_token_ms);
         }
+        Progress::Ended { .. } => {}
         Progress::AskingAgain { problems } => {
             shown.stage = Text::from(format!("the answer was not valid, asking again: {}", problems.join("; ")));
         }

@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::copilot::online::{CallOutcome, Leaving, Witness};
+use crate::copilot::call::{CallOutcome, Leaving, Witness};
 use crate::domain::canonical::hex;
 use crate::domain::ledger::{Draft, EntryKind};
+use crate::domain::settings::Price;
 use crate::ledger::Ledger;
 
 use super::clock::Clock;
@@ -24,24 +25,27 @@ const MOST_ANSWER_BYTES: usize = 512 << 10;
 pub(super) struct LedgerWitness {
     ledger: Arc<dyn Ledger>,
     clock: Clock,
-    incident: String,
+    incident: Option<String>,
     actor: String,
+    price: Option<Price>,
     open: Option<u64>,
 }
 
 impl LedgerWitness {
-    pub(super) fn new(engine: &Engine, ledger: &Arc<dyn Ledger>, incident: &str) -> Self {
+    /// For calls about an incident, or about the whole site, to an end point with this price.
+    pub(super) fn new(engine: &Engine, ledger: &Arc<dyn Ledger>, incident: Option<&str>, price: Option<Price>) -> Self {
         Self {
             ledger: Arc::clone(ledger),
             clock: Arc::clone(&engine.wall_clock),
-            incident: incident.to_owned(),
+            incident: incident.map(str::to_owned),
             actor: engine.standing.actor.clone(),
+            price,
             open: None,
         }
     }
 
     fn draft(&self, kind: EntryKind, payload: Value) -> Draft {
-        Draft { at: (self.clock)(), kind, incident: Some(self.incident.clone()), actor: self.actor.clone(), payload }
+        Draft { at: (self.clock)(), kind, incident: self.incident.clone(), actor: self.actor.clone(), payload }
     }
 
     /// Writes the finished diagnosis; best effort, its parts are in the entries before.
@@ -61,16 +65,19 @@ impl LedgerWitness {
 impl Witness for LedgerWitness {
     fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let Leaving { call, prompt, pack } = *leaving;
+            let Leaving { call, content } = *leaving;
             let body = String::from_utf8_lossy(&call.body);
-            let payload = json!({
-                "endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body, "prompt": prompt,
-                "hidden": call.hidden, "shows": call.shows,
-                "pack": {
+            let pack = content.pack.map(|pack| {
+                json!({
                     "budget": pack.budget, "tokens": pack.tokens, "omitted": pack.omitted,
                     "redactions": pack.redactions, "sha256": hex(&Sha256::digest(&pack.text)),
                     "evidence": pack.evidence.iter().map(|item| &item.id).collect::<Vec<_>>(),
-                },
+                })
+            });
+            let payload = json!({
+                "endpoint": call.endpoint, "model": call.model, "url": call.url, "body": body,
+                "prompt": content.prompt, "hidden": call.hidden, "shows": call.shows,
+                "evidence": content.evidence, "pack": pack,
             });
             let entry = self.ledger.append(self.draft(EntryKind::LlmIntent, payload)).await;
             self.open = Some(entry.map_err(|error| error.to_string())?.seq);
@@ -81,8 +88,10 @@ impl Witness for LedgerWitness {
     fn after<'a>(&'a mut self, outcome: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let kept = outcome.text.floor_char_boundary(MOST_ANSWER_BYTES);
+            let cost = self.price.filter(|_| outcome.answered()).map(|price| price.of(&outcome.usage));
             let payload = json!({
-                "intent": self.open, "text": outcome.text[..kept], "bytes": outcome.text.len(),
+                "intent": self.open, "endpoint": outcome.endpoint, "model": outcome.model,
+                "sent_tokens": outcome.sent_tokens, "cost": cost, "answered": outcome.answered(), "text": outcome.text[..kept], "bytes": outcome.text.len(),
                 "sha256": hex(&Sha256::digest(&outcome.text)),
                 "finish": outcome.finish.as_ref().map(|reason| format!("{reason:?}")),
                 "error": outcome.error.as_ref().map(ToString::to_string), "cancelled": outcome.cancelled,
@@ -116,7 +125,6 @@ mod tests {
     use crate::app::engine::Origin;
     use crate::config::Config;
     use crate::domain::Timestamp;
-    use crate::domain::diagnosis::{Timing, Usage};
     use crate::sources::demo;
 
     #[tokio::test]
@@ -127,16 +135,9 @@ mod tests {
         let demo = Origin::Demo(demo::bundle(Timestamp::from_secs(1_800_000_000)));
         let engine = Engine::new(config, None, demo, None, None).unwrap();
         let ledger = engine.ledger().await.unwrap();
-        let mut witness = LedgerWitness::new(&engine, &ledger, "I-1");
-        let outcome = CallOutcome {
-            // Six bytes each once it is JSON.
-            text: "\u{1}".repeat(8 << 20),
-            finish: None,
-            error: None,
-            cancelled: false,
-            usage: Usage::default(),
-            timing: Timing::default(),
-        };
+        let mut witness = LedgerWitness::new(&engine, &ledger, Some("I-1"), None);
+        // Six bytes each once it is JSON.
+        let outcome = CallOutcome { text: "\u{1}".repeat(8 << 20), ..CallOutcome::default() };
         assert_eq!(witness.after(&outcome).await, Ok(()));
         let head = ledger.head().await.unwrap().seq;
         let entry = ledger.entry(head).await.unwrap().unwrap();

@@ -5,7 +5,9 @@
 //! actions of either go to the gate before anyone can select them.
 
 pub mod actions;
+pub mod answer;
 pub mod answers;
+pub mod call;
 mod figures;
 #[cfg(test)]
 mod fixture;

@@ -43,6 +43,7 @@ pub fn diagnose(analysis: &Analysis, playbooks: &Playbooks) -> Diagnosed {
         unknown_ids: report.unknown_ids,
         complete: true,
         remarks: Vec::new(),
+        plain: None,
         usage: Usage::default(),
         timing: Timing::default(),
     }

@@ -3,22 +3,18 @@
 //! Nothing leaves before the [`Witness`] has written it down, byte for byte. A stream that breaks off keeps its text,
 //! marked as not complete, and then no action can be selected.
 
-use std::time::Duration;
-
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::verify::{self, Proof};
+use super::answer::{self, Answer};
+use super::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis, rate};
 use super::{Playbooks, partial, schema};
-use crate::context::{self, Redactor, count_tokens};
-use crate::domain::Text;
+use crate::context::Redactor;
 use crate::domain::analysis::Analysis;
-use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, PromptRef, Timing, TypedChange, Usage};
+use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, Usage};
 use crate::domain::pack::Pack;
-use crate::domain::text::neutralise;
-use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role, StreamEvent};
+use crate::domain::settings::Sees;
+use crate::llm::{ChatRequest, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role};
 use crate::prompts::{Filling, Library, PromptError};
 
 /// The prompt that is used.
@@ -26,46 +22,12 @@ pub const PROMPT: &str = "diagnose";
 
 /// Share of the budget that is tried next when the pack does not fit into the model's context.
 const REPACK: f64 = 0.7;
+/// Share of the context that a request may fill by our estimate.
+const FILL: f64 = 0.95;
 /// How often a smaller pack is tried.
-const REPACKS: usize = 2;
-/// Text of an answer that was not understood, kept as a remark, in characters.
-const KEPT: usize = 4_000;
-
-/// Writes down what leaves and what comes back. Implemented over the ledger by `app`.
-pub trait Witness: Send {
-    /// Called before a request leaves. When it fails, the request does not leave.
-    fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>>;
-    /// Called when a request is over, however it went.
-    fn after<'a>(&'a mut self, outcome: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>>;
-}
-
-/// A request that is about to leave, and what it was made from.
-#[derive(Debug, Clone, Copy)]
-pub struct Leaving<'a> {
-    /// Where it goes, byte for byte.
-    pub call: &'a Prepared,
-    /// The prompt.
-    pub prompt: &'a PromptRef,
-    /// The evidence in it.
-    pub pack: &'a Pack,
-}
-
-/// What came of one request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallOutcome {
-    /// Everything that was received, exactly.
-    pub text: String,
-    /// Why the answer ended; `None` when it broke off.
-    pub finish: Option<FinishReason>,
-    /// How it failed, if it did.
-    pub error: Option<LlmError>,
-    /// Whether the operator cancelled it.
-    pub cancelled: bool,
-    /// What it cost.
-    pub usage: Usage,
-    /// How long it took.
-    pub timing: Timing,
-}
+const REPACKS: usize = 3;
+/// The smallest pack that says anything.
+const SMALLEST_PACK: usize = 300;
 
 /// How far a diagnosis is.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +49,15 @@ pub enum Progress {
         received_tokens: usize,
         /// Milliseconds from the request to the first content.
         first_token_ms: u64,
+        /// Tokens a second, once there is enough to tell.
+        rate: Option<f64>,
+    },
+    /// A request is over.
+    Ended {
+        /// How it went.
+        outcome: Box<CallOutcome>,
+        /// What was wrong with the answer, nothing when it is valid; `None` when it broke off and was not judged.
+        problems: Option<Vec<String>>,
     },
     /// The answer was not valid; it is asked for again.
     AskingAgain {
@@ -100,6 +71,17 @@ pub enum Progress {
     },
 }
 
+/// What one end point made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// The diagnosis; not complete when the answer broke off or was not valid.
+    pub diagnosed: Diagnosed,
+    /// Why the stream broke off, when it did: another end point may do better.
+    pub broke: Option<LlmError>,
+    /// The pack that was sent last: another one than the case's when that did not fit.
+    pub pack: Pack,
+}
+
 /// Why there is no diagnosis at all.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OnlineError {
@@ -109,12 +91,9 @@ pub enum OnlineError {
     /// The prompt cannot be used.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The ledger could not be written, so nothing was sent.
-    #[error("nothing was sent, because the ledger cannot be written: {0}")]
-    NotWitnessed(String),
-    /// The operator cancelled.
-    #[error("cancelled")]
-    Cancelled,
+    /// Nothing was sent, or the operator cancelled.
+    #[error(transparent)]
+    Call(#[from] CallError),
 }
 
 /// Randomness of the answers. The default asks for as little as the server knows.
@@ -133,7 +112,7 @@ impl Default for Sampling {
 }
 
 /// Everything a diagnosis is made from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// The end point.
     pub client: &'a LlmClient,
@@ -145,6 +124,8 @@ pub struct Case<'a> {
     pub analysis: &'a Analysis,
     /// The evidence that is sent.
     pub pack: &'a Pack,
+    /// Packs again for another budget.
+    pub repack: &'a (dyn Fn(usize) -> Pack + Sync),
     /// Randomness.
     pub sampling: Sampling,
 }
@@ -155,65 +136,77 @@ impl Case<'_> {
         Ok(self.client.prepare(&self.request(self.pack)?))
     }
 
-    /// System prompt, evidence, question: what changes from incident to incident comes after what does not, and the
-    /// evidence is a part of its own.
     fn request(&self, pack: &Pack) -> Result<ChatRequest, PromptError> {
-        let prompt = self.library.get(PROMPT)?;
-        let titles: Vec<&str> = self.playbooks.titles().map(|(_, title)| title).collect();
-        let question = prompt.render("user", &[("playbooks", Filling::Text(titles.join(", ")))])?;
-        let mut redactor = Redactor::for_receiver(self.client.sees());
-        let mut masked = |text: &str| redactor.outgoing(text);
-        Ok(ChatRequest {
-            system: masked(&prompt.render("system", &[])?),
-            messages: vec![Message { role: Role::User, parts: vec![masked(&pack.text), masked(&question)] }],
-            schema: Some((schema::NAME.to_owned(), schema::diagnosis())),
-            max_tokens: self.client.settings().answer_tokens,
-            temperature: self.sampling.temperature,
-            seed: self.sampling.seed,
-        })
+        let settings = self.client.settings();
+        let sees = self.client.sees();
+        let request = request(self.library, self.playbooks, pack, sees, settings.answer_tokens)?;
+        Ok(ChatRequest { temperature: self.sampling.temperature, seed: self.sampling.seed, ..request })
     }
+}
+
+/// The request for a diagnosis. System prompt, evidence, question: what changes from incident to incident comes after
+/// what does not, and the evidence is a part of its own. `pack` is one for a reader who may see `sees`.
+pub fn request(
+    library: &Library,
+    playbooks: &Playbooks,
+    pack: &Pack,
+    sees: Sees,
+    answer_tokens: u32,
+) -> Result<ChatRequest, PromptError> {
+    let prompt = library.get(PROMPT)?;
+    let titles: Vec<&str> = playbooks.titles().map(|(_, title)| title).collect();
+    let question = prompt.render("user", &[("playbooks", Filling::Text(titles.join(", ")))])?;
+    let mut redactor = Redactor::for_receiver(sees);
+    let mut masked = |text: &str| redactor.outgoing(text);
+    Ok(ChatRequest {
+        system: masked(&prompt.render("system", &[])?),
+        messages: vec![Message { role: Role::User, parts: vec![masked(&pack.text), masked(&question)] }],
+        schema: Some((schema::NAME.to_owned(), schema::diagnosis())),
+        max_tokens: answer_tokens,
+        temperature: None,
+        seed: None,
+    })
 }
 
 /// Diagnoses with a language model.
 ///
-/// `Ok` also holds answers that are not usable as a whole (`complete` is false, the text is kept in the remarks); `Err`
-/// means that there is nothing to show. Dropping the future or cancelling the token aborts the request.
+/// `Ok` also holds answers that are not usable as a whole (`complete` is false, the text is kept); `Err` means that
+/// there is nothing to show. Dropping the future or cancelling the token aborts the request.
 pub async fn diagnose(
     case: &Case<'_>,
     witness: &mut dyn Witness,
     mut on_progress: impl FnMut(Progress) + Send,
     cancel: &CancellationToken,
-) -> Result<Diagnosed, OnlineError> {
+) -> Result<Attempt, OnlineError> {
     let began = Instant::now();
-    let mut repacked: Option<Pack> = None;
+    let mut pack = case.pack.clone();
     let mut remarks = Vec::new();
     let mut tries = 0;
     let (mut request, first) = loop {
-        let pack = repacked.as_ref().unwrap_or(case.pack);
-        let request = case.request(pack)?;
-        let outcome = call(case, &request, pack, witness, &mut on_progress, cancel).await?;
-        let overflow =
-            matches!(&outcome.error, Some(error) if matches!(error.kind, LlmErrorKind::ContextOverflow { .. }));
-        if overflow && outcome.text.is_empty() && tries < REPACKS {
-            tries += 1;
-            let budget = (pack.budget as f64 * REPACK) as usize;
-            on_progress(Progress::Repacked { budget });
-            remarks.push(format!(
-                "the evidence did not fit into the model's context and was packed again for {budget} tokens"
-            ));
-            repacked = Some(context::pack_for(case.analysis, budget, case.client.sees()));
-            continue;
-        }
-        break (request, outcome);
+        let request = case.request(&pack)?;
+        let outcome = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;
+        let Some(budget) = smaller(&outcome, &pack, case.client.settings().answer_tokens).filter(|_| tries < REPACKS)
+        else {
+            break (request, outcome);
+        };
+        tries += 1;
+        on_progress(Progress::Ended { outcome: Box::new(outcome), problems: None });
+        on_progress(Progress::Repacked { budget });
+        remarks.push(format!(
+            "the evidence did not fit into the model's context and was packed again for {budget} tokens"
+        ));
+        pack = (case.repack)(budget);
     };
-    let pack = repacked.as_ref().unwrap_or(case.pack);
     if let (Some(error), true) = (&first.error, first.text.trim().is_empty()) {
+        on_progress(Progress::Ended { outcome: Box::new(first.clone()), problems: None });
         return Err(error.clone().into());
     }
     let mut usage = first.usage.clone();
     let first_token_ms = first.timing.first_token_ms;
-    let mut answer = judge(&first);
-    if let Answer::Invalid { problems } = &answer {
+    let mut judged = answer::judge(&first);
+    let mut broke = first.error.clone();
+    on_progress(Progress::Ended { problems: judged.problems(), outcome: Box::new(first.clone()) });
+    if let Answer::Invalid { problems } = &judged {
         on_progress(Progress::AskingAgain { problems: problems.clone() });
         let values = [("problems", Filling::List(problems.clone()))];
         let repair = case.library.get(PROMPT)?.render("repair", &values)?;
@@ -221,77 +214,33 @@ pub async fn diagnose(
         let mut redactor = Redactor::for_receiver(case.client.sees());
         request.messages.push(Message { role: Role::Assistant, parts: vec![redactor.outgoing(&first.text)] });
         request.messages.push(Message { role: Role::User, parts: vec![redactor.outgoing(&repair)] });
-        let second = call(case, &request, pack, witness, &mut on_progress, cancel).await?;
+        let second = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;
         usage = sum(&usage, &second.usage);
         remarks.push(format!("the first answer was not valid ({}) and was asked for again", problems.join("; ")));
-        match judge(&second) {
-            Answer::Valid(diagnosis) => answer = Answer::Valid(diagnosis),
+        let again = answer::judge(&second);
+        on_progress(Progress::Ended { problems: again.problems(), outcome: Box::new(second.clone()) });
+        match again {
+            Answer::Valid(diagnosis) => judged = Answer::Valid(diagnosis),
             // What broke off at the second attempt is no better than the first: that one is kept.
-            Answer::Broken { why } => remarks.push(why),
+            Answer::Broken { why } => {
+                broke = second.error;
+                remarks.push(why);
+            }
             Answer::Invalid { problems } => remarks.push(format!("nor was the second: {}", problems.join("; "))),
         }
     }
-    let (mut diagnosis, complete) = match answer {
-        Answer::Valid(diagnosis) => (*diagnosis, true),
-        Answer::Invalid { .. } | Answer::Broken { .. } => {
-            if let Answer::Broken { why } = &answer {
-                remarks.push(why.clone());
-            }
-            let partial = partial::read(&first.text);
-            if partial.is_none() {
-                remarks.push(format!("the answer as it came: {}", Text::new(&first.text).truncated(KEPT)));
-            }
-            (partial.unwrap_or_default(), false)
-        }
-    };
-    settle(&mut diagnosis);
-    let report = verify::verify(&mut diagnosis, &Proof::new(case.analysis, Some(pack)));
-    remarks.extend(disagreement(case.analysis, &diagnosis));
-    Ok(Diagnosed {
-        analyst: Analyst {
-            name: case.client.settings().model.clone(),
-            endpoint: Some(case.client.settings().name.clone()),
-        },
-        prompt: case.library.get(PROMPT)?.reference().clone(),
-        diagnosis,
-        unsupported: report.unsupported,
-        unknown_ids: report.unknown_ids,
-        complete,
-        remarks: remarks.iter().map(|remark| neutralise(remark).into_owned()).collect(),
-        usage,
-        timing: Timing { first_token_ms, total_ms: millis(began.elapsed()) },
-    })
+    let settings = case.client.settings();
+    let analyst = Analyst { name: settings.model.clone(), endpoint: Some(settings.name.clone()) };
+    let prompt = case.library.get(PROMPT)?.reference().clone();
+    let mut diagnosed = answer::conclude(case.analysis, &pack, judged, &first.text, analyst, prompt);
+    diagnosed.remarks.splice(0..0, remarks.iter().map(|remark| answer::harmless(remark)));
+    diagnosed.usage = usage;
+    diagnosed.timing = Timing { first_token_ms, total_ms: millis(began.elapsed()) };
+    Ok(Attempt { diagnosed, broke, pack })
 }
 
-/// What an answer is worth.
-enum Answer {
-    Valid(Box<Diagnosis>),
-    /// It ended, but is not what was asked for.
-    Invalid {
-        problems: Vec<String>,
-    },
-    /// It did not end by itself: asking again would end the same way.
-    Broken {
-        why: String,
-    },
-}
-
-fn judge(outcome: &CallOutcome) -> Answer {
-    match (&outcome.error, &outcome.finish) {
-        (Some(error), _) => Answer::Broken { why: error.to_string() },
-        (None, Some(FinishReason::Refused)) => Answer::Broken { why: "the model refuses to answer".into() },
-        (None, finish) => match schema::read(&outcome.text) {
-            Ok(diagnosis) => Answer::Valid(Box::new(diagnosis)),
-            Err(_) if *finish == Some(FinishReason::Length) => Answer::Broken {
-                why: "the answer was cut at its limit of tokens (raise answer_tokens of the end point)".into(),
-            },
-            Err(problems) => Answer::Invalid { problems },
-        },
-    }
-}
-
-/// One request from intent to outcome.
-async fn call(
+/// One request of a diagnosis.
+async fn ask(
     case: &Case<'_>,
     request: &ChatRequest,
     pack: &Pack,
@@ -299,73 +248,46 @@ async fn call(
     on_progress: &mut (impl FnMut(Progress) + Send),
     cancel: &CancellationToken,
 ) -> Result<CallOutcome, OnlineError> {
-    let prepared = case.client.prepare(request);
-    let tokens = count_tokens(&request.system)
-        + request.messages.iter().flat_map(|message| &message.parts).map(|part| count_tokens(part)).sum::<usize>();
-    on_progress(Progress::Sending { tokens, hidden: pack.redactions.values().sum() });
-    if cancel.is_cancelled() {
-        return Err(OnlineError::Cancelled);
-    }
-    let leaving = Leaving { call: &prepared, prompt: case.library.get(PROMPT)?.reference(), pack };
-    witness.before_send(&leaving).await.map_err(OnlineError::NotWitnessed)?;
-    let began = Instant::now();
-    let mut stream = case.client.send(prepared);
-    let mut outcome = CallOutcome {
-        text: String::new(),
-        finish: None,
-        error: None,
-        cancelled: false,
-        usage: Usage::default(),
-        timing: Timing::default(),
-    };
-    let mut received = 0;
+    let prompt = case.library.get(PROMPT)?.reference();
+    let content = Content::of_pack(prompt, pack);
     let mut shown = 0;
-    loop {
-        let event = tokio::select! {
-            biased;
-            () = cancel.cancelled() => {
-                outcome.cancelled = true;
-                break;
-            }
-            event = stream.next() => event,
-        };
-        match event {
-            None => break,
-            Some(Err(error)) => {
-                outcome.error = Some(error);
-                break;
-            }
-            Some(Ok(StreamEvent::Started)) => on_progress(Progress::Accepted),
-            Some(Ok(StreamEvent::Usage(usage))) => outcome.usage = usage,
-            Some(Ok(StreamEvent::Finished(reason))) => outcome.finish = Some(reason),
-            Some(Ok(StreamEvent::Text(text))) => {
-                let first = *outcome.timing.first_token_ms.get_or_insert_with(|| millis(began.elapsed()));
-                received += count_tokens(&text);
-                outcome.text.push_str(&text);
-                // Parsing again for every token would be quadratic in a long answer.
-                if outcome.text.len() - shown > outcome.text.len() / 64 {
-                    shown = outcome.text.len();
-                    if let Some(partial) = partial::read(&outcome.text) {
-                        let partial = Box::new(partial);
-                        on_progress(Progress::Writing { partial, received_tokens: received, first_token_ms: first });
-                    }
+    let mut heard = |heard: Heard<'_>| match heard {
+        Heard::Sending { tokens, hidden } => on_progress(Progress::Sending { tokens, hidden }),
+        Heard::Accepted => on_progress(Progress::Accepted),
+        Heard::Text { all, tokens, first_token_ms, elapsed_ms } => {
+            // Parsing again for every token would be quadratic in a long answer.
+            if all.len() - shown > all.len() / 64 {
+                shown = all.len();
+                if let Some(partial) = partial::read(all) {
+                    on_progress(Progress::Writing {
+                        partial: Box::new(partial),
+                        received_tokens: tokens,
+                        first_token_ms,
+                        rate: rate(tokens, elapsed_ms.saturating_sub(first_token_ms)),
+                    });
                 }
             }
         }
-    }
-    // The connection closes before anything else happens.
-    drop(stream);
-    outcome.timing.total_ms = millis(began.elapsed());
-    if !outcome.usage.reported {
-        outcome.usage =
-            Usage { input_tokens: tokens as u64, output_tokens: received as u64, cached_tokens: 0, reported: false };
-    }
-    witness.after(&outcome).await.map_err(OnlineError::NotWitnessed)?;
-    if outcome.cancelled { Err(OnlineError::Cancelled) } else { Ok(outcome) }
+    };
+    Ok(call(case.client, request, &content, witness, &mut heard, cancel).await?)
 }
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+/// The budget of the next pack when this one did not fit; `None` when it did, or when no smaller one would say
+/// anything. A server that tells its limit is believed.
+fn smaller(outcome: &CallOutcome, pack: &Pack, answer_tokens: u32) -> Option<usize> {
+    let error = outcome.error.as_ref().filter(|_| outcome.text.is_empty())?;
+    let LlmErrorKind::ContextOverflow { tokens, limit, .. } = &error.kind else { return None };
+    let less = pack.budget as f64 * REPACK;
+    let told = match (tokens, limit) {
+        (Some(tokens), Some(limit)) if *tokens > 0 => {
+            let room = limit.saturating_sub(u64::from(answer_tokens)).max(limit / 2) as f64 * FILL;
+            let fixed = outcome.sent_tokens.saturating_sub(pack.tokens);
+            room * outcome.sent_tokens as f64 / *tokens as f64 - fixed as f64
+        }
+        _ => less,
+    };
+    let budget = less.min(told) as usize;
+    (budget >= SMALLEST_PACK).then_some(budget)
 }
 
 fn sum(a: &Usage, b: &Usage) -> Usage {
@@ -375,56 +297,6 @@ fn sum(a: &Usage, b: &Usage) -> Usage {
         cached_tokens: a.cached_tokens + b.cached_tokens,
         reported: a.reported && b.reported,
     }
-}
-
-/// Makes plain strings harmless and gives hypotheses and actions ids of our own, so that none appears twice.
-fn settle(diagnosis: &mut Diagnosis) {
-    let clean = |text: &mut String| {
-        if let std::borrow::Cow::Owned(safe) = neutralise(text) {
-            *text = safe;
-        }
-    };
-    let renamed: Vec<(String, String)> = diagnosis
-        .hypotheses
-        .iter_mut()
-        .enumerate()
-        .map(|(i, hypothesis)| {
-            let ours = format!("H{}", i + 1);
-            (std::mem::replace(&mut hypothesis.id, ours.clone()), ours)
-        })
-        .collect();
-    for (i, action) in diagnosis.actions.iter_mut().enumerate() {
-        action.id = format!("P{}", i + 1);
-        if let Some((_, ours)) = renamed.iter().find(|(theirs, _)| *theirs == *action.hypothesis) {
-            action.hypothesis = Text::new(ours);
-        }
-        for argv in [&mut action.argv, &mut action.rollback].into_iter().flatten() {
-            argv.iter_mut().for_each(clean);
-        }
-        match &mut action.change {
-            Some(
-                TypedChange::Scale { namespace, workload, .. }
-                | TypedChange::Restart { namespace, workload }
-                | TypedChange::RollBack { namespace, workload },
-            ) => {
-                clean(namespace);
-                clean(workload);
-            }
-            Some(TypedChange::Cordon { node } | TypedChange::Drain { node }) => clean(node),
-            Some(TypedChange::Silence { matchers, comment, .. }) => {
-                matchers.iter_mut().for_each(clean);
-                clean(comment);
-            }
-            None => {}
-        }
-    }
-}
-
-/// The ranking stands beside the model's opinion, never below it.
-fn disagreement(analysis: &Analysis, diagnosis: &Diagnosis) -> Option<String> {
-    let ours = &analysis.suspects.first()?.service;
-    let theirs = &diagnosis.hypotheses.first()?.service;
-    (**theirs != **ours).then(|| format!("the offline ranking puts {ours} first, the model {theirs}"))
 }
 
 #[cfg(test)]

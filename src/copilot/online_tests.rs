@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::super::call::{Leaving, Witness};
 use super::super::fixture::pool;
 use super::super::{actions, offline};
 use super::*;
@@ -95,7 +99,7 @@ fn streamed(answer: &str, end: &str) -> String {
 const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 struct Run {
-    result: Result<Diagnosed, OnlineError>,
+    result: Result<Attempt, OnlineError>,
     notes: Notes,
     progress: Vec<Progress>,
     requests: Vec<wiremock::Request>,
@@ -111,12 +115,14 @@ async fn run(answers: &[ResponseTemplate]) -> Run {
     let analysis = pool();
     let pack = packed(&analysis);
     let client = client(&server.uri());
+    let repack = |budget| Pack { budget, ..packed(&analysis) };
     let case = Case {
         client: &client,
         library: &LIBRARY,
         playbooks: &PLAYBOOKS,
         analysis: &analysis,
         pack: &pack,
+        repack: &repack,
         sampling: Sampling::default(),
     };
     let mut notes = Notes::default();
@@ -136,7 +142,7 @@ fn good() -> String {
 #[tokio::test]
 async fn a_valid_answer_becomes_a_diagnosis_and_grows_on_the_way() {
     let run = run(&[sse(streamed(&good(), STOP))]).await;
-    let diagnosed = run.result.unwrap();
+    let diagnosed = run.result.unwrap().diagnosed;
     assert!(diagnosed.complete);
     assert_eq!(diagnosed.analyst, Analyst { name: "tiny".into(), endpoint: Some("primary".into()) });
     assert_eq!(diagnosed.prompt.name, "diagnose");
@@ -179,7 +185,7 @@ async fn invented_ids_and_figures_are_not_shown_as_supported() {
         {"text": "the pool rose to 99", "evidence": ["M1"]}
     ]);
     answer["hypotheses"][0]["service"] = "postgres".into();
-    let diagnosed = run(&[sse(streamed(&answer.to_string(), STOP))]).await.result.unwrap();
+    let diagnosed = run(&[sse(streamed(&answer.to_string(), STOP))]).await.result.unwrap().diagnosed;
     assert_eq!(diagnosed.unknown_ids, [("M77".to_owned(), 1)]);
     let paths: Vec<&str> = diagnosed.unsupported.iter().map(|claim| claim.path.as_str()).collect();
     assert_eq!(paths, ["observations[0]", "observations[1]"]);
@@ -189,7 +195,7 @@ async fn invented_ids_and_figures_are_not_shown_as_supported() {
 #[tokio::test]
 async fn a_wrong_answer_is_asked_for_again_with_what_is_wrong() {
     let run = run(&[sse(streamed("{\"summary\": \"x\"}", STOP)), sse(streamed(&good(), STOP))]).await;
-    assert!(run.result.unwrap().complete);
+    assert!(run.result.unwrap().diagnosed.complete);
     assert_eq!(run.notes.sent.len(), 2);
     assert!(run.progress.iter().any(|step| matches!(step, Progress::AskingAgain { .. })));
     let body: Value = serde_json::from_slice(&run.requests[1].body).unwrap();
@@ -200,18 +206,20 @@ async fn a_wrong_answer_is_asked_for_again_with_what_is_wrong() {
 #[tokio::test]
 async fn twice_wrong_is_shown_as_text_without_actions() {
     let run = run(&[sse(streamed("It is the \u{1b}[2J pool.", STOP))]).await;
-    let diagnosed = run.result.unwrap();
+    let diagnosed = run.result.unwrap().diagnosed;
     assert_eq!(run.requests.len(), 2, "asked again once");
     assert!(!diagnosed.complete);
     assert!(actions::actions("I-1", &diagnosed).is_empty());
-    assert!(diagnosed.remarks.iter().any(|remark| remark.contains("It is the ‹U+001B›[2J pool.")));
+    assert_eq!(diagnosed.plain.as_deref(), Some("It is the ‹U+001B›[2J pool."));
 }
 
 #[tokio::test]
 async fn a_broken_stream_keeps_its_text_and_has_no_actions() {
     let half: String = good().chars().take(good().chars().count() - 200).collect();
     let run = run(&[sse(streamed(&half, ""))]).await;
-    let diagnosed = run.result.unwrap();
+    let attempt = run.result.unwrap();
+    assert!(matches!(attempt.broke, Some(LlmError { kind: LlmErrorKind::Incomplete { .. }, .. })));
+    let diagnosed = attempt.diagnosed;
     assert_eq!(run.requests.len(), 1);
     assert!(!diagnosed.complete);
     assert!(!diagnosed.diagnosis.hypotheses.is_empty() && !diagnosed.diagnosis.actions.is_empty());
@@ -224,26 +232,39 @@ async fn an_answer_cut_at_its_limit_is_not_asked_for_again() {
     let end = STOP.replace("stop", "length");
     let run = run(&[sse(streamed("{\"observations\": [", &end))]).await;
     assert_eq!(run.requests.len(), 1);
-    let diagnosed = run.result.unwrap();
+    let diagnosed = run.result.unwrap().diagnosed;
     assert!(!diagnosed.complete && diagnosed.remarks.iter().any(|remark| remark.contains("answer_tokens")));
 }
 
-#[tokio::test]
-async fn an_overflow_is_packed_again_twice() {
-    let body =
-        json!({"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 8, "message": "m"}});
-    let run = run(&[ResponseTemplate::new(400).set_body_json(body)]).await;
-    assert!(matches!(run.result, Err(OnlineError::Llm(LlmError { kind: LlmErrorKind::ContextOverflow { .. }, .. }))));
-    let budgets: Vec<usize> = run
-        .progress
+fn budgets(run: &Run) -> Vec<usize> {
+    run.progress
         .iter()
         .filter_map(|step| match step {
             Progress::Repacked { budget } => Some(*budget),
             _ => None,
         })
-        .collect();
-    assert_eq!(budgets, [700, 489]);
-    assert_eq!(run.notes.outcomes.len(), 3, "each failure has its outcome");
+        .collect()
+}
+
+#[tokio::test]
+async fn an_overflow_is_packed_again_until_nothing_would_be_left() {
+    let body = json!({"error": {"type": "exceed_context_size_error", "message": "m"}});
+    let run = run(&[ResponseTemplate::new(400).set_body_json(body)]).await;
+    assert!(matches!(run.result, Err(OnlineError::Llm(LlmError { kind: LlmErrorKind::ContextOverflow { .. }, .. }))));
+    assert_eq!(budgets(&run), [700, 489, 342]);
+    assert_eq!(run.notes.outcomes.len(), 4, "each failure has its outcome");
+}
+
+#[tokio::test]
+async fn a_server_that_tells_its_limit_is_believed() {
+    let body = json!({
+        "error": {"type": "exceed_context_size_error", "n_prompt_tokens": 9_000, "n_ctx": 7_500, "message": "m"}
+    });
+    let run = run(&[ResponseTemplate::new(400).set_body_json(body), sse(streamed(&good(), STOP))]).await;
+    let (sent, packed) = (run.notes.outcomes[0].sent_tokens as f64, 10.0);
+    let expected = (6_500.0 * 0.95 * sent / 9_000.0 - (sent - packed)).min(700.0);
+    assert!(expected < 300.0, "the fixed part alone fills it: {expected}");
+    assert!(budgets(&run).is_empty(), "no pack would say anything");
 }
 
 #[tokio::test]
@@ -254,18 +275,20 @@ async fn without_a_witness_nothing_leaves_and_cancelling_is_noted() {
     let analysis = pool();
     let pack = packed(&analysis);
     let client = client(&server.uri());
+    let repack = |budget| Pack { budget, ..packed(&analysis) };
     let case = Case {
         client: &client,
         library: &LIBRARY,
         playbooks: &PLAYBOOKS,
         analysis: &analysis,
         pack: &pack,
+        repack: &repack,
         sampling: Sampling::default(),
     };
     let cancel = CancellationToken::new();
     let mut notes = Notes { refuse: true, ..Notes::default() };
     let refused = diagnose(&case, &mut notes, |_| {}, &cancel).await.unwrap_err();
-    assert_eq!(refused, OnlineError::NotWitnessed("disk full".into()));
+    assert_eq!(refused, OnlineError::Call(CallError::NotWitnessed("disk full".into())));
     assert!(server.received_requests().await.unwrap().is_empty());
 
     notes.refuse = false;
@@ -277,7 +300,7 @@ async fn without_a_witness_nothing_leaves_and_cancelling_is_noted() {
         cancel.cancel();
     };
     let (cancelled, ()) = tokio::join!(diagnose(&case, &mut notes, |_| {}, &cancel), stop);
-    assert_eq!(cancelled.unwrap_err(), OnlineError::Cancelled);
+    assert_eq!(cancelled.unwrap_err(), OnlineError::Call(CallError::Cancelled));
     assert!(began.elapsed() < Duration::from_secs(30));
     assert!(notes.outcomes[0].cancelled);
 }

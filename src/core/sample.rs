@@ -462,6 +462,7 @@ pub(crate) fn conclusion() -> Conclusion {
             unknown_ids: Vec::new(),
             complete: true,
             remarks: Vec::new(),
+            plain: None,
             usage: Usage::default(),
             timing: Timing { first_token_ms: None, total_ms: 3 },
         },

@@ -224,6 +224,9 @@ pub struct Diagnosed {
     pub complete: bool,
     /// Why it is not complete, or what else must be said.
     pub remarks: Vec<String>,
+    /// The answer as it came, where it could not be read as a diagnosis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<Text>,
     /// Cost.
     pub usage: Usage,
     /// Times.

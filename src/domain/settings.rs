@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnosis::Usage;
+
 /// Where a secret comes from. The value itself is fetched when it is needed, so that credentials may rotate.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,6 +221,19 @@ pub struct Price {
     pub cached: Option<f64>,
     /// Received.
     pub output: f64,
+}
+
+impl Price {
+    /// What `usage` costs.
+    pub fn of(&self, usage: &Usage) -> f64 {
+        let cached = usage.cached_tokens.min(usage.input_tokens);
+        let parts = [
+            (usage.input_tokens - cached, self.input),
+            (cached, self.cached.unwrap_or(self.input)),
+            (usage.output_tokens, self.output),
+        ];
+        parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum()
+    }
 }
 
 /// Time limits that differ from the usual ones, in Prometheus notation.

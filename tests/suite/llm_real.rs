@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use stanch::context::pack;
-use stanch::copilot::online::{self, CallOutcome, Case, Leaving, OnlineError, Progress, Sampling, Witness};
+use stanch::copilot::call::{CallError, CallOutcome, Leaving, Witness};
+use stanch::copilot::online::{self, Case, OnlineError, Progress, Sampling};
 use stanch::copilot::{Playbooks, actions, schema};
 use stanch::domain::action::Decision;
 use stanch::domain::alert::Severity;
@@ -200,9 +201,10 @@ async fn diagnose(
         playbooks: &playbooks,
         analysis: &analysis,
         pack: &pack,
+        repack: &|budget| stanch::context::pack(&analysis, budget),
         sampling: Sampling { temperature: Some(1.0), seed: Some(seed) },
     };
-    online::diagnose(&case, notes, on_progress, cancel).await
+    online::diagnose(&case, notes, on_progress, cancel).await.map(|attempt| attempt.diagnosed)
 }
 
 #[tokio::test]
@@ -302,7 +304,7 @@ async fn cancelling_ends_the_request_at_once() {
         }
     };
     let ended = diagnose(&client, 1, &mut notes, stop, &cancel).await;
-    assert_eq!(ended, Err(OnlineError::Cancelled));
+    assert_eq!(ended, Err(OnlineError::Call(CallError::Cancelled)));
     let took = cancelled_at.expect("the answer had begun").elapsed();
     assert!(took < Duration::from_millis(100), "{took:?}");
     assert!(notes.outcomes[0].cancelled && !notes.outcomes[0].text.is_empty());
