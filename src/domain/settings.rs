@@ -182,10 +182,16 @@ fn default_timeout() -> Duration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// OpenAI chat completions.
+    /// OpenAI chat completions, which most servers speak.
     OpenaiChat,
+    /// OpenAI responses.
+    OpenaiResponses,
     /// Anthropic messages.
     Anthropic,
+    /// Gemini's own.
+    Gemini,
+    /// Ollama's own.
+    Ollama,
 }
 
 /// What a receiver of evidence may see. Ordered: the greater one sees more. Secrets are masked for every one of them.
@@ -267,7 +273,8 @@ pub struct EndpointSettings {
     pub protocol: Protocol,
     /// Model.
     pub model: String,
-    /// Base URL that ends before `/chat/completions`; the vendor's own when left out.
+    /// Base URL that ends before `/chat/completions`, `/responses`, `/messages`, `/models` or `/api/chat`; the vendor's
+    /// own when left out.
     #[serde(default)]
     pub url: Option<String>,
     /// Key.

@@ -1,13 +1,15 @@
 //! Anthropic messages. <https://docs.anthropic.com/en/api/messages-streaming>
 //!
-//! A shape is asked for as the input of a tool that must be called, which every version of the API enforces.
+//! The vendor is asked for a shape by the option that is there for it. Other servers know that option only in their
+//! newest versions; they are asked for it as the input of a tool that must be called.
 
+use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::client::{Piece, Wire};
 use super::schema::Schema;
-use super::{ChatRequest, FinishReason, Role};
+use super::wire::{Ask, Piece, Wire, below, bytes, json};
+use super::{FinishReason, Role};
 use crate::domain::diagnosis::Usage;
 
 pub(super) struct Anthropic;
@@ -21,6 +23,8 @@ struct Body<'a> {
     tools: Option<[Tool<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<ToolChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'a>>,
     messages: Vec<BodyMessage<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,17 @@ struct ToolChoice<'a> {
 }
 
 #[derive(Serialize)]
+struct OutputConfig<'a> {
+    format: Format<'a>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    schema: &'a Schema,
+}
+
+#[derive(Serialize)]
 struct BodyMessage<'a> {
     role: &'static str,
     content: Vec<Part<'a>>,
@@ -57,11 +72,17 @@ impl Wire for Anthropic {
         "https://api.anthropic.com/v1"
     }
 
-    fn path(&self) -> &'static str {
-        "/messages"
+    fn url(&self, base: &Url, _model: &str) -> Url {
+        below(base, "/messages")
     }
 
-    fn key_header(&self, key: &str) -> (&'static str, String) {
+    fn models_url(&self, base: &Url) -> Url {
+        let mut url = below(base, "/models");
+        url.query_pairs_mut().append_pair("limit", "1000");
+        url
+    }
+
+    fn key_header(&self, _base: &Url, key: &str) -> (&'static str, String) {
         ("x-api-key", key.to_owned())
     }
 
@@ -69,16 +90,19 @@ impl Wire for Anthropic {
         &[("anthropic-version", "2023-06-01")]
     }
 
-    fn body(&self, model: &str, request: &ChatRequest, _vendor: bool) -> Vec<u8> {
-        let body = Body {
-            model,
+    fn body(&self, ask: Ask<'_>) -> Vec<u8> {
+        let request = ask.request;
+        let by_tool = request.schema.as_ref().filter(|_| !ask.vendor);
+        let by_format = request.schema.as_ref().filter(|_| ask.vendor);
+        bytes(&Body {
+            model: &ask.settings.model,
             max_tokens: request.max_tokens,
             system: &request.system,
-            tools: request
-                .schema
-                .as_ref()
+            tools: by_tool
                 .map(|(name, schema)| [Tool { name, description: "Hands in the answer.", input_schema: schema }]),
-            tool_choice: request.schema.as_ref().map(|(name, _)| ToolChoice { r#type: "tool", name }),
+            tool_choice: by_tool.map(|(name, _)| ToolChoice { r#type: "tool", name }),
+            output_config: by_format
+                .map(|(_, schema)| OutputConfig { format: Format { r#type: "json_schema", schema } }),
             messages: request
                 .messages
                 .iter()
@@ -91,13 +115,12 @@ impl Wire for Anthropic {
                 })
                 .collect(),
             stream: true,
-            temperature: request.temperature,
-        };
-        serde_json::to_vec(&body).expect("texts and numbers always serialise")
+            temperature: ask.temperature(),
+        })
     }
 
     fn decode(&self, event: &str, data: &str) -> Result<Vec<Piece>, String> {
-        let value: Value = serde_json::from_str(data).map_err(|error| format!("a frame is not JSON: {error}"))?;
+        let value = json(data)?;
         let kind = value.get("type").and_then(Value::as_str).unwrap_or(event);
         Ok(match kind {
             "message_start" => usage(value.pointer("/message/usage")),

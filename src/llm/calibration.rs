@@ -37,7 +37,7 @@ impl Calibration {
             // Open weights of this family use the same tokens.
             _ if is_openai => 1.0,
             Protocol::Anthropic => 1.4,
-            Protocol::OpenaiChat => 1.5,
+            _ => 1.5,
         })
     }
 

@@ -2,55 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue as HttpHeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
-use serde_json::Value;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue as HttpHeaderValue};
+use reqwest::{Certificate, Client, Identity, Response, Url};
 
-use super::anthropic::Anthropic;
 use super::error::{LlmError, LlmErrorKind, Phase, words};
-use super::openai::OpenAi;
+use super::refusal::{in_band, refusal};
 use super::stream::{EventStream, read_bounded};
-use super::{ChatRequest, FinishReason, Timeouts};
-use crate::domain::diagnosis::Usage;
-use crate::domain::settings::{EndpointSettings, HeaderValue, Protocol, Secrets, Sees};
-
-/// What one frame of a stream holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Piece {
-    /// More of the answer.
-    Text(String),
-    /// A sign of life that is not part of the answer: the model thinks.
-    Progress,
-    /// Cost so far.
-    Usage(Usage),
-    /// Why the answer is over; the terminal frame may still follow.
-    Finish(FinishReason),
-    /// The terminal frame.
-    End,
-}
-
-/// A wire format.
-pub(super) trait Wire: Send + Sync {
-    /// Base URL of the vendor.
-    fn default_url(&self) -> &'static str;
-    /// Path under the base URL.
-    fn path(&self) -> &'static str;
-    /// Header that carries the key.
-    fn key_header(&self, key: &str) -> (&'static str, String);
-    /// Further headers the protocol wants.
-    fn headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-    /// The request. `vendor` says that it goes to the inventor of the protocol.
-    fn body(&self, model: &str, request: &ChatRequest, vendor: bool) -> Vec<u8>;
-    /// Reads a frame that is not an error.
-    fn decode(&self, event: &str, data: &str) -> Result<Vec<Piece>, String>;
-    /// Reads the answer of a server that does not stream; `None` when it is none.
-    fn decode_whole(&self, body: &Value) -> Option<Vec<Piece>>;
-}
+use super::wire::{Ask, Wire, is_azure, wire};
+use super::{ChatRequest, Timeouts};
+use crate::domain::settings::{ClientCertificate, EndpointSettings, HeaderValue, Protocol, Secrets, Sees};
 
 /// A request that is ready to leave: exactly what will be sent, except for the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +23,7 @@ pub struct Prepared {
     pub endpoint: String,
     /// The model.
     pub model: String,
-    /// Where it goes.
+    /// Where it goes, credentials left out.
     pub url: String,
     /// The body, byte for byte.
     pub body: Vec<u8>,
@@ -67,19 +31,6 @@ pub struct Prepared {
     pub hidden: BTreeMap<String, usize>,
     /// What whoever reads it comes to see.
     pub shows: Sees,
-}
-
-/// What a probe found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// Time to the answer.
-    pub latency: Duration,
-    /// Models the server names, sorted, bounded; empty when it names none.
-    pub models: Vec<String>,
-    /// Whether the configured model is among them; `None` when it names none.
-    pub has_model: Option<bool>,
-    /// Size of the model's context in tokens, where the server tells.
-    pub context: Option<u64>,
 }
 
 /// An end point. Cloning is cheap.
@@ -91,7 +42,7 @@ pub struct LlmClient {
 pub(super) struct Inner {
     pub(super) settings: EndpointSettings,
     secrets: Arc<dyn Secrets>,
-    base: Url,
+    pub(super) base: Url,
     pub(super) vendor: bool,
     http: Client,
     pub(super) wire: &'static dyn Wire,
@@ -107,10 +58,8 @@ impl std::fmt::Debug for LlmClient {
 impl LlmClient {
     /// Makes a client. Asks nothing yet; fails on settings that cannot work (URL, certificate file, proxy).
     pub fn new(settings: EndpointSettings, secrets: Arc<dyn Secrets>) -> Result<Self, LlmError> {
-        let timeouts = match parse_base(&settings) {
-            Ok(url) if is_local(&url) => Timeouts::LOCAL,
-            _ => Timeouts::REMOTE,
-        };
+        let is_local = parse_base(&settings).is_ok_and(|url| is_local(&url));
+        let timeouts = Timeouts::of(&settings, is_local);
         Self::with_timeouts(settings, secrets, timeouts)
     }
 
@@ -126,7 +75,7 @@ impl LlmClient {
         };
         let base = parse_base(&settings).map_err(refuse)?;
         let wire = wire(settings.protocol);
-        let vendor = Url::parse(wire.default_url()).is_ok_and(|url| url.host_str() == base.host_str());
+        let vendor = is_vendor(settings.protocol, &base);
         // Installing twice is an error that says it is installed: what we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -135,10 +84,15 @@ impl LlmClient {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("stanch/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &settings.ca {
-            let pem = std::fs::read(path).map_err(|error| refuse(format!("ca {}: {error}", path.display())))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| refuse(format!("ca {}: {error}", path.display())))?;
+            let pem = read_file(path).map_err(refuse)?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| refuse(format!("{} holds no PEM certificate", path.display())))?;
             builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(pair) = &settings.client_certificate {
+            builder = builder.identity(identity(pair).map_err(refuse)?);
         }
         if let Some(proxy) = &settings.proxy {
             let proxy = reqwest::Proxy::all(proxy).map_err(|error| refuse(format!("proxy: {error}")))?;
@@ -162,8 +116,8 @@ impl LlmClient {
         Prepared {
             endpoint: inner.settings.name.clone(),
             model: inner.settings.model.clone(),
-            url: inner.url(inner.wire.path()).to_string(),
-            body: inner.wire.body(&inner.settings.model, request, inner.vendor),
+            url: shown(inner.url()),
+            body: inner.wire.body(Ask { settings: &inner.settings, request, vendor: inner.vendor }),
             hidden: request.hidden(),
             shows: request.shows(),
         }
@@ -194,48 +148,6 @@ impl LlmClient {
     pub fn stream(&self, request: &ChatRequest) -> EventStream {
         self.send(self.prepare(request))
     }
-
-    /// Asks the server for its models, which shows whether it can be reached, takes the key and has the model. Costs
-    /// nothing.
-    pub async fn probe(&self) -> Result<Probe, LlmError> {
-        let inner = &self.inner;
-        let began = Instant::now();
-        let limit = inner.timeouts.headers.min(Timeouts::REMOTE.headers);
-        let answer = async {
-            let response = inner.get(inner.url("/models")).await?;
-            let body = read_bounded(inner, response).await?;
-            serde_json::from_slice::<Value>(&body)
-                .map_err(|_| inner.error(LlmErrorKind::NotUnderstood { what: odd_body(&body) }))
-        };
-        let body = tokio::time::timeout(limit, answer)
-            .await
-            .map_err(|_| inner.error(LlmErrorKind::Timeout { phase: Phase::Headers, after: limit }))??;
-        let listed: Vec<&Value> =
-            body.get("data").and_then(Value::as_array).into_iter().flatten().take(1_000).collect();
-        let id = |entry: &Value| entry.get("id").and_then(Value::as_str).map(|id| words(id).to_string());
-        let mut models: Vec<String> = listed.iter().filter_map(|entry| id(entry)).collect();
-        models.sort();
-        models.dedup();
-        let ours = listed.iter().find(|entry| id(entry).as_deref() == Some(inner.settings.model.as_str()));
-        let context = ours.and_then(|entry| {
-            ["/max_model_len", "/meta/n_ctx", "/meta/n_ctx_train", "/context_length", "/context_window"]
-                .iter()
-                .find_map(|path| entry.pointer(path).and_then(Value::as_u64))
-        });
-        Ok(Probe {
-            latency: began.elapsed(),
-            has_model: (!models.is_empty()).then_some(ours.is_some()),
-            models,
-            context,
-        })
-    }
-}
-
-fn wire(protocol: Protocol) -> &'static dyn Wire {
-    match protocol {
-        Protocol::OpenaiChat => &OpenAi,
-        Protocol::Anthropic => &Anthropic,
-    }
 }
 
 fn parse_base(settings: &EndpointSettings) -> Result<Url, String> {
@@ -247,9 +159,40 @@ fn parse_base(settings: &EndpointSettings) -> Result<Url, String> {
     Ok(url)
 }
 
-/// `v1`, `v1beta`, `api`: what stands between a server and the methods of its API.
-fn is_version(part: &str) -> bool {
-    part == "api" || part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+/// Whether a server is the protocol's inventor, or behaves like it.
+fn is_vendor(protocol: Protocol, base: &Url) -> bool {
+    let is_openai = matches!(protocol, Protocol::OpenaiChat | Protocol::OpenaiResponses);
+    let default = Url::parse(wire(protocol).default_url());
+    base.scheme() == "https"
+        && (default.is_ok_and(|url| url.host_str() == base.host_str()) || (is_openai && is_azure(base)))
+}
+
+/// A URL as it may be written down: without user, password, and values that may be keys.
+fn shown(mut url: Url) -> String {
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    if url.query().is_some() {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let mut query = url.query_pairs_mut();
+        query.clear();
+        for (name, value) in pairs {
+            let harmless = matches!(name.as_str(), "alt" | "api-version");
+            query.append_pair(&name, if harmless { &value } else { "hidden" });
+        }
+    }
+    url.into()
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|why| format!("cannot read {}: {why}", path.display()))
+}
+
+fn identity(pair: &ClientCertificate) -> Result<Identity, String> {
+    let mut pem = read_file(&pair.cert)?;
+    pem.push(b'\n');
+    pem.extend(read_file(&pair.key)?);
+    Identity::from_pem(&pem)
+        .map_err(|_| format!("{} and {} are not a PEM certificate and key", pair.cert.display(), pair.key.display()))
 }
 
 fn address(url: &Url) -> Option<IpAddr> {
@@ -286,37 +229,17 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What a body that should have been JSON is, in words.
-pub(super) fn odd_body(body: &[u8]) -> crate::domain::Text {
-    let text = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
-    let start = text.trim_start();
-    if start.is_empty() {
-        return "an empty body".into();
-    }
-    if start.starts_with('<') {
-        return "a web page, not JSON".into();
-    }
-    words(&format!("not JSON: {}", start.chars().take(120).collect::<String>()))
-}
+/// Limit for the body of a refusal.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(3);
 
 impl Inner {
+    /// Where requests go.
+    fn url(&self) -> Url {
+        self.wire.url(&self.base, &self.settings.model)
+    }
+
     pub(super) fn error(&self, kind: LlmErrorKind) -> LlmError {
         LlmError { endpoint: self.settings.name.clone(), kind }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url
-    }
-
-    /// A path of the server itself, beside its API: without the last part of the base URL when that is a version.
-    pub(super) fn root(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        let base = self.base.path().trim_end_matches('/');
-        let base = base.rsplit_once('/').filter(|(_, last)| is_version(last)).map_or(base, |(before, _)| before);
-        url.set_path(&format!("{base}{path}"));
-        url
     }
 
     /// Gets a page, accepted.
@@ -334,7 +257,7 @@ impl Inner {
         }
         if let Some(key) = &self.settings.key {
             let key = self.fetch(key).await?;
-            let (name, value) = self.wire.key_header(&key);
+            let (name, value) = self.wire.key_header(&self.base, &key);
             wanted.insert(name.to_owned(), (value, true));
         }
         for (name, value) in &self.settings.headers {
@@ -365,10 +288,10 @@ impl Inner {
         let headers = self.headers().await?;
         let request = self
             .http
-            .post(self.url(self.wire.path()))
+            .post(self.url())
             .headers(headers)
             .header("content-type", "application/json")
-            .header("accept", "text/event-stream, application/json")
+            .header("accept", "text/event-stream, application/x-ndjson, application/json")
             .body(body);
         let response = request.send().await.map_err(|error| self.transport(&error))?;
         self.accept(response).await
@@ -396,110 +319,15 @@ impl Inner {
         if status.is_success() {
             return Ok(response);
         }
-        let retry_after = retry_after(response.headers());
-        let location = response.headers().get("location").and_then(|to| to.to_str().ok()).map(str::to_owned);
-        let body = read_bounded(self, response).await.unwrap_or_default();
-        if status.is_redirection() {
-            let to = location.unwrap_or_default();
-            return Err(self.error(LlmErrorKind::NotUnderstood { what: words(&format!("redirects to {to}")) }));
-        }
-        Err(self.error(self.refusal(status, retry_after, &body)))
-    }
-
-    fn refusal(&self, status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> LlmErrorKind {
-        let value: Option<Value> = serde_json::from_slice(body).ok();
-        let message = value.as_ref().and_then(message_of);
-        let what = match &message {
-            Some(message) => words(message),
-            None => odd_body(body),
-        };
-        if let Some(overflow) = value.as_ref().and_then(overflow) {
-            return overflow;
-        }
-        let code = status.as_u16();
-        match code {
-            401 | 403 => LlmErrorKind::Unauthorized { status: code, what },
-            404 => LlmErrorKind::ModelNotFound { model: self.settings.model.clone(), what },
-            400 | 422 if message.as_deref().is_some_and(names_model) => {
-                LlmErrorKind::ModelNotFound { model: self.settings.model.clone(), what }
-            }
-            429 => LlmErrorKind::RateLimited { retry_after, what },
-            500.. => LlmErrorKind::Server { status: code, retry_after, what },
-            _ => LlmErrorKind::Rejected { status: code, what },
-        }
+        let headers = response.headers().clone();
+        // What a refusal says is of use, but not worth a wait.
+        let body = tokio::time::timeout(REFUSAL_WITHIN, read_bounded(self, response)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        Err(self.error(refusal(&self.settings.model, status, &headers, SystemTime::now(), &body)))
     }
 
     /// The error that stands in a frame or body of a successful response, if there is one.
     pub(super) fn in_band(&self, event: &str, data: &str) -> Option<LlmError> {
-        if event != "error" && !data.contains("\"error\"") {
-            return None;
-        }
-        let value: Value = serde_json::from_str(data).unwrap_or(Value::Null);
-        let named = value.get("error").is_some_and(|error| !error.is_null());
-        if event != "error" && !named {
-            return None;
-        }
-        let kind = overflow(&value).unwrap_or_else(|| LlmErrorKind::InBand {
-            what: words(&message_of(&value).unwrap_or_else(|| data.to_owned())),
-        });
-        Some(self.error(kind))
+        in_band(event, data).map(|kind| self.error(kind))
     }
-}
-
-/// `Retry-After` in seconds; the form with a date is not used by these servers.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
-}
-
-/// The server's words: `{"error":{"message"}}`, `{"error":"…"}`, `{"message"}`, `{"detail"}`.
-fn message_of(value: &Value) -> Option<String> {
-    ["/error/message", "/error", "/message", "/detail"]
-        .iter()
-        .find_map(|path| value.pointer(path).and_then(Value::as_str))
-        .map(str::to_owned)
-        .or_else(|| value.get("error").filter(|error| error.is_object()).map(ToString::to_string))
-}
-
-fn names_model(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    message.contains("model")
-        && ["not found", "does not exist", "not exist", "unknown model", "invalid model", "no such model"]
-            .iter()
-            .any(|words| message.contains(words))
-}
-
-/// A request that does not fit, as the different servers say it.
-fn overflow(value: &Value) -> Option<LlmErrorKind> {
-    let error = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
-    let word = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-    let message = message_of(value).unwrap_or_default();
-    let lower = message.to_ascii_lowercase();
-    let says = word("type") == "exceed_context_size_error"
-        || word("code") == "context_length_exceeded"
-        || lower.contains("maximum context length")
-        || lower.contains("prompt is too long")
-        || lower.contains("exceeds the available context size")
-        || lower.contains("context length exceeded")
-        || lower.contains("context window");
-    if !says {
-        return None;
-    }
-    let count = |name: &str| error.get(name).and_then(Value::as_u64);
-    let (mut tokens, mut limit) = (count("n_prompt_tokens"), count("n_ctx"));
-    if limit.is_none() {
-        // "maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens",
-        // "prompt is too long: 208310 tokens > 200000 maximum": the smaller is the limit.
-        let mut numbers: Vec<u64> = lower
-            .split(|c: char| !(c.is_ascii_digit() || c == ','))
-            .filter_map(|digits| digits.replace(',', "").parse().ok())
-            .filter(|number| *number >= 100)
-            .collect();
-        numbers.truncate(2);
-        numbers.sort_unstable();
-        if let [small, large] = numbers.as_slice() {
-            (limit, tokens) = (Some(*small), Some(*large));
-        }
-    }
-    Some(LlmErrorKind::ContextOverflow { tokens, limit, what: words(&message) })
 }

@@ -8,6 +8,7 @@ use prometheus_parse::{Scrape, Value};
 use super::LlmClient;
 use super::error::{LlmError, LlmErrorKind, Phase};
 use super::stream::read_bounded;
+use super::wire::beside;
 
 /// Requests of a server, right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl LlmClient {
             return Ok(None);
         }
         let asked = async {
-            match inner.get(inner.root("/metrics")).await {
+            match inner.get(beside(&inner.base, "/metrics")).await {
                 Ok(response) => read_bounded(inner, response).await.map(|page| read(&String::from_utf8_lossy(&page))),
                 // It has no such page, or shows it to nobody, or it is somebody else's.
                 Err(error) if error.is_reply() => Ok(None),

@@ -12,13 +12,20 @@ mod breaker;
 mod calibration;
 mod client;
 mod error;
+mod frames;
+mod gemini;
 mod health;
 mod load;
 mod observation;
+mod ollama;
 mod openai;
 mod pool;
+mod probe;
+mod refusal;
+mod responses;
 pub mod schema;
 mod stream;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,17 +34,18 @@ use serde::{Deserialize, Serialize};
 
 pub use breaker::{Admission, Breaker};
 pub use calibration::Calibration;
-pub use client::{LlmClient, Prepared, Probe};
+pub use client::{LlmClient, Prepared};
 pub use error::{LlmError, LlmErrorKind, Phase};
 pub use health::{Blame, Health, HealthState, History};
 pub use load::Load;
 pub use observation::{Observation, Outcome, Watch};
 pub use pool::{CanaryAnswer, Endpoint, Pool};
+pub use probe::Probe;
 pub use stream::EventStream;
 
 use crate::domain::Outgoing;
 use crate::domain::diagnosis::Usage;
-use crate::domain::settings::Sees;
+use crate::domain::settings::{EndpointSettings, Sees};
 use schema::Schema;
 
 /// Who speaks. A role is only ever given here, never read out of a text.
@@ -154,6 +162,23 @@ impl Timeouts {
     };
     /// For a server on this host or in a private network.
     pub const LOCAL: Self = Self { headers: Duration::from_secs(90), ..Self::REMOTE };
+    /// To the first content of a model that thinks before it speaks.
+    const THINKING: Duration = Duration::from_mins(2);
+
+    /// The limits of an end point: the usual ones of its place and kind, and over them what the settings say.
+    pub fn of(settings: &EndpointSettings, is_local: bool) -> Self {
+        let usual = if is_local { Self::LOCAL } else { Self::REMOTE };
+        let thinking = if settings.reasoning { Self::THINKING } else { usual.first_content };
+        let own = settings.timeouts;
+        Self {
+            connect: own.connect.unwrap_or(usual.connect),
+            headers: own.headers.unwrap_or(usual.headers),
+            first_content: own.first_content.unwrap_or(thinking),
+            stall: own.stall.unwrap_or(usual.stall),
+            total: own.total.unwrap_or(usual.total),
+            bytes: usual.bytes,
+        }
+    }
 }
 
 #[cfg(test)]

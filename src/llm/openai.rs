@@ -1,12 +1,13 @@
 //! OpenAI chat completions, as spoken by OpenAI, Azure, vLLM, llama.cpp, Ollama and others.
 //! <https://platform.openai.com/docs/api-reference/chat>
 
+use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::client::{Piece, Wire};
 use super::schema::Schema;
-use super::{ChatRequest, FinishReason, Role};
+use super::wire::{Ask, Piece, Wire, bearer, below, bytes, json};
+use super::{FinishReason, Role};
 use crate::domain::diagnosis::Usage;
 
 pub(super) struct OpenAi;
@@ -71,15 +72,16 @@ impl Wire for OpenAi {
         "https://api.openai.com/v1"
     }
 
-    fn path(&self) -> &'static str {
-        "/chat/completions"
+    fn url(&self, base: &Url, _model: &str) -> Url {
+        below(base, "/chat/completions")
     }
 
-    fn key_header(&self, key: &str) -> (&'static str, String) {
-        ("authorization", format!("Bearer {key}"))
+    fn key_header(&self, base: &Url, key: &str) -> (&'static str, String) {
+        bearer(base, key)
     }
 
-    fn body(&self, model: &str, request: &ChatRequest, vendor: bool) -> Vec<u8> {
+    fn body(&self, ask: Ask<'_>) -> Vec<u8> {
+        let Ask { request, vendor, .. } = ask;
         let mut messages = vec![BodyMessage { role: "system", content: Content::Text(&request.system) }];
         messages.extend(request.messages.iter().map(|message| BodyMessage {
             role: match message.role {
@@ -91,8 +93,8 @@ impl Wire for OpenAi {
                 parts => Content::Parts(parts.iter().map(|text| Part { r#type: "text", text }).collect()),
             },
         }));
-        let body = Body {
-            model,
+        bytes(&Body {
+            model: &ask.settings.model,
             messages,
             response_format: request.schema.as_ref().map(|(name, schema)| ResponseFormat {
                 r#type: "json_schema",
@@ -104,18 +106,16 @@ impl Wire for OpenAi {
             // know the old name.
             max_tokens: (!vendor).then_some(request.max_tokens),
             max_completion_tokens: vendor.then_some(request.max_tokens),
-            temperature: request.temperature.filter(|_| !vendor),
+            temperature: ask.temperature(),
             seed: request.seed,
-        };
-        serde_json::to_vec(&body).expect("texts and numbers always serialise")
+        })
     }
 
     fn decode(&self, _event: &str, data: &str) -> Result<Vec<Piece>, String> {
         if data.trim() == "[DONE]" {
             return Ok(vec![Piece::End]);
         }
-        let value: Value = serde_json::from_str(data).map_err(|error| format!("a frame is not JSON: {error}"))?;
-        Ok(pieces(&value))
+        Ok(pieces(&json(data)?))
     }
 
     fn decode_whole(&self, body: &Value) -> Option<Vec<Piece>> {

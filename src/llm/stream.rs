@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use eventsource_stream::{Event, EventStreamError, Eventsource as _};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream::BoxStream};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{Inner, Piece, odd_body};
+use super::client::Inner;
 use super::error::{LlmError, LlmErrorKind, Phase, words};
+use super::frames::Framer;
+use super::refusal::odd_body;
+use super::wire::Piece;
 use super::{FinishReason, StreamEvent};
 use crate::domain::diagnosis::Usage;
 
@@ -25,8 +27,14 @@ pub struct EventStream {
 impl EventStream {
     pub(super) fn new(inner: Arc<Inner>, body: Vec<u8>) -> Self {
         let began = Instant::now();
-        let state =
-            Reading { inner, began, source: Source::Unsent(body), ready: VecDeque::new(), seen: Seen::default() };
+        let state = Reading {
+            inner,
+            began,
+            source: Source::Unsent(body),
+            framer: Framer::default(),
+            ready: VecDeque::new(),
+            seen: Seen::default(),
+        };
         let events = futures_util::stream::unfold(Some(state), |state| async move {
             let mut state = state?;
             match state.next().await {
@@ -64,16 +72,16 @@ enum Broken {
     TooLarge,
 }
 
-type Frames = BoxStream<'static, Result<Event, EventStreamError<Broken>>>;
+type Chunks = BoxStream<'static, Result<Vec<u8>, Broken>>;
 
 /// Where the answer comes from.
 enum Source {
     /// The request has not left.
     Unsent(Vec<u8>),
-    /// Server-sent events.
-    Frames(Frames),
-    /// A whole body, decoded; nothing more will come.
-    Exhausted,
+    /// Bytes that are cut into frames.
+    Chunks(Chunks),
+    /// Nothing more will come, for this reason.
+    Exhausted(String),
 }
 
 #[derive(Default)]
@@ -93,6 +101,7 @@ struct Reading {
     inner: Arc<Inner>,
     began: Instant,
     source: Source,
+    framer: Framer,
     ready: VecDeque<StreamEvent>,
     seen: Seen,
 }
@@ -122,29 +131,45 @@ impl Reading {
             self.close();
             return Ok(());
         }
+        match self.framer.next() {
+            Some(Ok(frame)) => return self.take(&frame.event, &frame.data),
+            Some(Err(why)) => {
+                return Err(self.inner.error(LlmErrorKind::NotUnderstood { what: why.words().into() }));
+            }
+            None => {}
+        }
         let (deadline, phase, after) = self.deadline();
-        let Source::Frames(frames) = &mut self.source else {
-            return self.ended("the body holds no terminal frame");
+        let chunks = match &mut self.source {
+            Source::Chunks(chunks) => chunks,
+            Source::Exhausted(how) => {
+                let how = std::mem::take(how);
+                return self.ended(&how);
+            }
+            Source::Unsent(_) => return self.ended("the request did not leave"),
         };
-        match timeout_at(deadline, frames.next()).await {
+        match timeout_at(deadline, chunks.next()).await {
             // The answer is whole; only the courtesy of a terminal frame is missing.
             Err(_) if self.seen.finish.is_some() => {
                 self.close();
                 Ok(())
             }
             Err(_) => Err(self.inner.error(LlmErrorKind::Timeout { phase, after })),
-            Ok(None) => self.ended("the connection was closed before the end of the answer"),
-            Ok(Some(Ok(event))) => self.take(&event.event, &event.data),
-            Ok(Some(Err(EventStreamError::Transport(Broken::TooLarge)))) => {
+            Ok(Some(Ok(chunk))) => {
+                self.framer.push(&chunk);
+                Ok(())
+            }
+            Ok(None) => {
+                self.framer.finish();
+                self.source = Source::Exhausted("the connection was closed before the end of the answer".to_owned());
+                Ok(())
+            }
+            Ok(Some(Err(Broken::TooLarge))) => {
                 Err(self.inner.error(LlmErrorKind::TooLarge { limit: self.inner.timeouts.bytes }))
             }
-            Ok(Some(Err(EventStreamError::Transport(Broken::Transport(what))))) => self.ended(&what),
-            Ok(Some(Err(EventStreamError::Utf8(_)))) => {
-                Err(self.inner.error(LlmErrorKind::NotUnderstood { what: "the stream is not UTF-8".into() }))
+            Ok(Some(Err(Broken::Transport(what)))) => {
+                self.source = Source::Exhausted(what);
+                Ok(())
             }
-            Ok(Some(Err(EventStreamError::Parser(_)))) => Err(self
-                .inner
-                .error(LlmErrorKind::NotUnderstood { what: "the stream is not made of server-sent events".into() })),
         }
     }
 
@@ -153,6 +178,11 @@ impl Reading {
         let limits = &self.inner.timeouts;
         let total = (self.began + limits.total, Phase::Total, limits.total);
         let near = match (self.seen.content, self.seen.headers) {
+            // Between two signs of thinking more time passes than between two words.
+            (Some(at), _) if self.seen.text == 0 => {
+                let limit = limits.first_content.max(limits.stall);
+                (at + limit, Phase::Stall, limit)
+            }
             (Some(at), _) => (at + limits.stall, Phase::Stall, limits.stall),
             (None, Some(at)) => (at + limits.first_content, Phase::FirstContent, limits.first_content),
             (None, None) => (self.began + limits.headers, Phase::Headers, limits.headers),
@@ -169,25 +199,35 @@ impl Reading {
         self.seen.headers = Some(Instant::now());
         self.ready.push_back(StreamEvent::Started);
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.is_empty() || kind.starts_with("text/event-stream") {
-            self.source = Source::Frames(frames(response, self.inner.timeouts.bytes));
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !(kind.ends_with("json") && !kind.contains("ndjson") || kind == "text/html") {
+            self.source = Source::Chunks(chunks(response, self.inner.timeouts.bytes));
             return Ok(());
         }
         // No stream: an error in the body, a server that does not stream, or something else altogether.
         let (deadline, phase, after) = self.deadline();
         let body =
             timeout_at(deadline, read_bounded(&inner, response)).await.map_err(|_| timed_out(phase, after))??;
-        self.source = Source::Exhausted;
+        self.source = Source::Exhausted("the body holds no terminal frame".to_owned());
         let text = String::from_utf8_lossy(&body);
         if let Some(error) = inner.in_band("", &text) {
             return Err(error);
         }
-        let pieces = serde_json::from_str(&text).ok().and_then(|value| inner.wire.decode_whole(&value));
-        match pieces {
-            Some(pieces) => pieces.into_iter().for_each(|piece| self.take_piece(piece)),
-            None => return Err(inner.error(LlmErrorKind::NotUnderstood { what: odd_body(&body) })),
+        if let Ok(value) = serde_json::from_slice(&body) {
+            let Some(pieces) = inner.wire.decode_whole(&value) else {
+                let what = format!("JSON of another kind: {}", text.chars().take(120).collect::<String>());
+                return Err(inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }));
+            };
+            pieces.into_iter().for_each(|piece| self.take_piece(piece));
+            return Ok(());
         }
-        Ok(())
+        // A stream under the wrong name.
+        if body.windows(5).any(|window| window == b"data:") || body.first() == Some(&b'{') {
+            self.framer.push(&body);
+            self.framer.finish();
+            return Ok(());
+        }
+        Err(inner.error(LlmErrorKind::NotUnderstood { what: odd_body(&body) }))
     }
 
     fn take(&mut self, event: &str, data: &str) -> Result<(), LlmError> {
@@ -244,21 +284,20 @@ impl Reading {
         let reason = self.seen.finish.take().unwrap_or(FinishReason::Stop);
         self.ready.push_back(StreamEvent::Finished(reason));
         self.seen.closed = true;
-        self.source = Source::Exhausted;
+        self.source = Source::Exhausted(String::new());
     }
 }
 
-/// Server-sent events of a response, with a bound on its bytes.
-fn frames(response: Response, limit: usize) -> Frames {
+/// The bytes of a response, with a bound on how many.
+fn chunks(response: Response, limit: usize) -> Chunks {
     let mut read = 0_usize;
     response
         .bytes_stream()
         .map(move |chunk| {
             let chunk = chunk.map_err(|error| Broken::Transport(super::client::chain(&error.without_url())))?;
             read = read.saturating_add(chunk.len());
-            if read > limit { Err(Broken::TooLarge) } else { Ok(chunk) }
+            if read > limit { Err(Broken::TooLarge) } else { Ok(Vec::from(chunk)) }
         })
-        .eventsource()
         .boxed()
 }
 
