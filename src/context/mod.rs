@@ -7,6 +7,6 @@ mod render;
 mod select;
 pub mod tokens;
 
-pub use pack::{pack, pack_for};
+pub use pack::{pack, pack_for, pack_joined};
 pub use redaction::{Redacted, Redactor, redact};
 pub use tokens::count_tokens;

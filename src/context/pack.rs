@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::redaction::placeholders;
+use super::redaction::{Redactor, placeholders};
 use super::render::{Depth, Lines, Renderer};
 use super::select::{Candidate, by_value};
 use super::tokens::count_tokens;
@@ -46,7 +46,13 @@ pub fn pack(analysis: &Analysis, budget: usize) -> Pack {
 
 /// As [`pack`], for a receiver that may see so much. For one that may see nothing the pack is empty.
 pub fn pack_for(analysis: &Analysis, budget: usize, receiver: Sees) -> Pack {
-    let mut renderer = Renderer::new(receiver);
+    pack_joined(analysis, budget, Redactor::for_receiver(receiver)).0
+}
+
+/// As [`pack`], with the placeholders of a redactor that has seen other texts before, and the redactor for those that
+/// come after: the same value has the same name in all of them.
+pub fn pack_joined(analysis: &Analysis, budget: usize, redactor: Redactor) -> (Pack, Redactor) {
+    let mut renderer = Renderer::new(redactor);
     let mut draft = Draft {
         head: head(analysis, &mut renderer),
         notes: analysis
@@ -69,7 +75,8 @@ pub fn pack_for(analysis: &Analysis, budget: usize, receiver: Sees) -> Pack {
         budget,
     };
     draft.choose(&mut renderer);
-    draft.finish()
+    let pack = draft.finish();
+    (pack, renderer.into_redactor())
 }
 
 /// A chosen item: its lines and what they cost.

@@ -7,7 +7,6 @@ use super::redaction::Redactor;
 use crate::domain::alert::Alert;
 use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
-use crate::domain::settings::Sees;
 use crate::domain::{Labels, Timestamp};
 
 /// How much of an item is told.
@@ -53,8 +52,13 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    pub(super) fn new(receiver: Sees) -> Self {
-        Self { redactor: Redactor::for_receiver(receiver) }
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { redactor }
+    }
+
+    /// The redactor, which knows every value that was replaced.
+    pub(super) fn into_redactor(self) -> Redactor {
+        self.redactor
     }
 
     /// The lines of one item. `folded` counts alerts of the same name left out for it.

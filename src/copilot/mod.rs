@@ -17,6 +17,7 @@ pub mod online;
 pub mod partial;
 mod placeholders;
 pub mod playbook;
+pub mod questions;
 pub mod schema;
 mod template;
 pub mod verify;

@@ -22,6 +22,7 @@ pub mod metric;
 pub mod outgoing;
 pub mod pack;
 pub mod query;
+pub mod question;
 pub mod settings;
 pub mod snapshot;
 pub mod text;

@@ -13,7 +13,10 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::diagnosis::PromptRef;
 
 /// The prompts that are built in.
-const BUILTIN: &[(&str, &str)] = &[("diagnose", include_str!("../../config/prompts/diagnose.md"))];
+const BUILTIN: &[(&str, &str)] = &[
+    ("ask", include_str!("../../config/prompts/ask.md")),
+    ("diagnose", include_str!("../../config/prompts/diagnose.md")),
+];
 
 /// Why a prompt cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

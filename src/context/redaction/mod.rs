@@ -32,7 +32,7 @@ pub struct Redacted {
 }
 
 /// Redacts many texts with placeholders that stay the same for the same value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Redactor {
     receiver: Sees,
     names: HashMap<[u8; 32], String>,

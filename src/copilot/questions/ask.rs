@@ -1,0 +1,432 @@
+//! The loop: a step of the model, a tool, another step, until there is an answer or an end to the patience.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::call::Call;
+use super::exchange::{exchange, millis};
+use super::shape::{self, Answer, Next};
+use super::thread::{Rendered, Thread};
+use super::tools::{Found, carry_out};
+use super::{Limits, PROMPT, Toolbox};
+use crate::copilot::online::{CallOutcome, Sampling, Witness};
+use crate::copilot::verify;
+use crate::domain::Text;
+use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, Unsupported, Usage};
+use crate::domain::evidence::EvidenceId;
+use crate::domain::question::{Asking, Reply, Step, StepOutcome};
+use crate::domain::text::neutralise;
+use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, LlmErrorKind};
+use crate::prompts::{Filling, Library, Prompt, PromptError};
+
+/// How often a request that is too long for the model is shortened.
+const SHORTENINGS: usize = 6;
+/// Share of the time after which the answer is asked for.
+const HURRY: f64 = 0.75;
+/// Characters of a text that was no step, kept as a remark.
+const KEPT: usize = 1_000;
+/// Bytes of the longest question.
+const QUESTION: usize = 64 << 10;
+
+/// Why there is no answer at all.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AskError {
+    /// No end point said anything.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Llm(Vec<LlmError>),
+    /// The prompt cannot be used.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The ledger could not be written, so nothing was sent.
+    #[error("nothing was sent, because the ledger cannot be written: {0}")]
+    NotWitnessed(String),
+    /// There is no question, or no end point to ask.
+    #[error("{0}")]
+    Nothing(&'static str),
+    /// The operator cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Who is asked, with what.
+#[derive(Clone, Copy)]
+pub struct Inquirer<'a> {
+    /// The end points, in the order in which they are tried.
+    pub clients: &'a [LlmClient],
+    /// The prompts.
+    pub library: &'a Library,
+    /// The tools.
+    pub toolbox: &'a dyn Toolbox,
+    /// What the model is told of the sources: which there are, whether it is a recording.
+    pub sources: &'a str,
+    /// How far it may go.
+    pub limits: Limits,
+    /// Randomness.
+    pub sampling: Sampling,
+}
+
+/// Asks one question in a chat.
+///
+/// `Ok` also holds an answer that is not whole (`complete` is false); `Err` means that there is nothing to show.
+/// Dropping the future or cancelling the token aborts the request; then `thread` holds half a question and should be
+/// thrown away.
+pub async fn ask(
+    inquirer: &Inquirer<'_>,
+    thread: &mut Thread,
+    question: &str,
+    witness: &mut dyn Witness,
+    on_progress: impl FnMut(Asking) + Send,
+    cancel: &CancellationToken,
+) -> Result<Reply, AskError> {
+    let question = question.trim();
+    if question.is_empty() {
+        return Err(AskError::Nothing("there is no question"));
+    }
+    if inquirer.clients.is_empty() {
+        return Err(AskError::Nothing("no end point is configured that may be asked"));
+    }
+    let prompt = inquirer.library.get(PROMPT)?;
+    let now = inquirer.toolbox.now();
+    let question = &question[..question.floor_char_boundary(QUESTION)];
+    let instructions = prompt.render(
+        "user",
+        &[
+            ("sources", Filling::Text(inquirer.sources.to_owned())),
+            ("steps", Filling::Text(inquirer.limits.steps.to_string())),
+            ("now", Filling::Text(now.format("%Y-%m-%d %H:%M:%S UTC (%A)"))),
+        ],
+    )?;
+    thread.question(question, now, instructions);
+    let began = Instant::now();
+    let mut run = Run {
+        inquirer,
+        prompt,
+        thread,
+        witness,
+        on_progress,
+        cancel,
+        began,
+        deadline: began + inquirer.limits.time,
+        at: 0,
+        asking: Asking::default(),
+        usage: Usage::default(),
+        first_token_ms: None,
+        remarks: Vec::new(),
+        failures: Vec::new(),
+        memory: BTreeMap::new(),
+    };
+    let answer = run.steps().await;
+    run.conclude(answer)
+}
+
+/// One question under way.
+struct Run<'a, 'b, P> {
+    inquirer: &'a Inquirer<'b>,
+    prompt: &'a Prompt,
+    thread: &'a mut Thread,
+    witness: &'a mut dyn Witness,
+    on_progress: P,
+    cancel: &'a CancellationToken,
+    began: Instant,
+    deadline: Instant,
+    /// The end point in use.
+    at: usize,
+    asking: Asking,
+    usage: Usage,
+    first_token_ms: Option<u64>,
+    remarks: Vec<String>,
+    failures: Vec<LlmError>,
+    /// What was called, with what it brought.
+    memory: BTreeMap<String, Option<EvidenceId>>,
+}
+
+/// What a step came to.
+enum Came {
+    /// A step.
+    Step(Text, Next),
+    /// No step can come any more; why stands in the remarks.
+    End,
+}
+
+impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
+    async fn steps(&mut self) -> Result<Option<Answer>, AskError> {
+        let limits = self.inquirer.limits;
+        for number in 1..=limits.steps.max(1) {
+            let hurry = self.began.elapsed().as_secs_f64() > limits.time.as_secs_f64() * HURRY;
+            let spent = self.asking.sent_tokens >= limits.tokens;
+            let last = number >= limits.steps || hurry || spent;
+            if last {
+                self.push(number, hurry, spent)?;
+            }
+            match self.step(last).await? {
+                Came::End => return Ok(None),
+                Came::Step(_, Next::Answer(answer)) => return Ok(Some(answer)),
+                Came::Step(thought, Next::Call(call)) => self.tool(number, thought, &call).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for the answer.
+    fn push(&mut self, number: usize, hurry: bool, spent: bool) -> Result<(), AskError> {
+        let words = self.prompt.render("last", &[])?;
+        self.thread.add(words);
+        let steps = self.inquirer.limits.steps;
+        if number < steps && hurry {
+            self.remarks.push(format!("the time was nearly over after {} steps: an answer was asked for", number - 1));
+        } else if number < steps && spent {
+            self.remarks.push(format!("the tokens were spent after {} steps: an answer was asked for", number - 1));
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, stage: String) {
+        self.asking.stage = Text::from(stage);
+        let client = &self.inquirer.clients[self.at.min(self.inquirer.clients.len() - 1)];
+        self.asking.by = Text::from(format!("{} via {}", client.settings().model, client.settings().name));
+        (self.on_progress)(self.asking.clone());
+    }
+
+    /// One step of the model: asked again once when it is none.
+    async fn step(&mut self, last: bool) -> Result<Came, AskError> {
+        let Some(first) = self.heard(last).await? else { return Ok(Came::End) };
+        let problems = match shape::read(&first.text, last) {
+            Ok((thought, next)) => {
+                self.thread.model(&first.text, matches!(next, Next::Answer(_)));
+                return Ok(Came::Step(thought, next));
+            }
+            Err(problems) => problems,
+        };
+        if self.broken(&first) {
+            return Ok(Came::End);
+        }
+        self.report(format!("the step was not valid, asking again: {}", problems.join("; ")));
+        self.thread.model(&first.text, false);
+        let words = self.prompt.render("repair", &[("problems", Filling::List(problems.clone()))])?;
+        self.thread.reply(None, words);
+        let Some(second) = self.heard(last).await? else { return Ok(Came::End) };
+        match shape::read(&second.text, last) {
+            Ok((thought, next)) => {
+                self.thread.model(&second.text, matches!(next, Next::Answer(_)));
+                Ok(Came::Step(thought, next))
+            }
+            Err(problems) => {
+                if !self.broken(&second) {
+                    self.remarks.push(format!("the model's step was not valid twice: {}", problems.join("; ")));
+                    let text = Text::new(&second.text).truncated(KEPT);
+                    self.remarks.push(format!("what it wrote: {}", text.one_line()));
+                }
+                Ok(Came::End)
+            }
+        }
+    }
+
+    /// Whether an answer did not end by itself; why is remarked.
+    fn broken(&mut self, outcome: &CallOutcome) -> bool {
+        let why = match (&outcome.error, &outcome.finish) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(FinishReason::Refused)) => "the model refuses to answer".to_owned(),
+            (None, Some(FinishReason::Length)) => {
+                "the step was cut at its limit of tokens (raise answer_tokens of the end point)".to_owned()
+            }
+            _ => return false,
+        };
+        self.remarks.push(why);
+        true
+    }
+
+    /// What the model says to the history as it is; `None` when no end point says anything in time.
+    async fn heard(&mut self, last: bool) -> Result<Option<CallOutcome>, AskError> {
+        let mut shortenings = 0;
+        loop {
+            let Some(client) = self.inquirer.clients.get(self.at) else { return Ok(None) };
+            let settings = client.settings();
+            let mut rendered = self.thread.render(settings.pack_tokens);
+            while rendered.tokens > self.inquirer.limits.request_tokens && self.thread.shorten() {
+                rendered = self.thread.render(settings.pack_tokens);
+            }
+            let Rendered { messages, pack, tokens } = rendered;
+            let request = ChatRequest {
+                system: self.prompt.render("system", &[])?,
+                messages,
+                schema: Some((shape::NAME.to_owned(), shape::step(last))),
+                max_tokens: settings.answer_tokens,
+                temperature: self.inquirer.sampling.temperature,
+                seed: self.inquirer.sampling.seed,
+            };
+            self.asking.sent_tokens += tokens;
+            self.asking.hidden = pack.redactions.values().sum();
+            self.report(if last { "writing the answer".to_owned() } else { "thinking".to_owned() });
+            let before = self.asking.received_tokens;
+            let (asking, on_progress) = (&mut self.asking, &mut self.on_progress);
+            let heard = |received| {
+                asking.received_tokens = before + received;
+                on_progress(asking.clone());
+            };
+            let shown = (self.prompt.reference(), &pack);
+            let (outcome, late) =
+                exchange(client, &request, shown, self.witness, heard, self.cancel, self.deadline).await?;
+            self.usage = sum(&self.usage, &outcome.usage);
+            self.first_token_ms = self.first_token_ms.or(outcome.timing.first_token_ms);
+            if late {
+                let seconds = self.inquirer.limits.time.as_secs();
+                self.remarks.push(format!("given up: there was no answer within {seconds} s"));
+                return Ok(None);
+            }
+            let Some(error) = outcome.error.clone().filter(|_| outcome.text.trim().is_empty()) else {
+                return Ok(Some(outcome));
+            };
+            if matches!(error.kind, LlmErrorKind::ContextOverflow { .. })
+                && shortenings < SHORTENINGS
+                && self.thread.shorten()
+            {
+                shortenings += 1;
+                self.report("too long for the model: shortening earlier results".to_owned());
+                continue;
+            }
+            self.failures.push(error);
+            self.at += 1;
+        }
+    }
+
+    /// Carries out a call and tells the model what came of it.
+    async fn tool(&mut self, number: usize, thought: Text, call: &Call) -> Result<(), AskError> {
+        let what = call.what();
+        let began = Instant::now();
+        self.asking.steps.push(Step {
+            number,
+            thought: Text::from(thought.one_line().into_owned()).truncated(400),
+            tool: call.tool().to_owned(),
+            what: what.clone().truncated(1_000),
+            outcome: StepOutcome::UnderWay,
+            evidence: None,
+            elapsed_ms: 0,
+        });
+        self.report(format!("{} {what}", call.tool()));
+        let key = serde_json::to_string(call).unwrap_or_default();
+        let known = self.memory.get(&key).copied();
+        let (outcome, id, told) = match known {
+            Some(id) => {
+                let told = match id {
+                    Some(id) => format!("You asked this already; the answer is {id}. Ask something else, or answer."),
+                    None => "You asked this already, and it was refused. Ask something else, or answer.".to_owned(),
+                };
+                (StepOutcome::Repeated, id, told)
+            }
+            None => {
+                let found = self.carried_out(call).await?;
+                let id = found.evidence.as_ref().map(|item| item.id).or(found.item);
+                let told = words(&found, id);
+                let Found { outcome, evidence, .. } = found;
+                if let Some(evidence) = evidence {
+                    self.thread.take(evidence);
+                }
+                self.memory.insert(key, id);
+                (outcome, id, told)
+            }
+        };
+        if let Some(step) = self.asking.steps.last_mut() {
+            step.outcome = outcome;
+            step.evidence = id;
+            step.elapsed_ms = millis(began.elapsed());
+        }
+        let left = self.inquirer.limits.steps.saturating_sub(number);
+        let words = self
+            .prompt
+            .render("next", &[("outcome", Filling::Text(told)), ("left", Filling::Text(left.to_string()))])?;
+        self.thread.reply(id.filter(|_| known.is_none()), words);
+        self.report("thinking".to_owned());
+        Ok(())
+    }
+
+    /// The tool itself, as long as there is time for it.
+    async fn carried_out(&mut self, call: &Call) -> Result<Found, AskError> {
+        let work = carry_out(call, self.inquirer.toolbox, self.thread, self.inquirer.limits.result);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(AskError::Cancelled),
+            found = tokio::time::timeout_at(self.deadline, work) => Ok(found.unwrap_or_else(|_| Found {
+                outcome: StepOutcome::Failed { why: Text::from("no answer before the time was over") },
+                evidence: None,
+                item: None,
+            })),
+        }
+    }
+
+    fn conclude(mut self, answer: Result<Option<Answer>, AskError>) -> Result<Reply, AskError> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.thread.forget();
+                return Err(error);
+            }
+        };
+        if answer.is_none() && self.asking.steps.is_empty() && self.remarks.is_empty() {
+            self.thread.forget();
+            return Err(AskError::Llm(self.failures));
+        }
+        let complete = answer.is_some();
+        let rendered = self.thread.render(self.pack_tokens());
+        if !complete {
+            self.thread.forget();
+            self.remarks.push("there is no answer; what was looked up stands in the steps".to_owned());
+        }
+        self.remarks.extend(self.failures.iter().map(ToString::to_string));
+        let Answer { claims, summary, missing } = answer.unwrap_or_default();
+        let mut diagnosis = Diagnosis { observations: claims, summary, missing, ..Diagnosis::default() };
+        let proof = self.thread.proof(&rendered.pack);
+        let mut report = verify::verify(&mut diagnosis, &proof);
+        if diagnosis.observations.is_empty() && !diagnosis.summary.trim().is_empty() {
+            let known = report.unsupported.iter().any(|claim| claim.path == "summary");
+            if !known {
+                let why = "it rests on no claim that cites evidence".to_owned();
+                report.unsupported.push(Unsupported { path: "summary".into(), text: diagnosis.summary.clone(), why });
+            }
+        }
+        let client = &self.inquirer.clients[self.at.min(self.inquirer.clients.len() - 1)];
+        let (model, endpoint) = (client.settings().model.clone(), client.settings().name.clone());
+        Ok(Reply {
+            diagnosed: Diagnosed {
+                analyst: Analyst { name: model, endpoint: Some(endpoint) },
+                prompt: self.prompt.reference().clone(),
+                diagnosis,
+                unsupported: report.unsupported,
+                unknown_ids: report.unknown_ids,
+                complete,
+                remarks: self.remarks.iter().map(|remark| neutralise(remark).into_owned()).collect(),
+                usage: self.usage,
+                timing: Timing { first_token_ms: self.first_token_ms, total_ms: millis(self.began.elapsed()) },
+            },
+            steps: self.asking.steps,
+            evidence: self.thread.evidence().to_vec(),
+            hidden: rendered.pack.redactions,
+        })
+    }
+
+    fn pack_tokens(&self) -> usize {
+        let last = self.inquirer.clients.len() - 1;
+        self.inquirer.clients[self.at.min(last)].settings().pack_tokens
+    }
+}
+
+/// What the model is told of a step's outcome.
+fn words(found: &Found, id: Option<EvidenceId>) -> String {
+    match (&found.outcome, id) {
+        (StepOutcome::Failed { why }, Some(id)) => format!("That failed ({id}): {why}"),
+        (StepOutcome::Failed { why }, None) => format!("That failed: {why}"),
+        (StepOutcome::Refused { why }, _) => format!("That was refused and not done: {why}"),
+        (_, Some(id)) => format!("The result is {id}, above."),
+        (_, None) => "That gave nothing.".to_owned(),
+    }
+}
+
+fn sum(a: &Usage, b: &Usage) -> Usage {
+    Usage {
+        input_tokens: a.input_tokens + b.input_tokens,
+        output_tokens: a.output_tokens + b.output_tokens,
+        cached_tokens: a.cached_tokens + b.cached_tokens,
+        reported: b.reported,
+    }
+}
