@@ -14,7 +14,7 @@
 //! | [`ui`] | rendering of the model: views and widgets | domain, core |
 //! | [`sources`] | Prometheus, Alertmanager, Loki, exposition pages, bundles, changes | domain |
 //! | [`llm`] | wire formats and streaming of language models | domain |
-//! | [`copilot`] | a diagnosis from start to end, the offline analyst, verification of citations | domain, analysis, context, gate, llm, sources, prompts |
+//! | [`copilot`] | a diagnosis or a question from start to end, the offline analyst, verification of citations | domain, analysis, context, gate, llm, sources, prompts |
 //! | [`prompts`] | the prompt library | domain |
 //! | [`runner`] | execution of one authorised command | domain, gate |
 //! | [`ledger`] | the append-only chain of entries and its stores | domain |
@@ -28,7 +28,8 @@
 //! 2. Only `runner` spawns a process that may change something, and only `app` constructs it. No line is ever
 //!    handed to a shell.
 //! 3. No message that a model or telemetry can produce leads to a run. Only a key press or a command line that
-//!    carries the action's digest does.
+//!    carries the action's digest does. On the way to the answer of a question that was just asked, a kubectl command
+//!    that the gate understands to read, and allows without a confirmation, may run as well; no other.
 //! 4. Text from telemetry or a model is [`domain::Text`]: nothing in it can act on a terminal or hide.
 //! 5. What leaves the process is written to the ledger first, then done, then its outcome is written.
 //! 6. Every queue, buffer and response has a bound; what is dropped is counted and shown.

@@ -84,6 +84,20 @@ pub enum Command {
         #[arg(long, value_name = "NAME", conflicts_with = "offline")]
         endpoint: Option<String>,
     },
+    /// Ask a language model a question; it looks things up with read-only tools, and every claim cites what it found.
+    Ask {
+        /// The question: "which services were down in the last 10 minutes?"
+        question: String,
+        /// Ask about this incident instead of the whole system.
+        #[arg(long, value_name = "INCIDENT")]
+        incident: Option<String>,
+        /// Use this end point instead of the first one.
+        #[arg(long, value_name = "NAME")]
+        endpoint: Option<String>,
+        /// Most steps, the answer included.
+        #[arg(long, value_name = "N")]
+        max_steps: Option<usize>,
+    },
     /// Say what a command would do and whether it may run. Runs nothing. Exit code 3 when the answer is no.
     Check(Check),
     /// List, show and run suggested actions; ask for approvals, give and refuse them.

@@ -147,7 +147,7 @@ async fn conclude(engine: &Engine, investigated: &Investigated, diagnosed: Diagn
 }
 
 /// Names the configured cluster in commands that would otherwise act on whichever one happens to be current.
-fn in_context(mut action: Action, engine: &Engine) -> Action {
+pub(super) fn in_context(mut action: Action, engine: &Engine) -> Action {
     let context = engine.profile.kubernetes.as_ref().and_then(|kubernetes| kubernetes.context.as_deref());
     if let Some(context) = context {
         let add = |argv: &mut Vec<String>| {

@@ -4,6 +4,7 @@ mod actor;
 mod agent;
 mod anchoring;
 pub mod approvals;
+mod asking;
 pub mod cli;
 pub mod clock;
 mod command_secrets;

@@ -70,6 +70,15 @@ pub(super) fn of(incident: &Incident, folder: Option<&Path>) -> Vec<Runbook> {
     out
 }
 
+/// All runbooks of a folder, by name of the file, bounded in number and size.
+pub(super) fn all(folder: &Path) -> Vec<Runbook> {
+    let named = titles(folder).into_iter().filter_map(|(path, _)| {
+        let title = path.file_stem().map(|stem| stem.to_string_lossy().into_owned())?;
+        Some(Runbook { title: Text::new(&title), text: Text::new(&read(&path, MAX_BYTES)?) })
+    });
+    named.collect()
+}
+
 /// The link to a runbook that an alert carries: in an annotation of its own, or in its text where the word stands in
 /// the link.
 fn link_of(alert: &Alert) -> Option<&str> {

@@ -168,12 +168,18 @@ impl Standing {
         for runbook in &snapshot.runbooks {
             standing.telemetry.learn(&runbook.text);
         }
+        standing.trusting(targets)
+    }
+
+    /// Trusts the names that the site's own configuration put on targets.
+    #[must_use]
+    pub fn trusting(mut self, targets: &[Labels]) -> Self {
         for labels in targets {
             for value in TRUSTED_LABELS.iter().filter_map(|name| labels.get(name)) {
-                standing.inventory.trust(value);
+                self.inventory.trust(value);
             }
         }
-        standing
+        self
     }
 }
 

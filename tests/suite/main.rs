@@ -1,6 +1,7 @@
 //! Tests of the whole: one binary, so that it links once.
 
 mod approvals;
+mod ask;
 mod bad_input;
 mod crash;
 mod gate;

@@ -3,6 +3,7 @@
 mod actions;
 mod anchors;
 mod approvals;
+mod ask;
 mod audit;
 mod check;
 mod diagnose;
@@ -65,6 +66,15 @@ pub(super) async fn run(
             let wanted =
                 if *offline { diagnose::Wanted::Offline } else { diagnose::Wanted::Endpoint(endpoint.as_deref()) };
             diagnose::diagnose(&engine(config)?, incident.as_deref(), wanted, output).await
+        }
+        Command::Ask { question, incident, endpoint, max_steps } => {
+            let question = ask::Question {
+                text: question,
+                incident: incident.as_deref(),
+                endpoint: endpoint.as_deref(),
+                most_steps: *max_steps,
+            };
+            ask::ask(&engine(config)?, &question, output).await
         }
         Command::Check(arguments) => check::check(&standing(&config)?, arguments, output),
         Command::Whoami => whoami::whoami(&standing(&config)?, output).await,

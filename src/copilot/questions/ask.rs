@@ -1,32 +1,35 @@
 //! The loop: a step of the model, a tool, another step, until there is an answer or an end to the patience.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
-use super::exchange::{exchange, millis};
 use super::shape::{self, Answer, Next};
 use super::thread::{Rendered, Thread};
 use super::tools::{Found, carry_out};
 use super::{Limits, PROMPT, Toolbox};
-use crate::copilot::online::{CallOutcome, Sampling, Witness};
+use crate::context::Redactor;
+use crate::copilot::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis};
+use crate::copilot::online::Sampling;
 use crate::copilot::verify;
 use crate::domain::Text;
 use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, Unsupported, Usage};
 use crate::domain::evidence::EvidenceId;
 use crate::domain::question::{Asking, Reply, Step, StepOutcome};
+use crate::domain::settings::Sees;
 use crate::domain::text::neutralise;
-use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, LlmErrorKind};
+use crate::llm::{Admission, ChatRequest, Endpoint, FinishReason, LlmClient, LlmErrorKind, Observation, Outcome};
 use crate::prompts::{Filling, Library, Prompt, PromptError};
 
 /// How often a request that is too long for the model is shortened.
 const SHORTENINGS: usize = 6;
 /// Share of the time after which the answer is asked for.
 const HURRY: f64 = 0.75;
-/// Characters of a text that was no step, kept as a remark.
-const KEPT: usize = 1_000;
+/// Characters of a text that was no step, kept for reading.
+const KEPT: usize = 4_000;
 /// Bytes of the longest question.
 const QUESTION: usize = 64 << 10;
 
@@ -34,27 +37,24 @@ const QUESTION: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AskError {
     /// No end point said anything.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Llm(Vec<LlmError>),
+    #[error("{}", .0.join("; "))]
+    Llm(Vec<String>),
     /// The prompt cannot be used.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The ledger could not be written, so nothing was sent.
-    #[error("nothing was sent, because the ledger cannot be written: {0}")]
-    NotWitnessed(String),
+    /// Nothing was sent, or the operator cancelled.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// There is no question, or no end point to ask.
     #[error("{0}")]
     Nothing(&'static str),
-    /// The operator cancelled.
-    #[error("cancelled")]
-    Cancelled,
 }
 
 /// Who is asked, with what.
 #[derive(Clone, Copy)]
 pub struct Inquirer<'a> {
     /// The end points, in the order in which they are tried.
-    pub clients: &'a [LlmClient],
+    pub endpoints: &'a [Endpoint],
     /// The prompts.
     pub library: &'a Library,
     /// The tools.
@@ -84,7 +84,7 @@ pub async fn ask(
     if question.is_empty() {
         return Err(AskError::Nothing("there is no question"));
     }
-    if inquirer.clients.is_empty() {
+    if inquirer.endpoints.is_empty() {
         return Err(AskError::Nothing("no end point is configured that may be asked"));
     }
     let prompt = inquirer.library.get(PROMPT)?;
@@ -115,6 +115,7 @@ pub async fn ask(
         first_token_ms: None,
         remarks: Vec::new(),
         failures: Vec::new(),
+        plain: None,
         memory: BTreeMap::new(),
     };
     let answer = run.steps().await;
@@ -137,7 +138,9 @@ struct Run<'a, 'b, P> {
     usage: Usage,
     first_token_ms: Option<u64>,
     remarks: Vec<String>,
-    failures: Vec<LlmError>,
+    failures: Vec<String>,
+    /// What the model wrote instead of a step.
+    plain: Option<Text>,
     /// What was called, with what it brought.
     memory: BTreeMap<String, Option<EvidenceId>>,
 }
@@ -182,10 +185,15 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         Ok(())
     }
 
+    /// The end point in use; the last one when all have failed.
+    fn endpoint(&self) -> &Endpoint {
+        &self.inquirer.endpoints[self.at.min(self.inquirer.endpoints.len() - 1)]
+    }
+
     fn report(&mut self, stage: String) {
         self.asking.stage = Text::from(stage);
-        let client = &self.inquirer.clients[self.at.min(self.inquirer.clients.len() - 1)];
-        self.asking.by = Text::from(format!("{} via {}", client.settings().model, client.settings().name));
+        let settings = self.endpoint().settings();
+        self.asking.by = Text::from(format!("{} via {}", settings.model, settings.name));
         (self.on_progress)(self.asking.clone());
     }
 
@@ -215,8 +223,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             Err(problems) => {
                 if !self.broken(&second) {
                     self.remarks.push(format!("the model's step was not valid twice: {}", problems.join("; ")));
-                    let text = Text::new(&second.text).truncated(KEPT);
-                    self.remarks.push(format!("what it wrote: {}", text.one_line()));
+                    self.plain = Some(Text::new(&second.text).truncated(KEPT));
                 }
                 Ok(Came::End)
             }
@@ -241,40 +248,21 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
     async fn heard(&mut self, last: bool) -> Result<Option<CallOutcome>, AskError> {
         let mut shortenings = 0;
         loop {
-            let Some(client) = self.inquirer.clients.get(self.at) else { return Ok(None) };
-            let settings = client.settings();
-            let mut rendered = self.thread.render(settings.pack_tokens);
-            while rendered.tokens > self.inquirer.limits.request_tokens && self.thread.shorten() {
-                rendered = self.thread.render(settings.pack_tokens);
-            }
-            let Rendered { messages, pack, tokens } = rendered;
-            let request = ChatRequest {
-                system: self.prompt.render("system", &[])?,
-                messages,
-                schema: Some((shape::NAME.to_owned(), shape::step(last))),
-                max_tokens: settings.answer_tokens,
-                temperature: self.inquirer.sampling.temperature,
-                seed: self.inquirer.sampling.seed,
+            let Some(endpoint) = self.inquirer.endpoints.get(self.at).cloned() else { return Ok(None) };
+            let name = endpoint.settings().name.clone();
+            let unusable = match (endpoint.client(), endpoint.admit(std::time::Instant::now())) {
+                (Err(error), _) => Some(error.to_string()),
+                (Ok(client), _) if client.sees() == Sees::Nothing => Some(format!("{name} may see nothing")),
+                (Ok(_), Admission::Resting { why, .. }) => Some(format!("{name} rests: {why}")),
+                (Ok(_), Admission::Ready | Admission::Canary) => None,
             };
-            self.asking.sent_tokens += tokens;
-            self.asking.hidden = pack.redactions.values().sum();
-            self.report(if last { "writing the answer".to_owned() } else { "thinking".to_owned() });
-            let before = self.asking.received_tokens;
-            let (asking, on_progress) = (&mut self.asking, &mut self.on_progress);
-            let heard = |received| {
-                asking.received_tokens = before + received;
-                on_progress(asking.clone());
-            };
-            let shown = (self.prompt.reference(), &pack);
-            let (outcome, late) =
-                exchange(client, &request, shown, self.witness, heard, self.cancel, self.deadline).await?;
-            self.usage = sum(&self.usage, &outcome.usage);
-            self.first_token_ms = self.first_token_ms.or(outcome.timing.first_token_ms);
-            if late {
-                let seconds = self.inquirer.limits.time.as_secs();
-                self.remarks.push(format!("given up: there was no answer within {seconds} s"));
-                return Ok(None);
+            if let Some(why) = unusable {
+                self.failures.push(why);
+                self.at += 1;
+                continue;
             }
+            let outcome = self.outcome(&endpoint, last).await?;
+            let Some(outcome) = outcome else { return Ok(None) };
             let Some(error) = outcome.error.clone().filter(|_| outcome.text.trim().is_empty()) else {
                 return Ok(Some(outcome));
             };
@@ -286,9 +274,67 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 self.report("too long for the model: shortening earlier results".to_owned());
                 continue;
             }
-            self.failures.push(error);
+            self.failures.push(error.to_string());
             self.at += 1;
         }
+    }
+
+    /// One request to one end point; `None` when the time was over before its end.
+    async fn outcome(&mut self, endpoint: &Endpoint, last: bool) -> Result<Option<CallOutcome>, AskError> {
+        let Ok(client) = endpoint.client() else { return Ok(None) };
+        let settings = endpoint.settings();
+        let (budget, sees) = (settings.pack_tokens, client.sees());
+        let mut rendered = self.thread.render(budget, sees);
+        while rendered.tokens > self.inquirer.limits.request_tokens && self.thread.shorten() {
+            rendered = self.thread.render(budget, sees);
+        }
+        let Rendered { messages, pack, tokens } = rendered;
+        let request = ChatRequest {
+            system: Redactor::for_receiver(sees).outgoing(&self.prompt.render("system", &[])?),
+            messages,
+            schema: Some((shape::NAME.to_owned(), shape::step(last))),
+            max_tokens: settings.answer_tokens,
+            temperature: self.inquirer.sampling.temperature,
+            seed: self.inquirer.sampling.seed,
+        };
+        self.asking.sent_tokens += tokens;
+        self.asking.hidden = request.hidden().values().sum();
+        self.report(if last { "writing the answer".to_owned() } else { "thinking".to_owned() });
+        let before = self.asking.received_tokens;
+        let (asking, on_progress) = (&mut self.asking, &mut self.on_progress);
+        let mut heard = |heard: Heard<'_>| {
+            if let Heard::Text { tokens, .. } = heard {
+                asking.received_tokens = before + tokens;
+                on_progress(asking.clone());
+            }
+        };
+        let content = Content::of_pack(self.prompt.reference(), &pack);
+        let stop = self.cancel.child_token();
+        let mut late = false;
+        let under_way = UnderWay { endpoint, told: false };
+        let result = {
+            let work = call(client, &request, &content, self.witness, &mut heard, &stop);
+            tokio::pin!(work);
+            tokio::select! {
+                biased;
+                result = &mut work => result,
+                () = tokio::time::sleep_until(self.deadline) => {
+                    late = true;
+                    stop.cancel();
+                    work.await
+                }
+            }
+        };
+        if late && matches!(result, Err(CallError::Cancelled)) {
+            let seconds = self.inquirer.limits.time.as_secs();
+            self.remarks.push(format!("given up: there was no answer within {seconds} s"));
+            return Ok(None);
+        }
+        let outcome = result?;
+        under_way.ended(&outcome);
+        self.usage = sum(&self.usage, &outcome.usage);
+        self.first_token_ms = self.first_token_ms.or(outcome.timing.first_token_ms);
+        Ok(Some(outcome))
     }
 
     /// Carries out a call and tells the model what came of it.
@@ -307,25 +353,19 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         self.report(format!("{} {what}", call.tool()));
         let key = serde_json::to_string(call).unwrap_or_default();
         let known = self.memory.get(&key).copied();
-        let (outcome, id, told) = match known {
-            Some(id) => {
-                let told = match id {
-                    Some(id) => format!("You asked this already; the answer is {id}. Ask something else, or answer."),
-                    None => "You asked this already, and it was refused. Ask something else, or answer.".to_owned(),
-                };
-                (StepOutcome::Repeated, id, told)
+        let (outcome, id, told) = if let Some(id) = known {
+            let was = id.map_or_else(|| "it was refused".to_owned(), |id| format!("the answer is {id}"));
+            (StepOutcome::Repeated, id, format!("You asked this already; {was}. Ask something else, or answer."))
+        } else {
+            let found = self.carried_out(call).await?;
+            let id = found.evidence.as_ref().map(|item| item.id).or(found.item);
+            let told = words(&found, id);
+            let Found { outcome, evidence, .. } = found;
+            if let Some(evidence) = evidence {
+                self.thread.take(evidence);
             }
-            None => {
-                let found = self.carried_out(call).await?;
-                let id = found.evidence.as_ref().map(|item| item.id).or(found.item);
-                let told = words(&found, id);
-                let Found { outcome, evidence, .. } = found;
-                if let Some(evidence) = evidence {
-                    self.thread.take(evidence);
-                }
-                self.memory.insert(key, id);
-                (outcome, id, told)
-            }
+            self.memory.insert(key, id);
+            (outcome, id, told)
         };
         if let Some(step) = self.asking.steps.last_mut() {
             step.outcome = outcome;
@@ -346,7 +386,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         let work = carry_out(call, self.inquirer.toolbox, self.thread, self.inquirer.limits.result);
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(AskError::Cancelled),
+            () = self.cancel.cancelled() => Err(AskError::Call(CallError::Cancelled)),
             found = tokio::time::timeout_at(self.deadline, work) => Ok(found.unwrap_or_else(|_| Found {
                 outcome: StepOutcome::Failed { why: Text::from("no answer before the time was over") },
                 evidence: None,
@@ -368,12 +408,14 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             return Err(AskError::Llm(self.failures));
         }
         let complete = answer.is_some();
-        let rendered = self.thread.render(self.pack_tokens());
+        let endpoint = self.endpoint().clone();
+        let sees = endpoint.client().map_or(Sees::Redacted, LlmClient::sees);
+        let rendered = self.thread.render(endpoint.settings().pack_tokens, sees);
         if !complete {
             self.thread.forget();
             self.remarks.push("there is no answer; what was looked up stands in the steps".to_owned());
         }
-        self.remarks.extend(self.failures.iter().map(ToString::to_string));
+        self.remarks.append(&mut self.failures);
         let Answer { claims, summary, missing } = answer.unwrap_or_default();
         let mut diagnosis = Diagnosis { observations: claims, summary, missing, ..Diagnosis::default() };
         let proof = self.thread.proof(&rendered.pack);
@@ -385,8 +427,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 report.unsupported.push(Unsupported { path: "summary".into(), text: diagnosis.summary.clone(), why });
             }
         }
-        let client = &self.inquirer.clients[self.at.min(self.inquirer.clients.len() - 1)];
-        let (model, endpoint) = (client.settings().model.clone(), client.settings().name.clone());
+        let (model, endpoint) = (endpoint.settings().model.clone(), endpoint.settings().name.clone());
         Ok(Reply {
             diagnosed: Diagnosed {
                 analyst: Analyst { name: model, endpoint: Some(endpoint) },
@@ -395,6 +436,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 unsupported: report.unsupported,
                 unknown_ids: report.unknown_ids,
                 complete,
+                plain: self.plain,
                 remarks: self.remarks.iter().map(|remark| neutralise(remark).into_owned()).collect(),
                 usage: self.usage,
                 timing: Timing { first_token_ms: self.first_token_ms, total_ms: millis(self.began.elapsed()) },
@@ -404,10 +446,40 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             hidden: rendered.pack.redactions,
         })
     }
+}
 
-    fn pack_tokens(&self) -> usize {
-        let last = self.inquirer.clients.len() - 1;
-        self.inquirer.clients[self.at.min(last)].settings().pack_tokens
+/// A request whose end is told to its end point, however it ends: dropped before that, it was given up.
+struct UnderWay<'a> {
+    endpoint: &'a Endpoint,
+    told: bool,
+}
+
+impl UnderWay<'_> {
+    fn ended(mut self, outcome: &CallOutcome) {
+        let how = match (&outcome.error, &outcome.finish) {
+            (Some(error), _) => Outcome::Failed(error.kind.clone()),
+            (None, Some(reason)) => Outcome::Finished(reason.clone()),
+            (None, None) => Outcome::Cancelled,
+        };
+        let ms = |ms: Option<u64>| ms.map(Duration::from_millis);
+        let observation = Observation {
+            headers: ms(outcome.accepted_ms),
+            first_token: ms(outcome.timing.first_token_ms),
+            tokens_per_second: outcome.rate(),
+            usage: outcome.usage.clone(),
+            counted_tokens: Some(outcome.sent_tokens as u64),
+            ..Observation::new(how)
+        };
+        self.endpoint.observe(std::time::Instant::now(), &observation);
+        self.told = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.endpoint.observe(std::time::Instant::now(), &Observation::new(Outcome::Cancelled));
+        }
     }
 }
 

@@ -10,7 +10,6 @@
 
 mod ask;
 pub mod call;
-mod exchange;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use crate::domain::analysis::{Analysis, Finding};
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind};
 use crate::domain::incident::Incident;
 use crate::domain::pack::{Pack, PackedEvidence};
+use crate::domain::settings::Sees;
 use crate::domain::snapshot::Provenance;
 use crate::domain::{Text, TimeRange, Timestamp};
 use crate::llm::{Message, Role};
@@ -79,7 +80,7 @@ pub struct Thread {
     questions: Vec<(Text, Timestamp)>,
     next: u32,
     /// The incident's pack for a budget, with the redactor that has seen it: making one is not cheap.
-    packed: Option<(usize, Pack, Redactor)>,
+    packed: Option<(usize, Sees, Pack, Redactor)>,
 }
 
 /// The messages as they are sent, and what they show.
@@ -222,15 +223,16 @@ impl Thread {
         longest.is_some_and(|id| self.shortened.insert(id))
     }
 
-    /// The messages, everything from outside redacted; `budget` is that of the incident's pack, in tokens.
-    pub(super) fn render(&mut self, budget: usize) -> Rendered {
+    /// The messages as a receiver may see them who sees so much; `budget` is that of the incident's pack, in tokens.
+    pub(super) fn render(&mut self, budget: usize, sees: Sees) -> Rendered {
         if let Subject::Incident(analysis) = &self.subject
-            && self.packed.as_ref().is_none_or(|(known, ..)| *known != budget)
+            && self.packed.as_ref().is_none_or(|(known, receiver, ..)| (*known, *receiver) != (budget, sees))
         {
-            let (pack, redactor) = context::pack_joined(analysis, budget, Redactor::new());
-            self.packed = Some((budget, pack, redactor));
+            let (pack, redactor) = context::pack_joined(analysis, budget, Redactor::for_receiver(sees));
+            self.packed = Some((budget, sees, pack, redactor));
         }
-        let mut redactor = self.packed.as_ref().map_or_else(Redactor::new, |(_, _, redactor)| redactor.clone());
+        let seen = self.packed.as_ref().map(|(.., redactor)| redactor.clone());
+        let mut redactor = seen.unwrap_or_else(|| Redactor::for_receiver(sees));
         let mut shown: Vec<PackedEvidence> = Vec::new();
         let mut messages = Vec::with_capacity(self.said.len());
         let mut tokens = 0;
@@ -239,12 +241,11 @@ impl Thread {
             let mut parts = Vec::with_capacity(said.parts.len());
             for part in &said.parts {
                 let part = match part {
-                    Part::Ours(words) => words.clone(),
-                    Part::Outside(words) => redactor.redact(words),
+                    Part::Ours(words) | Part::Outside(words) => words.clone(),
                     Part::Result(id) => self.result(*id, &mut redactor, &mut shown),
                     Part::Item(id) => self.item(*id, &mut redactor, &mut shown),
                     Part::Subject => match (&self.packed, self.evidence.first()) {
-                        (Some((_, pack, _)), _) => {
+                        (Some((_, _, pack, _)), _) => {
                             shown.extend(pack.evidence.iter().cloned());
                             without_question(&pack.text).to_owned()
                         }
@@ -252,6 +253,7 @@ impl Thread {
                         (None, None) => String::new(),
                     },
                 };
+                let part = redactor.outgoing(&part);
                 tokens += count_tokens(&part);
                 text.push_str(&part);
                 parts.push(part);

@@ -88,7 +88,7 @@ mod tests {
             ("14:05 UTC", "2026-01-31T14:05:00Z"),
             ("1769868000", "2026-01-31T14:00:00Z"),
         ] {
-            assert_eq!(parse(text, now).map(|at| at.to_rfc3339()).as_deref(), Some(want), "{text}");
+            assert_eq!(parse(text, now).map(Timestamp::to_rfc3339).as_deref(), Some(want), "{text}");
         }
         for bad in ["yesterday", "25:00", "14:61", "1:2:3:4", "12", "now+1h", "-", "10x"] {
             assert_eq!(parse(bad, now), None, "{bad}");

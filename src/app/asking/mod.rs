@@ -1,0 +1,206 @@
+//! Free questions: the engine as the tools of a question see it, and one question from start to end.
+
+mod kubectl;
+mod told;
+mod witness;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::copilot::online::Sampling;
+use crate::copilot::questions::{self, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
+use crate::domain::labels::Labels;
+use crate::domain::ledger::{Draft, EntryKind};
+use crate::domain::query::{Answer, Asked, Data, Planned, Purpose, Query};
+use crate::domain::question::{Asking, Reply};
+use crate::domain::{Text, TimeRange, Timestamp};
+use crate::llm::Endpoint;
+use crate::prompts::Library;
+
+use super::engine::Engine;
+use super::failure::Failure;
+use super::investigate::Investigated;
+use super::runbooks;
+use super::standing::Standing;
+use witness::Witnesses;
+
+/// What can be done without a language model, for whoever has none.
+pub(super) const WITHOUT: &str = "without one the incidents, suspects, evidence, logs, the offline diagnosis, guarded \
+                                  actions and the ledger are all there: stanch incidents, suspects, diagnose \
+                                  --offline, pack";
+
+/// Begins a chat about an incident that was investigated, or about the whole system.
+pub(super) async fn thread(engine: &Engine, about: Option<&Arc<Investigated>>) -> Thread {
+    if let Some(investigated) = about {
+        return Thread::new(Subject::Incident(Arc::new(investigated.analysis.clone())));
+    }
+    let told = told::incidents(engine).await.unwrap_or_else(|why| told::nothing_known(engine, &why));
+    Thread::new(Subject::System(told))
+}
+
+/// A question, and what it may be answered with.
+pub(super) struct Question<'a> {
+    /// The question.
+    pub(super) text: &'a str,
+    /// The end points, in the order in which they are tried.
+    pub(super) endpoints: &'a [Endpoint],
+    /// Incidents that were investigated already.
+    pub(super) cases: Vec<Arc<Investigated>>,
+    /// How far it may go.
+    pub(super) limits: Limits,
+}
+
+/// Asks one question. What leaves is in the ledger first; what came of it is written at the end.
+pub(super) async fn ask(
+    engine: &Engine,
+    thread: &mut Thread,
+    question: Question<'_>,
+    progress: impl FnMut(Asking) + Send,
+    cancel: &CancellationToken,
+) -> Result<Reply, Failure> {
+    let Question { text, endpoints, cases, limits } = question;
+    if endpoints.is_empty() {
+        return Err(Failure::failed(format!(
+            "free questions need a language model, and none is configured; {WITHOUT}"
+        )));
+    }
+    let ledger = engine.ledger().await.map_err(|failure| {
+        Failure::failed(format!("nothing was sent, because it cannot be written down: {failure}"))
+    })?;
+    let incident = match thread.subject() {
+        Subject::Incident(analysis) => Some(analysis.incident.id.clone()),
+        Subject::System(_) => None,
+    };
+    let tools = Tools::new(engine, incident.clone(), cases).await;
+    let library = Library::builtin();
+    let sources = told::sources(engine);
+    let inquirer = Inquirer {
+        endpoints,
+        library: &library,
+        toolbox: &tools,
+        sources: &sources,
+        limits,
+        sampling: Sampling::default(),
+    };
+    let mut witness = Witnesses::new(engine, &ledger, incident.as_deref());
+    let reply = questions::ask(&inquirer, thread, text, &mut witness, progress, cancel)
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let payload = json!({
+        "question": crate::context::redact(text).text,
+        "diagnosed": reply.diagnosed, "actions": [], "steps": reply.steps,
+    });
+    let draft = Draft {
+        at: (engine.wall_clock)(),
+        kind: EntryKind::Diagnosis,
+        incident,
+        actor: engine.standing.actor.clone(),
+        payload,
+    };
+    if let Err(error) = ledger.append(draft).await {
+        tracing::warn!(%error, "an answer could not be written; its parts are in the entries before");
+    }
+    Ok(reply)
+}
+
+/// The engine as the tools of one question see it.
+struct Tools<'a> {
+    engine: &'a Engine,
+    /// The incident in question.
+    incident: Option<String>,
+    cases: Mutex<Vec<Arc<Investigated>>>,
+    /// Whom the gate believes the commands of a model to come from.
+    standing: Standing,
+}
+
+impl<'a> Tools<'a> {
+    async fn new(engine: &'a Engine, incident: Option<String>, cases: Vec<Arc<Investigated>>) -> Self {
+        let targets = targets(engine).await;
+        let mut standing = engine.standing.clone().trusting(&targets);
+        for case in &cases {
+            standing = standing.having_read(&case.snapshot, &[]);
+        }
+        Self { engine, incident, cases: Mutex::new(cases), standing }
+    }
+
+    /// What is known about an incident, gathered now where it was not before.
+    async fn investigated(&self, incident: Option<&str>) -> Result<Arc<Investigated>, Text> {
+        let named =
+            |case: &&Arc<Investigated>| incident.is_some_and(|id| id.eq_ignore_ascii_case(&case.analysis.incident.id));
+        let known = self.cases.lock().unwrap_or_else(PoisonError::into_inner).iter().find(named).cloned();
+        if let Some(case) = known {
+            return Ok(case);
+        }
+        let said = |failure: Failure| Text::from(failure.to_string());
+        let incident = self.engine.incident(incident).await.map_err(said)?;
+        let found = self
+            .engine
+            .investigate(incident, None, &CancellationToken::new(), |_| {})
+            .await
+            .map_err(said)?
+            .ok_or_else(|| Text::from("the analysis was interrupted"))?;
+        let found = Arc::new(found);
+        self.cases.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&found));
+        Ok(found)
+    }
+}
+
+/// The label sets of what the site's own configuration scrapes.
+async fn targets(engine: &Engine) -> Vec<Labels> {
+    let planned = Planned { query: Query::Targets, purpose: Purpose::Discovery };
+    if engine.bundle().is_none()
+        && engine.sources.answers(&planned.query)
+        && let (_, Some(answer)) = engine.sources.ask(&planned).await
+        && let Data::Targets(targets) = answer.data
+    {
+        return targets.into_iter().map(|target| target.labels).collect();
+    }
+    Vec::new()
+}
+
+impl Toolbox for Tools<'_> {
+    fn now(&self) -> Timestamp {
+        (self.engine.clock)()
+    }
+
+    fn query<'a>(&'a self, planned: &'a Planned) -> BoxFuture<'a, (Asked, Option<Answer>)> {
+        Box::pin(self.engine.sources.ask(planned))
+    }
+
+    fn incidents(&self) -> BoxFuture<'_, Result<Told, NotTold>> {
+        Box::pin(async move { told::incidents(self.engine).await.map_err(NotTold::Failed) })
+    }
+
+    fn suspects<'a>(&'a self, incident: Option<&'a str>) -> BoxFuture<'a, Result<Told, NotTold>> {
+        Box::pin(async move {
+            let found = self.investigated(incident).await.map_err(NotTold::Failed)?;
+            let own = self.incident.as_deref() == Some(found.analysis.incident.id.as_str());
+            Ok(told::suspects(&found.analysis, own))
+        })
+    }
+
+    fn kubectl<'a>(&'a self, argv: &'a [String]) -> BoxFuture<'a, Result<Told, NotTold>> {
+        Box::pin(kubectl::run(self.engine, &self.standing, self.incident.as_deref(), argv))
+    }
+
+    fn runbook<'a>(&'a self, words: &'a str) -> BoxFuture<'a, Result<Told, NotTold>> {
+        Box::pin(async move {
+            let all = match (self.engine.bundle(), self.engine.profile.runbooks.clone()) {
+                (Some(bundle), _) => {
+                    bundle.runbooks().map(<[_]>::to_vec).map_err(|error| NotTold::Failed(error.to_string().into()))?
+                }
+                (None, Some(folder)) => tokio::task::spawn_blocking(move || runbooks::all(&folder))
+                    .await
+                    .map_err(|error| NotTold::Failed(Text::from(format!("reading failed: {error}"))))?,
+                (None, None) => {
+                    return Err(NotTold::Failed("no folder with runbooks is configured (profile.….runbooks)".into()));
+                }
+            };
+            let now = (self.engine.clock)();
+            Ok(told::runbooks(&all, words, TimeRange::new(now, now)))
+        })
+    }
+}
