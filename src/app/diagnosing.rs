@@ -2,25 +2,36 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::context::Redactor;
+use crate::copilot::call::request_tokens;
 use crate::copilot::online::{self, Attempt, Case, OnlineError, Progress, Sampling};
-use crate::copilot::{actions, offline};
-use crate::core::message::Draft;
-use crate::domain::Text;
+use crate::copilot::{actions, answer, offline};
+use crate::core::message::{Draft, PackPreview, Receiver};
 use crate::domain::action::{Action, Judged, Origin};
-use crate::domain::diagnosis::Diagnosed;
+use crate::domain::analysis::Analysis;
+use crate::domain::canonical::hex;
+use crate::domain::diagnosis::{Bill, Diagnosed, Earlier, Usage};
+use crate::domain::evidence::Evidence;
 use crate::domain::labels::Labels;
+use crate::domain::pack::Pack;
 use crate::domain::query::{Data, Planned, Purpose, Query};
-use crate::domain::settings::{EndpointSettings, Secrets};
-use crate::llm::LlmClient;
+use crate::domain::settings::{EndpointSettings, Protocol, Secrets, Sees};
+use crate::domain::text::neutralise;
+use crate::domain::{Outgoing, Text};
+use crate::llm::{Admission, ChatRequest, LlmClient, LlmError};
 use crate::prompts::Library;
 
+use super::drafting::Board;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::investigate::Investigated;
+use super::spending;
 use super::standing::Standing;
+use super::turns::{Turn, Turns};
 use super::witness::LedgerWitness;
 
 /// A finished diagnosis, its actions with what the gate says of them, and the standing they were judged from.
@@ -40,92 +51,202 @@ pub async fn offline(engine: &Engine, investigated: &Investigated) -> Concluded 
     conclude(engine, investigated, diagnosed).await
 }
 
-/// Diagnoses with a language model: the end points are tried in their order until one has something to say. What
-/// leaves is in the ledger first. Fails when none had anything to say; the offline analyst is still there then.
+/// What to ask a language model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// The end point; all in their order when `None`.
+    pub endpoint: Option<&'a str>,
+    /// Answers to questions that were asked on the way: evidence beside that of the analysis.
+    pub answers: &'a [Evidence],
+    /// SHA-256 of the pack that a person looked at and agreed to send, lower-case hex. No other leaves then.
+    pub shown: Option<&'a str>,
+}
+
+/// The digest of a pack's text, by which a person agrees to send it.
+pub fn pack_digest(pack: &Pack) -> String {
+    hex(&Sha256::digest(&pack.text))
+}
+
+/// Diagnoses with a language model: the end points are tried in their order until one gives a whole answer. What
+/// leaves is in the ledger first. An answer that breaks off is kept, and the next end point begins from zero; when none
+/// gives a whole one, the longest of them is what is shown. Fails when none had anything to say; the offline analyst is
+/// still there then.
 pub async fn online(
     engine: &Engine,
     investigated: &Investigated,
-    endpoints: &[EndpointSettings],
+    wanted: Wanted<'_>,
     cancel: &CancellationToken,
-    mut draft: impl FnMut(Draft) + Send,
+    draft: impl FnMut(Draft) + Send,
 ) -> Result<Concluded, Failure> {
-    let ledger = engine.ledger().await.map_err(|failure| {
-        Failure::failed(format!("nothing was sent, because it cannot be written down: {failure}"))
-    })?;
     let library = Library::builtin();
-    let analysis = &investigated.analysis;
-    let mut failures: Vec<String> = Vec::new();
-    for endpoint in endpoints {
-        let client = match LlmClient::new(endpoint.clone(), Arc::clone(&engine.secrets)) {
-            Ok(client) => client,
-            Err(error) => {
-                failures.push(format!("{}: {error}", endpoint.name));
-                continue;
-            }
-        };
-        let shared = investigated.analysis.clone();
-        let budget = endpoint.pack_tokens;
-        let sees = client.sees();
-        let pack = tokio::task::spawn_blocking(move || crate::context::pack_for(&shared, budget, sees))
-            .await
-            .map_err(|error| Failure::failed(format!("packing failed: {error}")))?;
+    let analysis = Arc::new(with_answers(&investigated.analysis, wanted.answers));
+    let mut turns = Turns::new(engine, wanted.endpoint, Some(&analysis.incident.id)).await?;
+    let board = Board::new(draft, turns.bill.clone());
+    let mut earlier: Vec<Earlier> = Vec::new();
+    let mut best: Option<(Diagnosed, LedgerWitness)> = None;
+    while let Some(mut turn) = turns.next(|text| board.stage(&text)).await {
+        let settings = turn.endpoint.settings().clone();
+        let Package { pack, tokens, .. } = package(engine, &analysis, &turn, &library).await?;
+        if wanted.shown.is_some_and(|digest| digest != pack_digest(&pack)) {
+            let why = "it would be sent other evidence than what was looked at (p shows it)";
+            turns.passed.push(format!("{}: {why}", settings.name));
+            continue;
+        }
+        if let Some(why) = turns.refuses(&turn, tokens) {
+            turns.passed.push(format!("{}: {why}", settings.name));
+            continue;
+        }
+        let sees = turn.sees;
         let case = Case {
-            client: &client,
+            client: &turn.client.clone(),
             library: &library,
             playbooks: &engine.playbooks,
-            analysis,
+            analysis: &analysis,
             pack: &pack,
-            repack: &|budget| crate::context::pack_for(analysis, budget, sees),
+            repack: &|budget| crate::context::pack_for(&analysis, budget, sees),
             sampling: Sampling::default(),
         };
-        let mut witness = LedgerWitness::new(engine, &ledger, Some(&analysis.incident.id), endpoint.price);
-        let mut shown =
-            Draft { by: Text::from(format!("{} via {}", endpoint.model, endpoint.name)), ..Draft::default() };
-        let follow = |progress: Progress| {
-            follow(&mut shown, &endpoint.name, progress);
-            draft(shown.clone());
-        };
-        match online::diagnose(&case, &mut witness, follow, cancel).await {
-            Ok(Attempt { mut diagnosed, .. }) => {
-                diagnosed.remarks.extend(failures);
-                if !diagnosed.complete {
-                    let other = "the offline diagnosis is still there: o on the screens, --offline on the command line";
-                    diagnosed.remarks.push(other.to_owned());
+        let mut witness = turns.witness(&turn);
+        board.begin(&settings, sees, &earlier);
+        let endpoint = turn.endpoint.clone();
+        let attempt = {
+            let follow = |progress: Progress| {
+                if let Progress::Ended { outcome, problems } = &progress {
+                    turns.ended(&mut turn, outcome, problems.as_deref());
+                    board.bill(&turns.bill);
                 }
-                let concluded = conclude(engine, investigated, diagnosed).await;
-                witness.diagnosed(&concluded).await;
-                return Ok(concluded);
+                board.follow(&settings, &endpoint, progress);
+            };
+            board.beside(&endpoint, online::diagnose(&case, &mut witness, follow, cancel)).await
+        };
+        match attempt {
+            Ok(attempt) => {
+                let Attempt { mut diagnosed, broke, text, .. } = attempt;
+                let Some(error) = broke.filter(LlmError::is_transient) else {
+                    diagnosed.earlier = earlier;
+                    return Ok(finish(engine, investigated, &turns, diagnosed, &witness).await);
+                };
+                earlier.push(Earlier {
+                    endpoint: settings.name.clone(),
+                    why: Text::new(&error.kind.to_string()),
+                    text: Text::new(&text).truncated(EARLIER_KEPT),
+                });
+                if best.as_ref().is_none_or(|(kept, _)| kept.usage.output_tokens < diagnosed.usage.output_tokens) {
+                    best = Some((diagnosed, witness));
+                }
             }
-            Err(OnlineError::Llm(error)) => failures.push(format!("{}: {error}", endpoint.name)),
+            Err(OnlineError::Llm(error)) => {
+                turns.passed.push(format!("{}: {}", settings.name, error.kind));
+                if let Some(after) = turns.again(&turn, &error.kind) {
+                    board.stage(&format!("{} asks to wait {} s", settings.name, after.as_secs().max(1)));
+                    tokio::select! {
+                        () = tokio::time::sleep(after) => {}
+                        () = cancel.cancelled() => return Err(Failure::failed("cancelled")),
+                    }
+                }
+            }
             Err(error) => return Err(Failure::failed(error.to_string())),
         }
     }
-    Err(Failure::failed(format!("{}; the offline analyst works without it", failures.join("; "))))
+    match best {
+        Some((mut diagnosed, witness)) => {
+            // The one that is shown is not an earlier one.
+            earlier.retain(|one| Some(&one.endpoint) != diagnosed.analyst.endpoint.as_ref());
+            diagnosed.earlier = earlier;
+            Ok(finish(engine, investigated, &turns, diagnosed, &witness).await)
+        }
+        None => Err(Failure::failed(format!("{}; the offline analyst works without it", turns.passed.join("; ")))),
+    }
 }
 
-/// Brings what is shown of a diagnosis under way up to date.
-fn follow(shown: &mut Draft, endpoint: &str, progress: Progress) {
-    match progress {
-        Progress::Sending { tokens, hidden } => {
-            shown.stage = Text::from(format!("sending {tokens} tokens to {endpoint}"));
-            shown.sent_tokens = tokens;
-            shown.hidden = hidden;
-        }
-        Progress::Accepted => shown.stage = Text::from(format!("{endpoint} is reading")),
-        Progress::Writing { partial, received_tokens, first_token_ms, .. } => {
-            shown.stage = Text::from("writing");
-            shown.partial = *partial;
-            shown.received_tokens = received_tokens;
-            shown.first_token_ms = Some(first_token_ms);
-        }
-        Progress::Ended { .. } => {}
-        Progress::AskingAgain { problems } => {
-            shown.stage = Text::from(format!("the answer was not valid, asking again: {}", problems.join("; ")));
-        }
-        Progress::Repacked { budget } => {
-            shown.stage = Text::from(format!("too long for the model: packing again for {budget} tokens"));
-        }
+/// Characters kept of an answer that broke off.
+const EARLIER_KEPT: usize = 16_000;
+
+async fn finish(
+    engine: &Engine,
+    investigated: &Investigated,
+    turns: &Turns<'_>,
+    mut diagnosed: Diagnosed,
+    witness: &LedgerWitness,
+) -> Concluded {
+    diagnosed.remarks.extend(turns.passed.iter().map(|why| neutralise(why).into_owned()));
+    diagnosed.bill = Some(turns.bill.clone());
+    if !diagnosed.complete {
+        let other = "the offline diagnosis is still there: o on the screens, --offline on the command line";
+        diagnosed.remarks.push(other.to_owned());
     }
+    let concluded = conclude(engine, investigated, diagnosed).await;
+    witness.diagnosed(&concluded).await;
+    concluded
+}
+
+/// Judges an answer that a person brought from a model elsewhere: validated, verified and judged like any other, and
+/// written down.
+pub async fn pasted(
+    engine: &Engine,
+    investigated: &Investigated,
+    answers: &[Evidence],
+    pack: &Pack,
+    text: &str,
+) -> Result<Concluded, Failure> {
+    let ledger = engine.ledger().await?;
+    let library = Library::builtin();
+    let prompt = library.get(online::PROMPT).map_err(|error| Failure::failed(error.to_string()))?;
+    let analysis = with_answers(&investigated.analysis, answers);
+    let diagnosed = answer::pasted(&analysis, pack, prompt.reference().clone(), text);
+    let concluded = conclude(engine, investigated, diagnosed).await;
+    LedgerWitness::new(engine, &ledger, Some(&analysis.incident.id), None).diagnosed(&concluded).await;
+    Ok(concluded)
+}
+
+/// The analysis with answers that were asked for on the way among its evidence.
+pub fn with_answers(analysis: &Analysis, answers: &[Evidence]) -> Analysis {
+    let mut analysis = analysis.clone();
+    analysis.evidence.extend(answers.iter().cloned());
+    analysis
+}
+
+/// What would be sent to an end point.
+pub struct Package {
+    /// The evidence.
+    pub pack: Pack,
+    /// The request.
+    pub request: ChatRequest,
+    /// Its tokens, by our own count.
+    pub tokens: usize,
+}
+
+async fn package(
+    engine: &Engine,
+    analysis: &Arc<Analysis>,
+    turn: &Turn,
+    library: &Library,
+) -> Result<Package, Failure> {
+    let answer_tokens = turn.endpoint.settings().answer_tokens;
+    let empty = Pack::default();
+    let fixed = online::request(library, &engine.playbooks, &empty, turn.sees, answer_tokens)
+        .map(|request| request_tokens(&request))
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let budget = turn.pack_budget(engine, fixed);
+    packed(engine, analysis, budget, turn.sees, answer_tokens, library).await
+}
+
+/// The request with a pack of this budget, for a reader who may see so much.
+async fn packed(
+    engine: &Engine,
+    analysis: &Arc<Analysis>,
+    budget: usize,
+    sees: Sees,
+    answer_tokens: u32,
+    library: &Library,
+) -> Result<Package, Failure> {
+    let shared = Arc::clone(analysis);
+    let pack = tokio::task::spawn_blocking(move || crate::context::pack_for(&shared, budget, sees))
+        .await
+        .map_err(|error| Failure::failed(format!("packing failed: {error}")))?;
+    let request = online::request(library, &engine.playbooks, &pack, sees, answer_tokens)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(Package { tokens: request_tokens(&request), pack, request })
 }
 
 async fn conclude(engine: &Engine, investigated: &Investigated, diagnosed: Diagnosed) -> Concluded {
@@ -183,6 +304,82 @@ async fn targets(engine: &Engine, investigated: &Investigated) -> Vec<Labels> {
     Vec::new()
 }
 
+/// The pack as it would be sent now, to the first end point that may be asked, and at which cost. Sends nothing. With
+/// no end point: as a person would carry it to a model elsewhere.
+pub async fn preview(
+    engine: &Engine,
+    investigated: &Investigated,
+    answers: &[Evidence],
+) -> Result<PackPreview, Failure> {
+    let library = Library::builtin();
+    let analysis = Arc::new(with_answers(&investigated.analysis, answers));
+    let most = engine.profile.sees.unwrap_or(Sees::Production);
+    let usable = engine.pool.endpoints().iter().find(|endpoint| {
+        let resting = matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
+        endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing) && !resting
+    });
+    let first = usable.or(engine.pool.endpoints().first().filter(|first| first.client().is_ok()));
+    let Some(endpoint) = first else {
+        let defaults = EndpointSettings::new("", Protocol::OpenaiChat, "");
+        let Package { pack, request, tokens } =
+            packed(engine, &analysis, defaults.pack_tokens, most, defaults.answer_tokens, &library).await?;
+        return Ok(PackPreview {
+            digest: pack_digest(&pack),
+            around: around(&request),
+            request: words(&request),
+            pack,
+            tokens,
+            endpoint: None,
+        });
+    };
+    let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
+    let turn = Turn::looking(endpoint, client);
+    let Package { pack, request, tokens } = package(engine, &analysis, &turn, &library).await?;
+    let settings = endpoint.settings();
+    let (estimate, learnt) = endpoint.calibration().estimate(tokens as u64);
+    let bill = match engine.ledger().await {
+        Ok(ledger) => spending::refresh(engine, &*ledger).await.ok(),
+        Err(_) => None,
+    };
+    let cost = settings.price.map(|price| price.of(&Usage { input_tokens: estimate, ..Usage::default() }));
+    let prepared = client.prepare(&request);
+    Ok(PackPreview {
+        digest: pack_digest(&pack),
+        pack,
+        around: around(&request),
+        request: words(&request),
+        tokens,
+        endpoint: Some(Receiver {
+            name: settings.name.clone(),
+            model: settings.model.clone(),
+            host: prepared.host(),
+            sees: turn.sees,
+            tokens: estimate,
+            learnt,
+            bytes: prepared.body.len(),
+            bill: bill.map(|bill| Bill { cost, ..bill }).unwrap_or_default(),
+        }),
+    })
+}
+
+/// The words around the evidence.
+fn around(request: &ChatRequest) -> Vec<(&'static str, Outgoing)> {
+    let question = request.messages.iter().flat_map(|message| message.parts.get(1..).unwrap_or_default());
+    std::iter::once(("Sent before it", request.system.clone()))
+        .chain(question.map(|part| ("Sent after it", part.clone())))
+        .collect()
+}
+
+/// A request as a person would carry it to a model elsewhere: the same words in the same order, and the shape of the
+/// answer, which an end point is given apart from them.
+fn words(request: &ChatRequest) -> Outgoing {
+    let shape = request.schema.as_ref().and_then(|(_, schema)| serde_json::to_string(schema).ok());
+    let mut texts: Vec<&str> = request.texts().map(|text| &**text).collect();
+    let shape = shape.map(|shape| format!("The JSON schema of the answer:\n{shape}"));
+    texts.extend(shape.as_deref());
+    Redactor::for_receiver(request.shows()).outgoing(&texts.join("\n\n"))
+}
+
 /// Asks each configured end point whether it is there: what it says, or why it does not.
 pub async fn probe_endpoints(config: &Config, secrets: &Arc<dyn Secrets>) -> Vec<(String, Result<String, String>)> {
     let mut found = Vec::new();
@@ -202,3 +399,7 @@ pub async fn probe_endpoints(config: &Config, secrets: &Arc<dyn Secrets>) -> Vec
     }
     found
 }
+
+#[cfg(test)]
+#[path = "diagnosing_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! The engine: sources, analysis, copilot, gate and ledger of one profile, wired together. The headless commands and
 //! the screens are two faces of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -19,10 +19,11 @@ use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
-use crate::domain::settings::{EndpointSettings, Secrets};
+use crate::domain::settings::{EndpointSettings, Secrets, Sees};
 use crate::domain::snapshot::Runbook;
 use crate::domain::{Text, TimeRange};
 use crate::ledger::Ledger;
+use crate::llm::{self, Endpoint, Pool};
 use crate::sources::Telemetry;
 use crate::sources::bundle::Bundle;
 use crate::sources::recorder::Recorder;
@@ -36,6 +37,7 @@ use super::rules::Refreshed;
 use super::runbooks;
 use super::service_graph::ServiceGraph;
 use super::session_ledger::SessionLedger;
+use super::spending::Spent;
 use super::standing::Standing;
 
 /// Alerts kept of an incident that is only looked at from aside.
@@ -71,6 +73,12 @@ pub struct Engine {
     pub playbooks: Playbooks,
     /// Who acts where, under which policy.
     pub standing: Standing,
+    /// The language models, in the order in which they are tried.
+    pub pool: Pool,
+    /// What was spent on them today.
+    pub(super) spent: tokio::sync::Mutex<Spent>,
+    /// Sizes of contexts in the models' own tokens, as far as servers told them, by name of the end point.
+    contexts: Mutex<BTreeMap<String, u64>>,
     bundle: Option<Bundle>,
     demo: bool,
     baseline: Option<BaselineChoice>,
@@ -129,6 +137,9 @@ impl Engine {
             sources = sources.recorded_by(recorder);
         }
         let standing = Standing::new(&config, &profile_name, &profile)?;
+        let endpoints: Vec<EndpointSettings> =
+            config.llm.endpoint.iter().map(|settings| within(settings, profile.sees)).collect();
+        let pool = Pool::new(&endpoints, &secrets);
         Ok(Self {
             profile_name,
             profile,
@@ -138,6 +149,9 @@ impl Engine {
             secrets,
             playbooks: Playbooks::builtin(),
             standing,
+            pool,
+            spent: tokio::sync::Mutex::default(),
+            contexts: Mutex::default(),
             bundle,
             demo,
             baseline,
@@ -327,18 +341,32 @@ impl Engine {
         self.ledger.get_or_try_init(open).await.cloned()
     }
 
-    /// The end point with this name alone, or all in their order; empty when none is configured.
-    pub fn endpoints(&self, name: Option<&str>) -> Result<Vec<EndpointSettings>, Failure> {
-        let endpoints = &self.config.llm.endpoint;
-        let Some(name) = name else {
-            return Ok(endpoints.clone());
-        };
-        let known = || endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>().join(", ");
-        match endpoints.iter().find(|endpoint| endpoint.name == name) {
+    /// The end points in their order, or the one with this name. An unknown name is wrong usage.
+    pub fn endpoints(&self, name: Option<&str>) -> Result<Vec<Endpoint>, Failure> {
+        let all = self.pool.endpoints();
+        let Some(name) = name else { return Ok(all.to_vec()) };
+        let known = || all.iter().map(|endpoint| endpoint.settings().name.as_str()).collect::<Vec<_>>().join(", ");
+        match self.pool.get(name) {
             Some(endpoint) => Ok(vec![endpoint.clone()]),
             None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
         }
     }
+
+    /// Remembers the size of a model's context, in its own tokens.
+    pub(super) fn learn_context(&self, endpoint: &str, tokens: u64) {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.to_owned(), tokens);
+    }
+
+    /// The size of a model's context, where a server told it.
+    pub(super) fn known_context(&self, endpoint: &str) -> Option<u64> {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(endpoint).copied()
+    }
+}
+
+/// Settings of an end point that shows no more than the environment allows.
+fn within(settings: &EndpointSettings, most: Option<Sees>) -> EndpointSettings {
+    let sees = most.map(|most| most.min(llm::sees(settings))).or(settings.sees);
+    EndpointSettings { sees, ..settings.clone() }
 }
 
 /// The ids an incident would have if another of its alerts had been the first.

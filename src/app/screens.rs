@@ -9,18 +9,21 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Profile};
+use crate::copilot::answers;
 use crate::core::confirm::RunOrder;
-use crate::core::effect::Analyst;
-use crate::core::message::{self, Answered, Board, Conclusion, Investigation, Prepared, RunReport, Suggestion};
+use crate::core::effect::Wish;
+use crate::core::message::{
+    self, Answered, Board, Conclusion, Investigation, PackPreview, Prepared, RunReport, Suggestion,
+};
 use crate::core::model::{FirstRun, Identity};
 use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Decision, Digest, RunRecord, RunRequest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
+use crate::domain::evidence::{Evidence, EvidenceKind};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
-use crate::domain::pack::Pack;
-use crate::domain::query::{Asked, Planned, Purpose, Query};
+use crate::domain::query::{Answer, Asked, Planned, Purpose, Query};
 use crate::domain::{Text, Timestamp};
 use crate::gate::{lexer, preview};
 use crate::ledger::Filter;
@@ -31,7 +34,7 @@ use crate::terminal::ability::Colours;
 use super::approvals;
 use super::cli::{Cli, Command};
 use super::clock;
-use super::diagnosing::{self, Concluded};
+use super::diagnosing::{self, Concluded, Wanted};
 use super::engine::{Engine, Origin};
 use super::execution::{self, Execution, News, Ready};
 use super::failure::Failure;
@@ -46,6 +49,8 @@ const MAX_CASES: usize = 8;
 const MAX_PREPARED: usize = 64;
 /// Most ledger entries of a timeline.
 const MAX_TIMELINE: usize = 1_000;
+/// Answers kept per incident as evidence of its next diagnosis.
+const MAX_ANSWERS: usize = 50;
 
 /// Opens the screens and returns when they are left.
 pub(super) async fn open(cli: &Cli, config: Config, profile: Option<(String, Profile)>) -> Result<ExitCode, Failure> {
@@ -99,6 +104,7 @@ fn identity(engine: &Engine) -> Identity {
         approvals: recorded.is_none() && engine.config.approvals.signers.is_some(),
         recorded,
         models: engine.config.llm.endpoint.iter().map(|endpoint| endpoint.name.clone()).collect(),
+        ask_first: engine.config.llm.ask_first,
     }
 }
 
@@ -131,6 +137,8 @@ struct Case {
     incident: String,
     investigated: Arc<Investigated>,
     standing: Option<Standing>,
+    /// Answers to questions asked on the way, as evidence.
+    answers: Vec<Evidence>,
 }
 
 impl Screens {
@@ -164,6 +172,21 @@ impl Screens {
             verification: ready.verification.clone(),
             critical: ready.standing().critical,
         }
+    }
+
+    /// Makes evidence of an answer, which the next diagnosis is given.
+    fn remember_answer(&self, incident: &str, asked: &Asked, answer: &Answer) -> Option<Evidence> {
+        let mut kept = self.kept();
+        let case = kept.cases.iter_mut().find(|case| case.incident == incident)?;
+        let known = case.investigated.analysis.evidence.iter().chain(&case.answers);
+        let last = known.filter(|item| item.id.kind == EvidenceKind::Query).map(|item| item.id.number).max();
+        let evidence = answers::evidence(last.unwrap_or(0) + 1, asked, Some(answer), answers::Bounds::default());
+        // The same question again replaces its earlier answer in the pack; the earlier one can still be cited.
+        case.answers.push(evidence.clone());
+        if case.answers.len() > MAX_ANSWERS {
+            case.answers.remove(0);
+        }
+        Some(evidence)
     }
 
     /// Keeps what was shown until it is confirmed, or until too much else was.
@@ -294,7 +317,8 @@ impl Backend for Screens {
                 .ok_or_else(|| Text::from("the analysis was interrupted"))?;
             reporter.sources(self.engine.sources.health());
             let investigated = Arc::new(investigated);
-            self.keep(Case { incident: id, investigated: Arc::clone(&investigated), standing: None });
+            let answers = self.case(&id).map_or_else(|_| Vec::new(), |known| known.answers);
+            self.keep(Case { incident: id, investigated: Arc::clone(&investigated), standing: None, answers });
             Ok(Investigation {
                 analysis: investigated.analysis.clone(),
                 logs: investigated.snapshot.logs.clone(),
@@ -303,38 +327,40 @@ impl Backend for Screens {
         })
     }
 
-    fn diagnose(
-        &self,
-        incident: String,
-        analyst: Analyst,
-        reporter: Reporter,
-    ) -> BoxFuture<'_, Result<Conclusion, Text>> {
+    fn diagnose(&self, incident: String, by: Wish, reporter: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
         Box::pin(async move {
             let case = self.case(&incident)?;
-            let concluded = match analyst {
-                Analyst::Offline => diagnosing::offline(&self.engine, &case.investigated).await,
-                Analyst::Model => {
-                    let endpoints = &self.engine.config.llm.endpoint;
+            let concluded = match by {
+                Wish::Offline => diagnosing::offline(&self.engine, &case.investigated).await,
+                Wish::Model { shown } => {
                     let report = |draft| reporter.drafting(draft);
-                    diagnosing::online(&self.engine, &case.investigated, endpoints, &CancellationToken::new(), report)
+                    let wanted = Wanted { answers: &case.answers, shown: shown.as_deref(), endpoint: None };
+                    diagnosing::online(&self.engine, &case.investigated, wanted, &CancellationToken::new(), report)
+                        .await
+                        .map_err(|failure| said(&failure))?
+                }
+                Wish::Pasted(text) => {
+                    let shown = diagnosing::preview(&self.engine, &case.investigated, &case.answers)
+                        .await
+                        .map_err(|failure| said(&failure))?;
+                    diagnosing::pasted(&self.engine, &case.investigated, &case.answers, &shown.pack, &text)
                         .await
                         .map_err(|failure| said(&failure))?
                 }
             };
             let Concluded { diagnosed, actions, standing } = concluded;
-            self.keep(Case { standing: Some(standing), ..case });
+            // Answers may have come meanwhile.
+            let answers = self.case(&incident).map_or_else(|_| case.answers.clone(), |known| known.answers);
+            self.keep(Case { standing: Some(standing), answers, ..case });
             let actions = actions.into_iter().map(|(action, judged)| Suggestion { action, judged }).collect();
             Ok(Conclusion { diagnosed, actions })
         })
     }
 
-    fn pack(&self, incident: String) -> BoxFuture<'_, Result<Pack, Text>> {
+    fn pack(&self, incident: String) -> BoxFuture<'_, Result<PackPreview, Text>> {
         Box::pin(async move {
             let case = self.case(&incident)?;
-            let budget = self.engine.config.llm.endpoint.first().map_or(8_000, |endpoint| endpoint.pack_tokens);
-            tokio::task::spawn_blocking(move || crate::context::pack(&case.investigated.analysis, budget))
-                .await
-                .map_err(|error| Text::from(format!("packing failed: {error}")))
+            diagnosing::preview(&self.engine, &case.investigated, &case.answers).await.map_err(|failure| said(&failure))
         })
     }
 
@@ -346,7 +372,7 @@ impl Backend for Screens {
         })
     }
 
-    fn ask(&self, _incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>> {
+    fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>> {
         Box::pin(async move {
             let query = Query::Instant { lang: check.lang, expr: check.query.to_string(), at: (self.engine.clock)() };
             let planned = Planned { query, purpose: Purpose::Question };
@@ -356,7 +382,8 @@ impl Backend for Screens {
                 (None, Err(why)) => why.clone(),
                 (None, Ok(_)) => Text::from("no answer"),
             };
-            Ok(Answered { asked, answer, summary })
+            let evidence = answer.as_ref().and_then(|answer| self.remember_answer(&incident, &asked, answer));
+            Ok(Answered { asked, answer, summary, evidence })
         })
     }
 

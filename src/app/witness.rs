@@ -6,11 +6,13 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::copilot::call::{CallOutcome, Leaving, Witness};
+use crate::copilot::call::{CallOutcome, Content, Leaving, Witness};
 use crate::domain::canonical::hex;
+use crate::domain::diagnosis::PromptRef;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::settings::Price;
 use crate::ledger::Ledger;
+use crate::llm::Endpoint;
 
 use super::clock::Clock;
 use super::diagnosing::Concluded;
@@ -46,6 +48,24 @@ impl LedgerWitness {
 
     fn draft(&self, kind: EntryKind, payload: Value) -> Draft {
         Draft { at: (self.clock)(), kind, incident: self.incident.clone(), actor: self.actor.clone(), payload }
+    }
+
+    /// Sends an end point that failed before a few tokens, which say nothing of any incident. Why it is still not to
+    /// be used, if so.
+    pub(super) async fn canary(mut self, endpoint: &Endpoint) -> Result<(), String> {
+        let call = endpoint.canary_request().map_err(|error| error.kind.to_string())?;
+        let prompt = PromptRef { name: "canary".into(), version: String::new() };
+        let content = Content { prompt: &prompt, pack: None, evidence: Vec::new() };
+        self.before_send(&Leaving { call: &call, content: &content }).await?;
+        let answer = endpoint.canary().await;
+        let outcome = CallOutcome {
+            endpoint: call.endpoint.clone(),
+            model: call.model.clone(),
+            error: answer.as_ref().err().cloned(),
+            ..CallOutcome::default()
+        };
+        self.after(&outcome).await?;
+        answer.map(|_| ()).map_err(|error| error.kind.to_string())
     }
 
     /// Writes the finished diagnosis; best effort, its parts are in the entries before.

@@ -39,7 +39,7 @@ pub(super) struct Candidate {
 /// All candidates, most valuable first. Alerts that share a name are folded into the first of them.
 pub(super) fn by_value(analysis: &Analysis) -> Vec<Candidate> {
     let evidence = &analysis.evidence;
-    let (alerts, mut rest) = split_alerts(evidence);
+    let (alerts, mut answers, mut rest) = split_alerts(evidence);
     let changes = changes(analysis);
     let signals = signals(analysis);
     // Signals that deviate come before further changes, runbooks and answers; context comes after them.
@@ -48,6 +48,8 @@ pub(super) fn by_value(analysis: &Analysis) -> Vec<Candidate> {
     let mut out: Vec<Candidate> = Vec::with_capacity(evidence.len());
     out.extend(alerts.iter().take(ALERTS_FIRST));
     out.extend(changes.iter().take(CHANGES_FIRST).map(|&index| plain(index)));
+    // Somebody asked for these to settle a hypothesis.
+    out.append(&mut answers);
     let first = strong.min(signals.len());
     // The second half of what deviates repeats more than it adds: what belongs to no service has its turn before.
     let early = first.div_ceil(2);
@@ -59,9 +61,10 @@ pub(super) fn by_value(analysis: &Analysis) -> Vec<Candidate> {
     out
 }
 
-/// Alerts folded by name, and what belongs to no queue: runbooks and answers.
-fn split_alerts(evidence: &[Evidence]) -> (Vec<Candidate>, Vec<Candidate>) {
+/// Alerts folded by name; answers to questions, the last first; runbooks.
+fn split_alerts(evidence: &[Evidence]) -> (Vec<Candidate>, Vec<Candidate>, Vec<Candidate>) {
     let mut by_name: BTreeMap<&str, Candidate> = BTreeMap::new();
+    let mut answers = Vec::new();
     let mut rest = Vec::new();
     for (index, item) in evidence.iter().enumerate() {
         match &item.detail {
@@ -71,13 +74,15 @@ fn split_alerts(evidence: &[Evidence]) -> (Vec<Candidate>, Vec<Candidate>) {
                     .and_modify(|candidate| candidate.folded += 1)
                     .or_insert(Candidate { index, folded: 0 });
             }
-            Detail::Runbook { .. } | Detail::Query { .. } => rest.push(Candidate { index, folded: 0 }),
+            Detail::Query { .. } => answers.push(Candidate { index, folded: 0 }),
+            Detail::Runbook { .. } => rest.push(Candidate { index, folded: 0 }),
             Detail::Metric(_) | Detail::Log(_) | Detail::Edge(_) | Detail::Change(_) => {}
         }
     }
     let mut alerts: Vec<Candidate> = by_name.into_values().collect();
     alerts.sort_by_key(|candidate| candidate.index);
-    (alerts, rest)
+    answers.sort_by_key(|candidate| std::cmp::Reverse(evidence[candidate.index].id));
+    (alerts, answers, rest)
 }
 
 /// Changes, the ranked ones first.

@@ -117,6 +117,10 @@ pub(super) fn conclude(
         plain,
         usage: Usage::default(),
         timing: Timing::default(),
+        rate: None,
+        bill: None,
+        sees: None,
+        earlier: Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::context::count_tokens;
 use crate::domain::diagnosis::{PromptRef, Timing, Usage};
 use crate::domain::evidence::EvidenceId;
 use crate::domain::pack::Pack;
-use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, Prepared, StreamEvent};
+use crate::llm::{ChatRequest, FinishReason, LlmClient, LlmError, Observation, Prepared, StreamEvent, Watch};
 
 /// Writes down what leaves and what comes back. Implemented over the ledger by `app`.
 pub trait Witness: Send {
@@ -76,6 +76,8 @@ pub struct CallOutcome {
     pub accepted_ms: Option<u64>,
     /// How long it took.
     pub timing: Timing,
+    /// What was seen of it, for the end point's health; `None` for an outcome that was put together elsewhere.
+    pub seen: Option<Observation>,
 }
 
 impl CallOutcome {
@@ -162,6 +164,7 @@ pub async fn call(
         ..CallOutcome::default()
     };
     let began = Instant::now();
+    let mut watch = Watch::new(began.into_std(), Some(sent_tokens as u64));
     let mut stream = client.send(prepared);
     loop {
         let event = tokio::select! {
@@ -172,6 +175,9 @@ pub async fn call(
             }
             event = stream.next() => event,
         };
+        if let Some(event) = &event {
+            watch.event(Instant::now().into_std(), event);
+        }
         match event {
             None => break,
             Some(Err(error)) => {
@@ -197,6 +203,7 @@ pub async fn call(
     // The connection closes before anything else happens.
     drop(stream);
     outcome.timing.total_ms = millis(began.elapsed());
+    outcome.seen = Some(watch.observation());
     if !outcome.usage.reported {
         outcome.usage = Usage {
             input_tokens: sent_tokens as u64,

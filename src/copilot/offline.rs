@@ -46,6 +46,10 @@ pub fn diagnose(analysis: &Analysis, playbooks: &Playbooks) -> Diagnosed {
         plain: None,
         usage: Usage::default(),
         timing: Timing::default(),
+        rate: None,
+        bill: None,
+        sees: None,
+        earlier: Vec::new(),
     }
 }
 

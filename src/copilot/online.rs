@@ -78,6 +78,8 @@ pub struct Attempt {
     pub diagnosed: Diagnosed,
     /// Why the stream broke off, when it did: another end point may do better.
     pub broke: Option<LlmError>,
+    /// The first answer as it came.
+    pub text: String,
     /// The pack that was sent last: another one than the case's when that did not fit.
     pub pack: Pack,
 }
@@ -203,6 +205,7 @@ pub async fn diagnose(
     }
     let mut usage = first.usage.clone();
     let first_token_ms = first.timing.first_token_ms;
+    let mut speed = first.rate();
     let mut judged = answer::judge(&first);
     let mut broke = first.error.clone();
     on_progress(Progress::Ended { problems: judged.problems(), outcome: Box::new(first.clone()) });
@@ -216,6 +219,7 @@ pub async fn diagnose(
         request.messages.push(Message { role: Role::User, parts: vec![redactor.outgoing(&repair)] });
         let second = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;
         usage = sum(&usage, &second.usage);
+        speed = second.rate().or(speed);
         remarks.push(format!("the first answer was not valid ({}) and was asked for again", problems.join("; ")));
         let again = answer::judge(&second);
         on_progress(Progress::Ended { problems: again.problems(), outcome: Box::new(second.clone()) });
@@ -235,8 +239,10 @@ pub async fn diagnose(
     let mut diagnosed = answer::conclude(case.analysis, &pack, judged, &first.text, analyst, prompt);
     diagnosed.remarks.splice(0..0, remarks.iter().map(|remark| answer::harmless(remark)));
     diagnosed.usage = usage;
+    diagnosed.rate = speed;
+    diagnosed.sees = Some(case.client.sees());
     diagnosed.timing = Timing { first_token_ms, total_ms: millis(began.elapsed()) };
-    Ok(Attempt { diagnosed, broke, pack })
+    Ok(Attempt { diagnosed, broke, text: first.text, pack })
 }
 
 /// One request of a diagnosis.

@@ -38,7 +38,7 @@ fn selected(model: &Model) -> Option<Text> {
                 }
             }
         }
-        Screen::Pack(_) => model.current()?.pack.value.as_ref()?.text.clone(),
+        Screen::Pack(_) => model.current()?.pack.value.as_ref()?.pack.text.clone(),
         Screen::Sources(_) => model.sources.iter().fold(String::new(), |mut text, source| {
             let error = source.error.as_deref().unwrap_or_default();
             let _ = writeln!(text, "{}\t{}\t{error}", source.name, source.status.word());

@@ -121,7 +121,8 @@ fn push_diagnosis(rows: &mut Vec<Row>, diagnosis: &Diagnosis, case: &Case) {
                 .rev()
                 .find(|answered| answered.asked.planned.query.expression() == check.query.as_str());
             if let Some(answered) = answer {
-                rows.push(Row { kind: Kind::Answer, text: answered.summary.clone(), links: Vec::new() });
+                let links = answered.evidence.iter().map(|item| item.id).collect();
+                rows.push(Row { kind: Kind::Answer, text: answered.summary.clone(), links });
             }
         }
     }

@@ -13,12 +13,17 @@ use super::queue::SignOrder;
 pub type Generation = u64;
 
 /// Who shall write the diagnosis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Analyst {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wish {
     /// The playbooks: deterministic, no network.
     Offline,
     /// The first language model that answers.
-    Model,
+    Model {
+        /// The digest of the pack that was looked at: no other may be sent. `None` where nobody wants to look first.
+        shown: Option<String>,
+    },
+    /// A person brought this answer from a model elsewhere.
+    Pasted(Text),
 }
 
 /// Something to be done outside the model.
@@ -44,8 +49,8 @@ pub enum Effect {
         generation: Generation,
         /// The incident's id.
         incident: String,
-        /// Who.
-        analyst: Analyst,
+        /// By whom.
+        by: Wish,
     },
     /// Render the pack of an investigated incident.
     Pack {

@@ -1,5 +1,7 @@
 //! Numbers as people read them, with their unit and in a stable width.
 
+use crate::domain::diagnosis::Bill;
+
 /// A number with its unit: `0.93`, `4.1 s`, `350 ms`, `12.3k/s`, `1.2 GiB`, `31%`, `NaN`.
 pub fn figure(value: f64, unit: &str) -> String {
     if value.is_nan() {
@@ -87,6 +89,35 @@ pub fn count(value: u64) -> String {
     out
 }
 
+/// What something costs, and the day so far: `0.022 $`, `today 1.20 of 5.00 $`, `12k of 1M tokens today`.
+pub fn bill(bill: &Bill) -> Vec<String> {
+    let sign = &bill.currency;
+    let mut words = Vec::new();
+    if let Some(cost) = bill.cost {
+        words.push(format!("{} {sign}", money(cost)));
+    }
+    match (bill.today, bill.limit) {
+        (today, Some(limit)) => {
+            words.push(format!("today {} of {} {sign}", money(today.unwrap_or_default()), money(limit)));
+        }
+        (Some(today), None) => words.push(format!("today {} {sign}", money(today))),
+        (None, None) => {}
+    }
+    if let Some(limit) = bill.tokens_limit {
+        words.push(format!("{} of {} tokens today", count(bill.tokens_today), count(limit)));
+    }
+    words
+}
+
+/// An amount: cents, and of less than that the first two figures.
+fn money(amount: f64) -> String {
+    if amount == 0.0 || amount >= 0.1 {
+        return format!("{amount:.2}");
+    }
+    let places = (1.0 - amount.log10().floor()).clamp(2.0, 6.0) as usize;
+    format!("{amount:.places$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +144,21 @@ mod tests {
         assert_eq!(count(7), "7");
         assert_eq!(count(1_204), "1,204");
         assert_eq!(count(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn costs_are_readable_however_small() {
+        let amounts = [0.0, 0.000_012_3, 0.0123, 0.099, 0.1, 12.345].map(money);
+        assert_eq!(amounts, ["0.00", "0.000012", "0.012", "0.099", "0.10", "12.35"]);
+        let day = Bill {
+            cost: Some(0.0123),
+            today: Some(1.2),
+            limit: Some(5.0),
+            tokens_today: 12_000,
+            tokens_limit: Some(1_000_000),
+            currency: "$".into(),
+        };
+        assert_eq!(bill(&day)[..2], ["0.012 $", "today 1.20 of 5.00 $"]);
+        assert!(bill(&Bill::default()).is_empty());
     }
 }

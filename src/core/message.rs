@@ -2,14 +2,16 @@
 
 use crate::domain::action::{Action, Digest, Judged, OutputLine, RunRequest, RunState, Verification};
 use crate::domain::analysis::Analysis;
-use crate::domain::diagnosis::{Diagnosed, Diagnosis};
+use crate::domain::diagnosis::{Bill, Diagnosed, Diagnosis, Earlier};
+use crate::domain::evidence::Evidence;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::log::LogEntry;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Answer, Asked};
-use crate::domain::{Text, Timestamp};
+use crate::domain::settings::Sees;
+use crate::domain::{Outgoing, Text, Timestamp};
 
 use super::effect::Generation;
 use super::key::Key;
@@ -56,7 +58,7 @@ pub enum Report {
     /// Of `Diagnose`.
     Diagnosed(Result<Box<Conclusion>, Text>),
     /// Of `Pack`.
-    Packed(Result<Box<Pack>, Text>),
+    Packed(Result<Box<PackPreview>, Text>),
     /// Of `LoadTimeline`.
     Timeline(Result<Vec<Entry>, Text>),
     /// Of `Ask`.
@@ -129,6 +131,52 @@ pub struct Draft {
     pub received_tokens: usize,
     /// Milliseconds to the first content.
     pub first_token_ms: Option<u64>,
+    /// Tokens a second, once there is enough to tell.
+    pub rate: Option<f64>,
+    /// What the end point is allowed to see.
+    pub sees: Option<Sees>,
+    /// What it costs so far, about, and the day.
+    pub bill: Bill,
+    /// Answers that broke off before.
+    pub earlier: Vec<Earlier>,
+}
+
+/// The pack as it would be sent now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackPreview {
+    /// The evidence, masked for its receiver.
+    pub pack: Pack,
+    /// SHA-256 of the pack's text, lower-case hex.
+    pub digest: String,
+    /// The words that are sent around it, each with a title.
+    pub around: Vec<(&'static str, Outgoing)>,
+    /// The whole request in words, for carrying it to a model elsewhere.
+    pub request: Outgoing,
+    /// Tokens of the request, by our own count.
+    pub tokens: usize,
+    /// Who would get it; none where no end point is configured.
+    pub endpoint: Option<Receiver>,
+}
+
+/// Who would get a pack.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Receiver {
+    /// The end point.
+    pub name: String,
+    /// The model.
+    pub model: String,
+    /// The host it goes to.
+    pub host: String,
+    /// What it may see.
+    pub sees: Sees,
+    /// Tokens of the request in the model's own count, about.
+    pub tokens: u64,
+    /// Whether that estimate rests on what the server reported before.
+    pub learnt: bool,
+    /// Bytes of the request.
+    pub bytes: usize,
+    /// What sending it costs, and the day so far.
+    pub bill: Bill,
 }
 
 /// A finished diagnosis with its actions judged.
@@ -158,6 +206,8 @@ pub struct Answered {
     pub answer: Option<Answer>,
     /// The answer in one line.
     pub summary: Text,
+    /// The answer as evidence; none when there is no answer.
+    pub evidence: Option<Evidence>,
 }
 
 /// Everything the operator must see before a run.

@@ -9,6 +9,8 @@
 
 pub mod command;
 pub mod confirm;
+#[cfg(test)]
+pub(crate) mod consult_sample;
 pub mod copy;
 pub mod diagnosis_rows;
 pub mod effect;

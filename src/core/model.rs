@@ -6,12 +6,11 @@ use crate::domain::baseline::BaselineChoice;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
-use crate::domain::pack::Pack;
 use crate::domain::{Text, Timestamp};
 
 use super::effect::Generation;
 use super::list::List;
-use super::message::{Answered, Conclusion, Draft, Investigation};
+use super::message::{Answered, Conclusion, Draft, Investigation, PackPreview};
 use super::queue::Queue;
 use super::screen::{Detail, IncidentScreen, Screen};
 use super::slot::Slot;
@@ -40,6 +39,8 @@ pub struct Identity {
     pub approvals: bool,
     /// Names of the language model end points, in the order in which they are tried.
     pub models: Vec<String>,
+    /// Whether the operator wants to see what is sent to them before it is.
+    pub ask_first: bool,
 }
 
 /// What was found on a machine where nothing is configured.
@@ -82,8 +83,8 @@ pub struct Case {
     pub conclusion: Slot<Conclusion>,
     /// The diagnosis being written.
     pub draft: Option<Draft>,
-    /// The pack.
-    pub pack: Slot<Pack>,
+    /// The pack, as it would be sent.
+    pub pack: Slot<PackPreview>,
     /// The ledger's entries.
     pub timeline: Slot<Vec<Entry>>,
     /// Answer to the last check asked.

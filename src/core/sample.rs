@@ -22,12 +22,11 @@ use crate::domain::incident::Incident;
 use crate::domain::ledger::{Draft, Entry, EntryKind};
 use crate::domain::log::LogEntry;
 use crate::domain::metric::Sample;
-use crate::domain::pack::{Omission, Pack, PackedEvidence};
 use crate::domain::query::{Asked, Lang, Note, NoteKind, Planned, Purpose, Query, Shape};
 use crate::domain::snapshot::Provenance;
 use crate::domain::{Labels, Text, TimeRange, Timestamp};
 
-use super::message::{Answered, Board, Conclusion, Investigation, Msg, Prepared, Report, Suggestion};
+use super::message::{Board, Conclusion, Investigation, Msg, Prepared, Report, Suggestion};
 use super::model::{FirstRun, Found, Identity, Model};
 use super::queue::Queue;
 use super::update::{start, update};
@@ -336,7 +335,7 @@ pub(crate) fn investigation() -> Investigation {
     Investigation { analysis, logs, asked: asked() }
 }
 
-fn asked() -> Vec<Asked> {
+pub(crate) fn asked() -> Vec<Asked> {
     let range = TimeRange::new(at("13:25:00"), at("14:07:30"));
     let question = |expr: &str, source: &str, ms, outcome, notes| Asked {
         planned: Planned {
@@ -465,6 +464,10 @@ pub(crate) fn conclusion() -> Conclusion {
             plain: None,
             usage: Usage::default(),
             timing: Timing { first_token_ms: None, total_ms: 3 },
+            rate: None,
+            bill: None,
+            sees: None,
+            earlier: Vec::new(),
         },
         actions: vec![
             Suggestion { judged: judged(&rollback, Impact::Mutate, Decision::Confirm), action: rollback },
@@ -523,31 +526,6 @@ pub(crate) fn entries() -> Vec<Entry> {
     }]
 }
 
-pub(crate) fn pack() -> Pack {
-    Pack {
-        budget: 4_000,
-        tokens: 1_312,
-        text: "# Incident\ncheckout fails for 31% of users\n\n[M3] pool_in_use base 5..7 now 50".into(),
-        evidence: vec![PackedEvidence {
-            id: id("M3"),
-            kind: EvidenceKind::Metric,
-            service: Some("payments".into()),
-            change: None,
-            text: "pool_in_use base 5..7 now 50".into(),
-            tokens: 14,
-        }],
-        omitted: vec![Omission { kind: EvidenceKind::Log, count: 12, why: "unchanged".into() }],
-        redactions: [("email".to_owned(), 2)].into_iter().collect(),
-    }
-}
-
-pub(crate) fn answered() -> Answered {
-    let mut asked = asked().remove(0);
-    asked.planned.query =
-        Query::Instant { lang: Lang::PromQl, expr: "max(pool_wait_seconds)".into(), at: at("14:07:30") };
-    Answered { asked, answer: None, summary: Text::new("5.2 s on v2.41, 0.01 s on v2.40") }
-}
-
 pub(crate) fn identity() -> Identity {
     Identity {
         profile: "prod".into(),
@@ -556,6 +534,7 @@ pub(crate) fn identity() -> Identity {
         recorded: None,
         approvals: true,
         models: vec!["primary".into()],
+        ask_first: false,
     }
 }
 
@@ -589,9 +568,13 @@ pub(crate) fn settle(model: &mut Model, mut effects: Vec<Effect>) {
             }
             Effect::Diagnose { generation, .. } => (generation, Report::Diagnosed(Ok(Box::new(conclusion())))),
             Effect::LoadTimeline { generation, .. } => (generation, Report::Timeline(Ok(entries()))),
-            Effect::Pack { generation, .. } => (generation, Report::Packed(Ok(Box::new(pack())))),
+            Effect::Pack { generation, .. } => {
+                (generation, Report::Packed(Ok(Box::new(super::consult_sample::preview()))))
+            }
             Effect::LoadQueue { generation } => (generation, Report::Queue(Ok(Box::new(Queue::default())))),
-            Effect::Ask { generation, .. } => (generation, Report::Answered(Ok(Box::new(answered())))),
+            Effect::Ask { generation, .. } => {
+                (generation, Report::Answered(Ok(Box::new(super::consult_sample::answered()))))
+            }
             Effect::Prepare { generation, action } => {
                 let (effect, decision) = if action.id == "P1" {
                     (Impact::Mutate, Decision::Confirm)

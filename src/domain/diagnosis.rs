@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Text;
 use super::query::Lang;
+use super::settings::Sees;
 
 /// A diagnosis as an analyst wrote it: not yet verified.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -207,6 +208,34 @@ pub struct Timing {
     pub total_ms: u64,
 }
 
+/// What calls to language models cost, in the currency of the configured prices.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bill {
+    /// This diagnosis or question; `None` where the end point has no price.
+    pub cost: Option<f64>,
+    /// All calls of the day (UTC), this one included; `None` where nothing had a price.
+    pub today: Option<f64>,
+    /// The most that may be spent in a day.
+    pub limit: Option<f64>,
+    /// Tokens sent and received on the day, this one included.
+    pub tokens_today: u64,
+    /// The most tokens of a day.
+    pub tokens_limit: Option<u64>,
+    /// The sign of the currency.
+    pub currency: String,
+}
+
+/// An answer that broke off, before another end point was asked from the beginning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Name of the end point.
+    pub endpoint: String,
+    /// How it ended.
+    pub why: Text,
+    /// As much of the answer as came: for reading, never for acting.
+    pub text: Text,
+}
+
 /// A diagnosis that is finished: verified, with its actions judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosed {
@@ -231,6 +260,18 @@ pub struct Diagnosed {
     pub usage: Usage,
     /// Times.
     pub timing: Timing,
+    /// Tokens a second of the answer; none offline.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// What it cost, and the day so far; none offline.
+    #[serde(default)]
+    pub bill: Option<Bill>,
+    /// What the end point was allowed to see; none offline.
+    #[serde(default)]
+    pub sees: Option<Sees>,
+    /// Answers that broke off before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
 }
 
 /// A prompt's name and version.

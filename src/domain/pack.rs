@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{EvidenceId, EvidenceKind, LogChange};
 
 /// A rendered pack with its manifest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pack {
     /// The budget it was made for, in o200k tokens.
     pub budget: usize,

@@ -195,10 +195,11 @@ pub enum Protocol {
 }
 
 /// What a receiver of evidence may see. Ordered: the greater one sees more. Secrets are masked for every one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sees {
     /// Nothing: no evidence is ever sent there.
+    #[default]
     Nothing,
     /// Evidence in which personal data and the names of hosts, pods and users are replaced as well.
     Redacted,

@@ -33,6 +33,15 @@ pub struct Prepared {
     pub shows: Sees,
 }
 
+impl Prepared {
+    /// The host it goes to, with its port where that is not the usual one.
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        url.as_ref().and_then(Url::port).map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
 /// An end point. Cloning is cheap.
 #[derive(Clone)]
 pub struct LlmClient {
@@ -123,11 +132,9 @@ impl LlmClient {
         }
     }
 
-    /// What this end point may see: as set, else everything but secrets on this host and in private networks, and
-    /// masked text elsewhere.
+    /// What this end point may see.
     pub fn sees(&self) -> Sees {
-        let usual = if is_local(&self.inner.base) { Sees::Production } else { Sees::Redacted };
-        self.inner.settings.sees.unwrap_or(usual)
+        sees(&self.inner.settings)
     }
 
     /// Sends a prepared request. Nothing leaves before the stream is first polled, and nothing at all when the text
@@ -148,6 +155,13 @@ impl LlmClient {
     pub fn stream(&self, request: &ChatRequest) -> EventStream {
         self.send(self.prepare(request))
     }
+}
+
+/// What an end point may see: as set, else everything but secrets on this host and in private networks, and masked text
+/// elsewhere.
+pub fn sees(settings: &EndpointSettings) -> Sees {
+    let local = || parse_base(settings).is_ok_and(|base| is_local(&base));
+    settings.sees.unwrap_or_else(|| if local() { Sees::Production } else { Sees::Redacted })
 }
 
 fn parse_base(settings: &EndpointSettings) -> Result<Url, String> {

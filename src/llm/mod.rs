@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use breaker::{Admission, Breaker};
 pub use calibration::Calibration;
-pub use client::{LlmClient, Prepared};
+pub use client::{LlmClient, Prepared, sees};
 pub use error::{LlmError, LlmErrorKind, Phase};
 pub use health::{Blame, Health, HealthState, History};
 pub use load::Load;

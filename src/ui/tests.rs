@@ -12,6 +12,7 @@ use crate::domain::Text;
 use crate::domain::action::RunState;
 use crate::domain::analysis::RuledOut;
 use crate::domain::query::{Note, NoteKind};
+use crate::domain::settings::Sees;
 
 use super::{Theme, render};
 
@@ -141,6 +142,10 @@ fn diagnosis_being_written() {
         hidden: 3,
         received_tokens: 312,
         first_token_ms: Some(800),
+        rate: Some(61.3),
+        sees: Some(Sees::Redacted),
+        bill: crate::core::consult_sample::bill(),
+        earlier: Vec::new(),
     };
     update(&mut model, Msg::Report(generation, Report::Drafting(Box::new(draft))));
     both("diagnosis_being_written", &mut model);

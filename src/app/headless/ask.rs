@@ -17,7 +17,6 @@ use crate::domain::evidence::{Detail, Evidence, EvidenceId};
 use crate::domain::question::{Asking, Reply, Step, StepOutcome};
 use crate::domain::snapshot::Provenance;
 use crate::domain::text::neutralise;
-use crate::llm::Pool;
 
 use super::incidents::investigated;
 use super::views::DiagnoseView;
@@ -62,8 +61,8 @@ pub(super) struct Question<'a> {
 }
 
 pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output) -> Result<(), Failure> {
-    let settings = engine.endpoints(question.endpoint)?;
-    if settings.is_empty() {
+    let endpoints = engine.endpoints(question.endpoint)?;
+    if endpoints.is_empty() {
         let without = asking::WITHOUT;
         return Err(Failure::failed(format!(
             "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
@@ -78,13 +77,12 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
         Some(id) => Some(Arc::new(investigated(engine, Some(id), output).await?)),
         None => None,
     };
-    let pool = Pool::new(&settings, &engine.secrets);
     let mut thread = asking::thread(engine, about.as_ref()).await;
     let mut shown = Shown::default();
     let progress = |asking: Asking| shown.follow(&asking);
     let cases = about.iter().cloned().collect();
     let cancel = CancellationToken::new();
-    let asked = asking::Question { text: question.text, endpoints: pool.endpoints(), cases, limits };
+    let asked = asking::Question { text: question.text, endpoints: &endpoints, cases, limits };
     let reply = asking::ask(engine, &mut thread, asked, progress, &cancel).await?;
     let diagnosed = &reply.diagnosed;
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());

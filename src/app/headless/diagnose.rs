@@ -28,15 +28,17 @@ pub(super) async fn diagnose(
     wanted: Wanted<'_>,
     output: Output,
 ) -> Result<(), Failure> {
-    let endpoints = match wanted {
-        Wanted::Offline => Vec::new(),
-        Wanted::Endpoint(name) => engine.endpoints(name)?,
+    let endpoint = match wanted {
+        Wanted::Offline => None,
+        Wanted::Endpoint(name) => (!engine.endpoints(name)?.is_empty()).then_some(name),
     };
     let investigated = investigated(engine, incident, output).await?;
-    let concluded = if endpoints.is_empty() {
-        diagnosing::offline(engine, &investigated).await
-    } else {
-        diagnosing::online(engine, &investigated, &endpoints, &CancellationToken::new(), |_| {}).await?
+    let concluded = match endpoint {
+        None => diagnosing::offline(engine, &investigated).await,
+        Some(endpoint) => {
+            let wanted = diagnosing::Wanted { endpoint, ..diagnosing::Wanted::default() };
+            diagnosing::online(engine, &investigated, wanted, &CancellationToken::new(), |_| {}).await?
+        }
     };
     let Concluded { diagnosed, actions, .. } = &concluded;
     let views = actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();

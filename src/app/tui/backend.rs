@@ -6,8 +6,10 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::confirm::RunOrder;
-use crate::core::effect::Analyst;
-use crate::core::message::{Answered, Board, Conclusion, Draft, Investigation, Prepared, Progress, Report, RunReport};
+use crate::core::effect::Wish;
+use crate::core::message::{
+    Answered, Board, Conclusion, Draft, Investigation, PackPreview, Prepared, Progress, Report, RunReport,
+};
 use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Digest, Verification};
 use crate::domain::baseline::BaselineChoice;
@@ -15,7 +17,6 @@ use crate::domain::diagnosis::Check;
 use crate::domain::health::SourceHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
-use crate::domain::pack::Pack;
 use crate::domain::{Text, Timestamp};
 
 /// Sends news of one effect to the model. Cloning is cheap.
@@ -87,20 +88,15 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Investigation, Text>>;
 
     /// Diagnoses an investigated incident, and judges the suggested actions.
-    fn diagnose(
-        &self,
-        incident: String,
-        analyst: Analyst,
-        reporter: Reporter,
-    ) -> BoxFuture<'_, Result<Conclusion, Text>>;
+    fn diagnose(&self, incident: String, by: Wish, reporter: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>>;
 
-    /// Renders the pack of an investigated incident.
-    fn pack(&self, incident: String) -> BoxFuture<'_, Result<Pack, Text>>;
+    /// Renders the pack of an investigated incident as it would be sent now. Sends nothing.
+    fn pack(&self, incident: String) -> BoxFuture<'_, Result<PackPreview, Text>>;
 
     /// The ledger's entries of an incident, oldest first, bounded.
     fn timeline(&self, incident: String) -> BoxFuture<'_, Result<Vec<Entry>, Text>>;
 
-    /// Asks the query of a check.
+    /// Asks the query of a check. The answer becomes evidence of the next diagnosis.
     fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>>;
 
     /// Resolves, judges and previews an action; changes nothing.

@@ -71,9 +71,8 @@ impl Tasks {
                     .boxed()
                 });
             }
-            Effect::Diagnose { generation, incident, analyst } => self.spawn(generation, move |backend, reporter| {
-                async move { Report::Diagnosed(backend.diagnose(incident, analyst, reporter).await.map(Box::new)) }
-                    .boxed()
+            Effect::Diagnose { generation, incident, by } => self.spawn(generation, move |backend, reporter| {
+                async move { Report::Diagnosed(backend.diagnose(incident, by, reporter).await.map(Box::new)) }.boxed()
             }),
             Effect::Pack { generation, incident } => self.spawn(generation, |backend, _| {
                 async move { Report::Packed(backend.pack(incident).await.map(Box::new)) }.boxed()

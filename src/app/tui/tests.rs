@@ -12,14 +12,14 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::confirm::RunOrder;
-use crate::core::effect::Analyst;
-use crate::core::message::{Answered, Board, Conclusion, Investigation, Prepared, Progress, RunReport};
+use crate::core::consult_sample;
+use crate::core::effect::Wish;
+use crate::core::message::{Answered, Board, Conclusion, Investigation, PackPreview, Prepared, Progress, RunReport};
 use crate::core::{Model, sample};
 use crate::domain::action::{Action, Decision, Digest, Effect as Impact, RunState, Verification};
 use crate::domain::diagnosis::Check;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
-use crate::domain::pack::Pack;
 use crate::domain::{Text, Timestamp};
 use crate::terminal::ability::{Ability, Colours};
 use crate::terminal::events::Scripted;
@@ -73,12 +73,12 @@ impl Backend for Fake {
         .boxed()
     }
 
-    fn diagnose(&self, _: String, _: Analyst, _: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
+    fn diagnose(&self, _: String, _: Wish, _: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
         async { Ok(sample::conclusion()) }.boxed()
     }
 
-    fn pack(&self, _: String) -> BoxFuture<'_, Result<Pack, Text>> {
-        async { Ok(sample::pack()) }.boxed()
+    fn pack(&self, _: String) -> BoxFuture<'_, Result<PackPreview, Text>> {
+        async { Ok(consult_sample::preview()) }.boxed()
     }
 
     fn timeline(&self, _: String) -> BoxFuture<'_, Result<Vec<Entry>, Text>> {
@@ -86,7 +86,7 @@ impl Backend for Fake {
     }
 
     fn ask(&self, _: String, _: Check) -> BoxFuture<'_, Result<Answered, Text>> {
-        async { Ok(sample::answered()) }.boxed()
+        async { Ok(consult_sample::answered()) }.boxed()
     }
 
     fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>> {

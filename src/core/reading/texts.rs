@@ -1,6 +1,7 @@
 //! Log entries, questions, the pack, and the sources as text.
 
-use crate::core::figures::count;
+use crate::core::figures::{bill, count};
+use crate::core::message::Receiver;
 use crate::core::model::Model;
 use crate::core::pace;
 use crate::domain::Labels;
@@ -78,26 +79,29 @@ pub fn why(asked: &Asked) -> String {
     }
 }
 
-/// The pack, with what was left out.
+/// The pack as it would be sent: to whom, at which cost, what was left out and masked, and the words around it.
 pub(super) fn pack(out: &mut Writer, model: &Model) {
     let Some(case) = model.current() else { return };
     match (&case.pack.value, &case.pack.error) {
-        (Some(pack), _) => {
+        (Some(preview), _) => {
+            let pack = &preview.pack;
+            match &preview.endpoint {
+                Some(receiver) => out.push(Role::Heading, &receiver_line(receiver)),
+                None => out.push(
+                    Role::Heading,
+                    "no end point is configured: Y copies it for a model elsewhere, P takes its answer",
+                ),
+            }
             let hidden: usize = pack.redactions.values().sum();
+            let kinds: Vec<String> = pack.redactions.iter().map(|(kind, times)| format!("{kind} ×{times}")).collect();
+            let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
             out.push(
                 Role::Dim,
                 &format!(
-                    "{} of {} tokens · {} items · {hidden} values hidden{}",
+                    "evidence {} of {} tokens · {} items · {hidden} values hidden{kinds}",
                     count(pack.tokens as u64),
                     count(pack.budget as u64),
                     pack.evidence.len(),
-                    if hidden == 0 {
-                        String::new()
-                    } else {
-                        let kinds: Vec<String> =
-                            pack.redactions.iter().map(|(kind, times)| format!("{kind} ×{times}")).collect();
-                        format!(" ({})", kinds.join(", "))
-                    }
                 ),
             );
             for omission in &pack.omitted {
@@ -108,10 +112,32 @@ pub(super) fn pack(out: &mut Writer, model: &Model) {
             }
             out.blank();
             out.push(Role::Plain, &crate::domain::text::neutralise(&pack.text));
+            for (title, words) in &preview.around {
+                out.heading(title);
+                out.push(Role::Plain, &crate::domain::text::neutralise(words));
+            }
         }
         (None, Some(why)) => out.push(Role::Warning, &format!("no pack: {why}")),
         (None, None) => out.push(Role::Dim, "rendering the pack …"),
     }
+}
+
+/// Who would get it, what they may see, how much it is and what it costs.
+fn receiver_line(receiver: &Receiver) -> String {
+    let about = if receiver.learnt { "" } else { "~" };
+    let mut text = format!(
+        "to {} ({}) at {} · may see {} · {about}{} tokens, {} kB",
+        receiver.name,
+        receiver.model,
+        receiver.host,
+        receiver.sees.word(),
+        count(receiver.tokens),
+        receiver.bytes.div_ceil(1_000),
+    );
+    for words in bill(&receiver.bill) {
+        text = format!("{text} · {words}");
+    }
+    format!("{text} · d sends exactly this")
 }
 
 /// The state of the sources.

@@ -4,7 +4,7 @@ use crate::core::command::Command;
 use crate::core::confirm::Dialog;
 use crate::core::copy;
 use crate::core::diagnosis_rows::{self, Kind};
-use crate::core::effect::{Analyst, Effect};
+use crate::core::effect::Effect;
 use crate::core::list::List;
 use crate::core::model::Model;
 use crate::core::reading;
@@ -40,9 +40,9 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::PreviousMatch => next_match(model, false),
         Command::Palette => model.screens.push(Screen::Palette(Palette::default())),
         Command::Help => model.screens.push(Screen::Help(Reader::default())),
-        Command::Diagnose => return diagnose(model, Analyst::Model),
-        Command::DiagnoseOffline => return diagnose(model, Analyst::Offline),
-        Command::Pack => return pack(model),
+        Command::Diagnose => return super::consult::diagnose(model),
+        Command::DiagnoseOffline => return super::consult::diagnose_offline(model),
+        Command::Pack => return super::consult::pack(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::Approvals => return super::queue::open(model),
         Command::Approve => super::queue::look(model, Some(Say::Approve)),
@@ -196,7 +196,7 @@ fn open_row(model: &mut Model, id: &str, pane: Pane, list: &List, link: usize) -
             let Some(row) = rows.get(at) else { return Vec::new() };
             if let Kind::Check(check) = &row.kind {
                 let check = (**check).clone();
-                return ask(model, id, check);
+                return super::consult::ask(model, id, check);
             }
             open_evidence(model, id, row.links.clone(), link.min(row.links.len().saturating_sub(1)))
         }
@@ -241,20 +241,6 @@ fn detail(model: &mut Model, id: &str, subject: Subject) -> Vec<Effect> {
     let incident = id.to_owned();
     model.screens.push(Screen::Detail(Detail { incident, subject, in_text, reader: Reader::default() }));
     Vec::new()
-}
-
-fn ask(model: &mut Model, id: &str, check: crate::domain::diagnosis::Check) -> Vec<Effect> {
-    let now = model.now;
-    let generation = model.next_generation();
-    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
-    let stale = case.answer.abandon();
-    case.answer.begin(generation, now);
-    say(model, "asking");
-    stale
-        .map(|generation| Effect::Cancel { generation })
-        .into_iter()
-        .chain([Effect::Ask { generation, incident: id.to_owned(), check }])
-        .collect()
 }
 
 /// Back: a filter is cleared first, then what is under way is aborted, then the screen is left.
@@ -480,45 +466,6 @@ fn next_match(model: &mut Model, forward: bool) {
         return;
     }
     step_items(model, if forward { 1 } else { -1 });
-}
-
-fn diagnose(model: &mut Model, analyst: Analyst) -> Vec<Effect> {
-    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
-    if model.incident_screen().is_none() {
-        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
-    }
-    if let Some(screen) = model.incident_screen_mut() {
-        screen.pane = Pane::Diagnosis;
-    }
-    begin_diagnosis(model, &id, analyst)
-}
-
-/// Begins a diagnosis of an incident.
-pub(super) fn begin_diagnosis(model: &mut Model, id: &str, analyst: Analyst) -> Vec<Effect> {
-    let now = model.now;
-    let generation = model.next_generation();
-    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
-    let stale = case.conclusion.abandon();
-    case.conclusion.begin(generation, now);
-    case.draft = None;
-    stale
-        .map(|generation| Effect::Cancel { generation })
-        .into_iter()
-        .chain([Effect::Diagnose { generation, incident: id.to_owned(), analyst }])
-        .collect()
-}
-
-fn pack(model: &mut Model) -> Vec<Effect> {
-    let now = model.now;
-    let generation = model.next_generation();
-    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
-    if model.incident_screen().is_none() {
-        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
-    }
-    model.screens.push(Screen::Pack(Reader::default()));
-    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
-    case.pack.begin(generation, now);
-    vec![Effect::Pack { generation, incident: id }]
 }
 
 fn mark(model: &mut Model) {

@@ -1,6 +1,7 @@
 //! How the model changes.
 
 mod act;
+mod consult;
 mod keys;
 mod queue;
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Reports of effects. A report that is no longer awaited changes nothing.
 
-use crate::core::effect::{Analyst, Effect, Generation};
+use crate::core::effect::{Effect, Generation, Wish};
 use crate::core::message::{Board, Investigation, Report};
-use crate::core::model::{ANSWERS_MAX, Case, Model};
+use crate::core::model::{Case, Model};
 use crate::core::rows;
 use crate::core::screen::{Pane, Screen};
 use crate::domain::Text;
 use crate::domain::incident::Incident;
 
-use super::act::begin_diagnosis;
+use super::consult::begin_diagnosis;
 use super::{complain, dialog_mut, investigate, investigate_next, say};
 
 /// Applies a report.
@@ -57,20 +57,7 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
                 case.timeline.finish(generation, result);
             }
         }
-        Report::Answered(result) => {
-            let Some(case) = case_mut(model, |case| case.answer.awaits(generation)) else { return Vec::new() };
-            case.answer.finish(generation, result.as_ref().map(|_| ()).map_err(Clone::clone));
-            match result {
-                Ok(answered) => {
-                    if case.answers.len() == ANSWERS_MAX {
-                        case.answers.remove(0);
-                    }
-                    case.answers.push(*answered);
-                    say(model, "answered, below the query");
-                }
-                Err(why) => complain(model, &why),
-            }
-        }
+        Report::Answered(result) => super::consult::answered(model, generation, result),
         Report::Prepared(result) => {
             if let Some(dialog) = dialog_mut(model).filter(|dialog| dialog.awaits(generation)) {
                 dialog.prepare(result);
@@ -193,11 +180,12 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
     let id = case.incident.id.clone();
     let good = result.is_ok();
     case.investigation.finish(generation, result.map(|boxed| *boxed));
+    super::consult::keep_answers(case);
     let mut effects = Vec::new();
     // The offline diagnosis costs nothing and is always there; one by a model is not replaced unasked.
     let by_model = case.conclusion.value.as_ref().is_some_and(|made| made.diagnosed.analyst.endpoint.is_some());
     if good && !case.conclusion.busy() && !by_model {
-        effects.extend(begin_diagnosis(model, &id, Analyst::Offline));
+        effects.extend(begin_diagnosis(model, &id, Wish::Offline));
     }
     keep_cursors(model, &id);
     effects.extend(investigate_next(model));

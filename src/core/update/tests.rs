@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::core::confirm::{PREVIEW_KEY, RUN_KEY, Stage, UNDO_KEY, VERIFY_KEY};
-use crate::core::effect::Analyst;
+use crate::core::effect::Wish;
 use crate::core::message::{Board, Draft, Progress, RunReport};
 use crate::core::rows;
 use crate::core::sample::{self, at, blank, loaded, press, settle};
@@ -66,7 +66,7 @@ fn a_new_incident_is_investigated_and_diagnosed_by_itself() {
     let done = Report::Investigated(Ok(Box::new(sample::investigation())));
     let effects = update(&mut model, Msg::Report(*generation, done));
     assert!(
-        matches!(&effects[..], [Effect::Diagnose { analyst: Analyst::Offline, .. }, Effect::Investigate { .. }]),
+        matches!(&effects[..], [Effect::Diagnose { by: Wish::Offline, .. }, Effect::Investigate { .. }]),
         "{effects:?}"
     );
 }
@@ -452,7 +452,9 @@ fn a_diagnosis_by_a_model_is_shown_as_it_is_written_and_can_be_cancelled() {
     let mut model = loaded();
     press(&mut model, "⏎");
     let effects = key(&mut model, Key::Char('d'));
-    let [Effect::Diagnose { generation, analyst: Analyst::Model, .. }] = effects[..] else { panic!("{effects:?}") };
+    let [Effect::Diagnose { generation, by: Wish::Model { shown: None }, .. }] = effects[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!(pane(&model), Some(Pane::Diagnosis));
     let draft = Draft { stage: Text::new("writing"), ..Draft::default() };
     update(&mut model, Msg::Report(generation, Report::Drafting(Box::new(draft))));
@@ -694,9 +696,9 @@ fn everything_but_keys(generation: u64) -> Vec<Msg> {
         Report::Investigated(Err(Text::new("payments"))),
         Report::Drafting(Box::default()),
         Report::Diagnosed(Ok(Box::new(sample::conclusion()))),
-        Report::Packed(Ok(Box::new(sample::pack()))),
+        Report::Packed(Ok(Box::new(crate::core::consult_sample::preview()))),
         Report::Timeline(Ok(sample::entries())),
-        Report::Answered(Ok(Box::new(sample::answered()))),
+        Report::Answered(Ok(Box::new(crate::core::consult_sample::answered()))),
         Report::Prepared(Ok(Box::new(sample::prepared(&action, Impact::Read, Decision::Allow)))),
         Report::Run(RunReport::Line(sample::output("x", false))),
         Report::Run(RunReport::Dropped(1)),

@@ -1,0 +1,88 @@
+//! What diagnoses by a model are shown from, for tests.
+
+use super::message::{Answered, PackPreview, Receiver};
+use super::sample::{asked, at, id};
+use crate::context::Redactor;
+use crate::domain::diagnosis::Bill;
+use crate::domain::evidence::{Detail, Evidence, EvidenceKind};
+use crate::domain::pack::{Omission, Pack, PackedEvidence};
+use crate::domain::query::{Lang, Query};
+use crate::domain::settings::Sees;
+use crate::domain::snapshot::Provenance;
+use crate::domain::{Text, TimeRange};
+
+fn pack() -> Pack {
+    Pack {
+        budget: 4_000,
+        tokens: 1_312,
+        text: "# Incident\ncheckout fails for 31% of users\n\n[M3] pool_in_use base 5..7 now 50".into(),
+        evidence: vec![PackedEvidence {
+            id: id("M3"),
+            kind: EvidenceKind::Metric,
+            service: Some("payments".into()),
+            change: None,
+            text: "pool_in_use base 5..7 now 50".into(),
+            tokens: 14,
+        }],
+        omitted: vec![Omission { kind: EvidenceKind::Log, count: 12, why: "unchanged".into() }],
+        redactions: [("email".to_owned(), 2)].into_iter().collect(),
+    }
+}
+
+/// What the day cost.
+pub(crate) fn bill() -> Bill {
+    Bill {
+        cost: Some(0.0221),
+        today: Some(1.2),
+        limit: Some(5.0),
+        tokens_today: 61_000,
+        tokens_limit: None,
+        currency: "$".into(),
+    }
+}
+
+/// A pack as it would be sent.
+pub(crate) fn preview() -> PackPreview {
+    let pack = pack();
+    let request = Redactor::new().outgoing(&format!("You diagnose.\n\n{}\n\nDiagnose.", pack.text));
+    PackPreview {
+        pack,
+        digest: "d1".into(),
+        around: vec![("Sent before it", "You diagnose.".into()), ("Sent after it", "Diagnose.".into())],
+        request,
+        tokens: 2_800,
+        endpoint: Some(Receiver {
+            name: "primary".into(),
+            model: "claude-test".into(),
+            host: "llm.example".into(),
+            sees: Sees::Redacted,
+            tokens: 3_920,
+            learnt: false,
+            bytes: 11_200,
+            bill: bill(),
+        }),
+    }
+}
+
+/// The answer to the check of the sample's first hypothesis.
+pub(crate) fn answered() -> Answered {
+    let mut asked = asked().remove(0);
+    asked.planned.query =
+        Query::Instant { lang: Lang::PromQl, expr: "max(pool_wait_seconds)".into(), at: at("14:07:30") };
+    let evidence = Evidence {
+        id: id("Q1"),
+        service: None,
+        title: Text::new("max(pool_wait_seconds)"),
+        strength: 0.0,
+        onset: None,
+        detail: Detail::Query { text: Text::new("5.2 s on v2.41, 0.01 s on v2.40") },
+        provenance: Provenance {
+            source: "prometheus".into(),
+            expr: "max(pool_wait_seconds)".into(),
+            lang: Some(Lang::PromQl),
+            notes: Vec::new(),
+            range: TimeRange { start: at("14:07:30"), end: at("14:07:30") },
+        },
+    };
+    Answered { asked, answer: None, summary: Text::new("5.2 s on v2.41, 0.01 s on v2.40"), evidence: Some(evidence) }
+}

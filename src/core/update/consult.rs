@@ -1,0 +1,130 @@
+//! Asking for a diagnosis: by the playbooks, by a language model, or by an answer that a person brings from elsewhere;
+//! and asking the queries of its checks, whose answers are evidence of the next one.
+
+use crate::core::effect::{Effect, Generation, Wish};
+use crate::core::message::Answered;
+use crate::core::model::{ANSWERS_MAX, Case, Model};
+use crate::core::screen::{IncidentScreen, Pane, Reader, Screen};
+use crate::domain::Text;
+use crate::domain::diagnosis::Check;
+
+use super::{complain, say};
+
+/// Diagnoses with a language model; where the operator wants to look first, shows what would be sent.
+pub(super) fn diagnose(model: &mut Model) -> Vec<Effect> {
+    if let Screen::Pack(_) = model.top() {
+        return send(model);
+    }
+    if model.identity.ask_first {
+        say(model, "this is what would be sent: d sends it, Esc does not");
+        return pack(model);
+    }
+    show_diagnosis(model, Wish::Model { shown: None })
+}
+
+/// Diagnoses with the playbooks.
+pub(super) fn diagnose_offline(model: &mut Model) -> Vec<Effect> {
+    show_diagnosis(model, Wish::Offline)
+}
+
+/// Sends exactly what is shown.
+fn send(model: &mut Model) -> Vec<Effect> {
+    let shown = model.current().and_then(|case| case.pack.value.as_ref()).map(|preview| preview.digest.clone());
+    if shown.is_none() {
+        say(model, "the pack is still being rendered");
+        return Vec::new();
+    }
+    model.screens.pop();
+    show_diagnosis(model, Wish::Model { shown })
+}
+
+fn show_diagnosis(model: &mut Model, by: Wish) -> Vec<Effect> {
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    if model.incident_screen().is_none() {
+        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+    }
+    if let Some(screen) = model.incident_screen_mut() {
+        screen.pane = Pane::Diagnosis;
+    }
+    begin_diagnosis(model, &id, by)
+}
+
+/// Begins a diagnosis of an incident.
+pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effect> {
+    let now = model.now;
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
+    let stale = case.conclusion.abandon();
+    case.conclusion.begin(generation, now);
+    case.draft = None;
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Diagnose { generation, incident: id.to_owned(), by }])
+        .collect()
+}
+
+/// Shows the pack as it would be sent now.
+pub(super) fn pack(model: &mut Model) -> Vec<Effect> {
+    let now = model.now;
+    let generation = model.next_generation();
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    if model.incident_screen().is_none() {
+        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+    }
+    model.screens.push(Screen::Pack(Reader::default()));
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    // What was shown before may be another pack by now, and only what is seen may be agreed to.
+    case.pack.value = None;
+    case.pack.begin(generation, now);
+    vec![Effect::Pack { generation, incident: id }]
+}
+
+/// Asks the query of a check.
+pub(super) fn ask(model: &mut Model, id: &str, check: Check) -> Vec<Effect> {
+    let now = model.now;
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
+    let stale = case.answer.abandon();
+    case.answer.begin(generation, now);
+    say(model, "asking");
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Ask { generation, incident: id.to_owned(), check }])
+        .collect()
+}
+
+/// Takes in the answer to a check.
+pub(super) fn answered(model: &mut Model, generation: Generation, result: Result<Box<Answered>, Text>) {
+    let models = !model.identity.models.is_empty();
+    let Some(case) = model.cases.values_mut().find(|case| case.answer.awaits(generation)) else { return };
+    case.answer.finish(generation, result.as_ref().map(|_| ()).map_err(Clone::clone));
+    match result {
+        Ok(answered) => {
+            let id = answered.evidence.as_ref().map(|item| item.id);
+            if case.answers.len() == ANSWERS_MAX {
+                case.answers.remove(0);
+            }
+            case.answers.push(*answered);
+            keep_answers(case);
+            let news = match id {
+                Some(id) if models => format!("answered below the query, as {id}: d diagnoses again with it"),
+                Some(id) => format!("answered below the query, as {id}"),
+                None => "there was no answer: why stands below the query".to_owned(),
+            };
+            say(model, &news);
+        }
+        Err(why) => complain(model, &why),
+    }
+}
+
+/// Answers are evidence of the incident, also after it was looked at anew.
+pub(super) fn keep_answers(case: &mut Case) {
+    let Some(found) = &mut case.investigation.value else { return };
+    for item in case.answers.iter().filter_map(|answered| answered.evidence.as_ref()) {
+        if found.analysis.evidence(item.id).is_none() {
+            found.analysis.evidence.push(item.clone());
+        }
+    }
+}
