@@ -23,6 +23,10 @@ Metrics: normal range→peak, latest. Logs: rate before→during; <*> varies. Ed
 ‹secret:…› hides a value, the same value by the same name.
 ";
 
+/// What a receiver of redacted text must know besides.
+const REDACTED: &str =
+    "‹personal:…› and ‹name:…› stand for people, hosts, pods and ids in the same way; write them as they are.\n";
+
 /// Share of the budget for saying something of many services before saying more of a few.
 const BREADTH: f64 = 0.9;
 /// Suspects named at the end.
@@ -52,9 +56,13 @@ pub fn pack_for(analysis: &Analysis, budget: usize, receiver: Sees) -> Pack {
 /// As [`pack`], with the placeholders of a redactor that has seen other texts before, and the redactor for those that
 /// come after: the same value has the same name in all of them.
 pub fn pack_joined(analysis: &Analysis, budget: usize, redactor: Redactor) -> (Pack, Redactor) {
-    let mut renderer = Renderer::new(redactor);
+    let receiver = redactor.receiver();
+    if receiver == Sees::Nothing {
+        return (nothing(analysis, budget), redactor);
+    }
+    let mut renderer = Renderer::new(analysis, redactor);
     let mut draft = Draft {
-        head: head(analysis, &mut renderer),
+        head: head(analysis, &mut renderer, receiver),
         notes: analysis
             .notes
             .iter()
@@ -77,6 +85,22 @@ pub fn pack_joined(analysis: &Analysis, budget: usize, redactor: Redactor) -> (P
     draft.choose(&mut renderer);
     let pack = draft.finish();
     (pack, renderer.into_redactor())
+}
+
+/// The pack of a receiver that may see nothing: everything is left out, and it says so.
+fn nothing(analysis: &Analysis, budget: usize) -> Pack {
+    let omitted = EvidenceKind::ALL.into_iter().filter_map(|kind| {
+        let count = analysis.evidence.iter().filter(|item| item.id.kind == kind).count();
+        (count > 0).then(|| Omission { kind, count, why: "the receiver may see nothing".to_owned() })
+    });
+    Pack {
+        budget,
+        tokens: 0,
+        text: String::new(),
+        evidence: Vec::new(),
+        omitted: omitted.collect(),
+        redactions: BTreeMap::new(),
+    }
 }
 
 /// A chosen item: its lines and what they cost.
@@ -453,9 +477,12 @@ fn section_cost() -> usize {
     EvidenceKind::ALL.into_iter().map(|kind| count_tokens(section(kind))).sum()
 }
 
-fn head(analysis: &Analysis, renderer: &mut Renderer) -> String {
+fn head(analysis: &Analysis, renderer: &mut Renderer, receiver: Sees) -> String {
     let incident = &analysis.incident;
     let mut text = PREAMBLE.to_owned();
+    if receiver == Sees::Redacted {
+        text.push_str(REDACTED);
+    }
     let title = renderer.clean(&incident.title, 200);
     let _ = writeln!(text, "## Incident {}: {title}", incident.id);
     let _ = writeln!(

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::figures::{before_after, quantity, three};
 use super::redaction::Redactor;
 use crate::domain::alert::Alert;
+use crate::domain::analysis::Analysis;
 use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
 use crate::domain::{Labels, Timestamp};
@@ -38,6 +39,9 @@ const MAX_OUTSIDE: usize = 6_000;
 /// The same for diffs and runbooks, which a large budget shows whole.
 const MAX_WHOLE: usize = 48_000;
 
+/// Longest word that is left out whole where a text is cut, in bytes.
+const LONGEST_WORD: usize = 512;
+
 /// The lines of one item, each ended by a line feed.
 pub(super) struct Lines {
     /// With the service named in it.
@@ -52,7 +56,20 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    pub(super) fn new(redactor: Redactor) -> Self {
+    /// Everything that may be told is looked at first, so that a value that is a secret in one item is one in all.
+    pub(super) fn new(analysis: &Analysis, redactor: Redactor) -> Self {
+        let services = analysis.evidence.iter().filter_map(|item| item.service.as_deref());
+        let suspects = analysis.suspects.iter().map(|suspect| suspect.service.as_str());
+        let edges = analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]);
+        let metrics = analysis.evidence.iter().filter_map(|item| match &item.detail {
+            Detail::Metric(metric) => Some(metric.metric.as_str()),
+            _ => None,
+        });
+        let named = analysis.incident.services.iter().map(String::as_str);
+        let mut redactor = redactor.keeping(services.chain(suspects).chain(edges).chain(metrics).chain(named));
+        for item in &analysis.evidence {
+            told(item, &mut |text| redactor.learn(text));
+        }
         Self { redactor }
     }
 
@@ -111,7 +128,7 @@ impl Renderer {
 
     /// Outside text on one line, redacted, then cut to `max` characters.
     pub(super) fn clean(&mut self, text: &str, max: usize) -> String {
-        cut(&self.redactor.redact(&head(text, MAX_OUTSIDE).replace('\n', "⏎")), max)
+        cut(&self.redactor.redact(head(text, MAX_OUTSIDE)).replace('\n', "⏎"), max)
     }
 
     /// Outside text as indented lines.
@@ -293,7 +310,7 @@ impl Renderer {
         let first = condensed(&log.template);
         let first = first.split(' ').next().filter(|word| !word.contains("<*>") && word.len() > 3 && !is_habit(log));
         for entry in exemplars.into_iter().take(depth.of(0, 1, 3, 12)) {
-            let line = self.redactor.redact(&head(&entry.line, MAX_OUTSIDE).replace('\n', "⏎"));
+            let line = self.redactor.redact_line(&log.template, head(&entry.line, MAX_OUTSIDE)).replace('\n', "⏎");
             let from =
                 first.and_then(|word| line.find(word)).filter(|&at| at <= 80 && depth < Depth::Whole).unwrap_or(0);
             // A placeholder is not cut in two.
@@ -334,6 +351,35 @@ impl Renderer {
             let _ = write!(text, "{}{name}={value}", if text.is_empty() { "" } else { "," });
         }
         self.clean(&text, max)
+    }
+}
+
+/// Hands over every outside text of an item.
+fn told(item: &Evidence, take: &mut dyn FnMut(&str)) {
+    take(head(&item.title, MAX_OUTSIDE));
+    match &item.detail {
+        Detail::Alert(alert) => {
+            for (name, value) in alert.labels.iter().chain(alert.annotations.iter()) {
+                take(&format!("{name}={value}"));
+            }
+            take(alert.expression.as_deref().unwrap_or_default());
+        }
+        Detail::Metric(metric) => {
+            for (name, value) in metric.labels.iter() {
+                take(&format!("{name}={value}"));
+            }
+        }
+        Detail::Log(log) => {
+            take(head(&log.template, MAX_OUTSIDE));
+            log.exemplars.iter().for_each(|entry| take(head(&entry.line, MAX_OUTSIDE)));
+            log.telling.iter().for_each(|value| take(&format!("{}={}", value.field, value.value)));
+        }
+        Detail::Change(change) => {
+            take(head(&change.summary, MAX_OUTSIDE));
+            take(head(change.diff.as_deref().unwrap_or_default(), MAX_WHOLE));
+        }
+        Detail::Runbook { text } | Detail::Query { text } => take(head(text, MAX_WHOLE)),
+        Detail::Edge(_) => {}
     }
 }
 
@@ -457,7 +503,9 @@ fn head(text: &str, max: usize) -> &str {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &text[..end]
+    // A value that is cut in two may no longer look like what it is.
+    let word = text[..end].rfind(char::is_whitespace).filter(|at| end - at <= LONGEST_WORD);
+    &text[..word.unwrap_or(end)]
 }
 
 /// At most `max` characters; a placeholder is not cut in two.

@@ -6,6 +6,9 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::Regex;
 
 use super::Found;
+use super::commands::COMMANDS;
+use super::documents::DOCUMENTS;
+use super::values::{has_digit, is_benign, is_hex, is_scheme, looks_base64, looks_issued};
 
 /// One kind of secret. The regular expression's group `s`, or the whole match, is what is replaced.
 struct Rule {
@@ -23,9 +26,9 @@ impl Rule {
 }
 
 /// A rule as written: kind, keywords of which one must stand in the text (in any case), expression, further test.
-type Row = (&'static str, &'static [&'static str], &'static str, fn(&str) -> bool);
+pub(super) type Row = (&'static str, &'static [&'static str], &'static str, fn(&str) -> bool);
 
-fn any(_: &str) -> bool {
+pub(super) fn any(_: &str) -> bool {
     true
 }
 
@@ -35,7 +38,8 @@ const ROWS: &[Row] = &[
         "private-key",
         &["private key"],
         r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<s>.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z))",
-        any,
+        // What was replaced before has no end of its own any more.
+        |value| !value.trim_start().starts_with('‹'),
     ),
     ("age-key", &["age-secret-key-"], r"AGE-SECRET-KEY-1[0-9A-Z]{50,64}", any),
     ("jwt", &["eyj"], r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}", any),
@@ -187,47 +191,6 @@ const ROWS: &[Row] = &[
         |value| !is_benign(value),
     ),
     (
-        // Flags and statements that take the value as the next word.
-        "password",
-        &[
-            "--password",
-            "--passwd",
-            "--pass",
-            "--token",
-            "--secret",
-            "--api-key",
-            "--apikey",
-            "--access-token",
-            "identified by",
-            "requirepass",
-            "masterauth",
-            "sshpass",
-        ],
-        r#"(?i)(?:--(?:[a-z-]{0,20}-)?(?:password|passwd|pass|token|secret|api-?key|access-token)\s{1,3}|\bidentified\s(?:with\s\S{1,40}\s)?by\s|\b(?:requirepass|masterauth)\s{1,3}|\bsshpass\s{1,3}-p\s{0,3})["']?(?P<s>[^\s"'<>;&|]{3,256})"#,
-        |value| !is_benign(value) && !value.starts_with('-'),
-    ),
-    (
-        // Single-letter flags of clients; of mysql the value stands right behind the letter.
-        "password",
-        &["mysql", "mariadb", "redis-cli", "valkey-cli", "ldapsearch", "ldapmodify", "mongo", "sqlcmd"],
-        r#"(?i:\b(?:mysql[a-z]{0,8}|mariadb[a-z-]{0,8})\b[^\n|;]{0,200}?\s-p|\b(?:redis|valkey)-cli\b[^\n|;]{0,200}?\s-a\s{1,3}|\bldap(?:search|modify)\b[^\n|;]{0,200}?\s-w\s{1,3}|\bmongo(?:sh|dump|restore)?\b[^\n|;]{0,200}?\s-p\s{1,3}|\bsqlcmd\b[^\n|;]{0,200}?\s-p\s{1,3})["']?(?P<s>[^\s"'<>;&|-][^\s"'<>;&|]{2,255})"#,
-        |value| !is_benign(value),
-    ),
-    (
-        // Of `curl -u user:password`.
-        "password",
-        &["curl"],
-        r#"(?i)\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[\s=]{0,3}["']?[^\s:"']{1,80}:(?P<s>[^\s"']{3,256})"#,
-        |value| !is_benign(value),
-    ),
-    (
-        // Of `.netrc`.
-        "password",
-        &["machine "],
-        r"(?i)\bmachine\s{1,3}\S{1,200}\s{1,8}login\s{1,3}\S{1,200}\s{1,8}password\s{1,3}(?P<s>\S{3,256})",
-        any,
-    ),
-    (
         // An issued key of a vendor that marks it only by the name in front: hexadecimal, so that nothing else tells.
         "vendor-key",
         &[
@@ -306,134 +269,11 @@ const ROWS: &[Row] = &[
         r#"(?i)client-(?:key|certificate)-data["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?P<s>[A-Za-z0-9+/=]{16,})"#,
         any,
     ),
-    (
-        "password",
-        &["password", "passwd", "passphrase", "pwd", "pass="],
-        r#"(?i)(?:password|passwd|passphrase|\bpwd|_pwd|\bpass|_pass)["'\\]{0,4}(?:\s{0,3}(?:=|:=)\s{0,3}|:)["'\\]{0,4}(?P<s>[^\s"'<>&;,)}\]\\]{1,256})"#,
-        |value| !is_benign(value),
-    ),
-    (
-        "password",
-        &["password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "apikey", "api-key"],
-        // Quoted values may hold spaces and punctuation.
-        r#"(?i)(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key)\\{0,2}["']?\s{0,3}[:=]\s{0,3}\\{0,2}"(?P<s>[^"\n\\]{4,256})\\{0,2}""#,
-        |value| !is_benign(value) && (!value.contains(' ') || has_digit(value)) && !is_path(value) && !is_number(value),
-    ),
-    (
-        "password",
-        &["password:", "passwd:", "passphrase:", "pwd:"],
-        // YAML: the value is the last word of its line.
-        r#"(?im)(?:password|passwd|passphrase|pwd):[ ]{1,3}['"]?(?P<s>[^\s"'<>]{3,256})['"]?\s*$"#,
-        |value| !is_benign(value),
-    ),
-    (
-        "secret",
-        &[
-            "secret",
-            "token",
-            "api_key",
-            "apikey",
-            "api-key",
-            "access_key",
-            "accesskey",
-            "access-key",
-            "private_key",
-            "privatekey",
-            "signing_key",
-            "signingkey",
-            "encryption_key",
-            "encryptionkey",
-            "credential",
-            "auth=",
-        ],
-        r#"(?i)(?:secret|secret[_-]?key|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|credentials?|\bauth)["'\\]{0,4}\s{0,3}(?:=|:=|:)\s{0,3}["'\\]{0,4}(?P<s>[^\s"'<>&;,)}\]\\(]{6,1024})"#,
-        |value| !is_benign(value) && !is_path(value) && !is_number(value) && (looks_issued(value) || value.len() >= 20),
-    ),
 ];
 
-/// Values that hide nothing: placeholders, references, types, and what we wrote ourselves.
-fn is_benign(value: &str) -> bool {
-    let bare = value.trim_matches(['"', '\'', '`', '.', ',', ':', ';', '!', '?', '*']);
-    let lower = bare.to_ascii_lowercase();
-    bare.is_empty()
-        || bare.contains('‹')
-        || matches!(
-            lower.as_str(),
-            "null"
-                | "nil"
-                | "none"
-                | "true"
-                | "false"
-                | "undefined"
-                | "empty"
-                | "redacted"
-                | "[redacted]"
-                | "masked"
-                | "hidden"
-                | "required"
-                | "invalid"
-                | "expired"
-                | "missing"
-                | "incorrect"
-                | "wrong"
-                | "string"
-                | "yes"
-                | "no"
-                | "ok"
-                | "unset"
-                | "default"
-                | "changed"
-                | "failed"
-                | "not"
-                | "is"
-                | "for"
-                | "was"
-                | "error"
-        )
-        || bare.starts_with("${")
-        || bare.starts_with("$(")
-        || bare.starts_with("{{")
-        || (bare.starts_with('$')
-            && bare[1..].bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit()))
-        || bare.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '•' | '.' | '-' | '#'))
-        || bare == "<*>"
-}
-
-fn is_scheme(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "basic" | "bearer" | "digest" | "negotiate" | "header")
-}
-
-fn is_path(value: &str) -> bool {
-    (value.starts_with('/') || value.starts_with("./") || value.starts_with("~/")) && value[1..].contains('/')
-}
-
-fn is_number(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b':' | b'%'))
-}
-
-fn is_hex(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn has_digit(value: &str) -> bool {
-    value.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-/// Drawn by a machine rather than a word of prose: holds a digit, or capitals after small letters.
-fn looks_issued(value: &str) -> bool {
-    let small_then_capital =
-        value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-    !is_benign(value)
-        && !value.starts_with("realm=")
-        && !value.starts_with("error=")
-        && (has_digit(value) || small_then_capital && value.len() >= 16)
-}
-
-/// Base64 of `user:password` rather than a word: digits, padding, or capitals inside.
-fn looks_base64(value: &str) -> bool {
-    let inner_capital = value.as_bytes()[1..].iter().any(u8::is_ascii_uppercase);
-    let all_capital = value.bytes().all(|byte| byte.is_ascii_uppercase());
-    value.ends_with('=') || ((has_digit(value) || (inner_capital && !all_capital)) && value.len() >= 8)
+/// Shapes first, then what stands in commands and documents.
+fn all_rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(COMMANDS).chain(DOCUMENTS)
 }
 
 /// The compiled rules.
@@ -452,11 +292,13 @@ pub(super) fn rules() -> &'static Rules {
 
 impl Rules {
     fn compile() -> Self {
-        let mut words: Vec<&str> = ROWS.iter().flat_map(|row| row.1.iter().copied()).collect();
+        let mut words: Vec<&str> = all_rows().flat_map(|row| row.1.iter().copied()).collect();
         words.sort_unstable();
         words.dedup();
-        let wakes =
-            words.iter().map(|word| (0..ROWS.len()).filter(|&at| ROWS[at].1.contains(word)).collect()).collect();
+        let wakes = words
+            .iter()
+            .map(|word| all_rows().enumerate().filter(|(_, row)| row.1.contains(word)).map(|(at, _)| at).collect())
+            .collect();
         let keywords = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -464,8 +306,7 @@ impl Rules {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&words)
             .expect("the keywords are a small constant list");
-        let rules = ROWS
-            .iter()
+        let rules = all_rows()
             .map(|(kind, _, source, accept)| Rule { kind, pattern: OnceLock::new(), source, accept: *accept })
             .collect();
         Self { all: rules, keywords, wakes }
@@ -482,7 +323,8 @@ impl Rules {
         let mut found = Vec::new();
         for (order, rule) in self.all.iter().enumerate().filter(|(order, _)| awake[*order]) {
             for groups in rule.pattern().captures_iter(text) {
-                let Some(secret) = groups.name("s").or_else(|| groups.name("t")).or_else(|| groups.get(0)) else {
+                let Some(secret) = ["s", "t", "u"].iter().find_map(|name| groups.name(name)).or_else(|| groups.get(0))
+                else {
                     continue;
                 };
                 if !secret.is_empty() && (rule.accept)(secret.as_str()) {
