@@ -68,12 +68,29 @@ fn endpoints(get: &impl Fn(&str) -> Option<String>) -> Vec<EndpointSettings> {
         let key = get("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY");
         found.push(endpoint("openai", Protocol::OpenaiChat, model, get("OPENAI_BASE_URL"), key));
     }
+    if let Some(model) = get("GEMINI_MODEL")
+        && let Some(key) = ["GEMINI_API_KEY", "GOOGLE_API_KEY"].into_iter().find(|name| get(name).is_some())
+    {
+        found.push(endpoint("gemini", Protocol::Gemini, model, get("GOOGLE_GEMINI_BASE_URL"), Some(key)));
+    }
     if let (Some(host), Some(model)) = (get("OLLAMA_HOST"), get("OLLAMA_MODEL")) {
-        let base = if host.contains("://") { host } else { format!("http://{host}") };
-        let url = format!("{}/v1", base.trim_end_matches('/'));
-        found.push(endpoint("ollama", Protocol::OpenaiChat, model, Some(url), None));
+        found.push(endpoint("ollama", Protocol::Ollama, model, Some(ollama_url(&host)), None));
     }
     found
+}
+
+/// The variable holds what the server listens on, too: `0.0.0.0`, `:11434`, a name without a port.
+fn ollama_url(host: &str) -> String {
+    if host.contains("://") {
+        return host.to_owned();
+    }
+    let host = host.trim_end_matches('/');
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => (name, port),
+        _ => (host, "11434"),
+    };
+    let name = if matches!(name, "" | "0.0.0.0" | "[::]") { "127.0.0.1" } else { name };
+    format!("http://{name}:{port}")
 }
 
 #[cfg(test)]
@@ -106,6 +123,24 @@ mod tests {
         let config = Config::default().with_environment(lookup(&[("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")]));
         assert!(config.llm.endpoint.is_empty());
         let config = Config::default().with_environment(lookup(&[("OLLAMA_HOST", "box:11434"), ("OLLAMA_MODEL", "m")]));
-        assert_eq!(config.llm.endpoint[0].url.as_deref(), Some("http://box:11434/v1"));
+        assert_eq!(config.llm.endpoint[0].url.as_deref(), Some("http://box:11434"));
+        assert_eq!(config.llm.endpoint[0].protocol, Protocol::Ollama);
+        let config = Config::default().with_environment(lookup(&[("GOOGLE_API_KEY", "k"), ("GEMINI_MODEL", "m")]));
+        assert_eq!(config.llm.endpoint[0].key, Some(SecretRef::Env("GOOGLE_API_KEY".into())));
+    }
+
+    #[test]
+    fn ollamas_address_is_read_as_it_reads_it() {
+        let urls = [
+            ("box", "http://box:11434"),
+            ("box:80", "http://box:80"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            (":9", "http://127.0.0.1:9"),
+            ("[::1]", "http://[::1]:11434"),
+            ("https://box/", "https://box/"),
+        ];
+        for (host, url) in urls {
+            assert_eq!(ollama_url(host), url, "{host}");
+        }
     }
 }

@@ -214,7 +214,7 @@ mod tests {
             lines in proptest::collection::vec(("(data: ?|event: |: |\\{\"k\":\"|)", "[aé🦀\\[\\]{}\":]{0,6}", "(\n|\r\n|\r|\n\n|\r\n\r\n)"), 0..12),
             cuts in proptest::collection::vec(0..400_usize, 0..12),
         ) {
-            let text: String = lines.into_iter().map(|(field, value, end)| format!("{field}{value}{end}")).collect();
+            let text = lines.into_iter().flat_map(|(field, value, end)| [field, value, end]).collect::<String>();
             let bytes = text.as_bytes();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).chain([0, bytes.len()]).collect();
             cuts.sort_unstable();

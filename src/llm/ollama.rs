@@ -71,7 +71,7 @@ impl Wire for Ollama {
                 Role::User => "user",
                 Role::Assistant => "assistant",
             },
-            content: message.parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join("\n\n"),
+            content: message.parts.iter().map(crate::domain::Outgoing::as_str).collect::<Vec<_>>().join("\n\n"),
         }));
         bytes(&Body {
             model: &ask.settings.model,

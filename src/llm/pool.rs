@@ -219,7 +219,3 @@ fn canary() -> ChatRequest {
         seed: None,
     }
 }
-
-#[cfg(test)]
-#[path = "pool_tests.rs"]
-mod tests;

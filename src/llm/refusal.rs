@@ -223,8 +223,8 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_000);
-        refusal("m", StatusCode::from_u16(status).unwrap(), &map, now, body.as_bytes())
+        let now = DateTime::parse_from_rfc3339("2015-10-21T07:20:00Z").unwrap();
+        refusal("m", StatusCode::from_u16(status).unwrap(), &map, now.into(), body.as_bytes())
     }
 
     fn pause(headers: &[(&'static str, &str)], body: &str) -> Option<u128> {
@@ -243,7 +243,6 @@ mod tests {
         assert_eq!(pause(&[("retry-after", "-1")], ""), None);
         assert_eq!(pause(&[("retry-after", "soon")], ""), None);
         assert_eq!(pause(&[("retry-after-ms", "250"), ("retry-after", "1")], ""), Some(250));
-        // 1_445_412_000 is 07:20:00.
         assert_eq!(pause(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], ""), Some(480_000));
         let clock = ("date", "Wed, 21 Oct 2015 07:27:30 GMT");
         assert_eq!(pause(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), clock], ""), Some(30_000));
@@ -265,7 +264,7 @@ mod tests {
             let expected = (Some(9_001), Some(8_192));
             match kind(400, &[], &json!({"error": {"message": message}}).to_string()) {
                 LlmErrorKind::ContextOverflow { tokens, limit, .. } => {
-                    assert_eq!((tokens, limit), expected, "{message}")
+                    assert_eq!((tokens, limit), expected, "{message}");
                 }
                 other => panic!("{message}: {other:?}"),
             }

@@ -161,9 +161,8 @@ fn ending(response: &Value) -> Vec<Piece> {
     pieces.push(Piece::Finish(match (response.get("status").and_then(Value::as_str), why) {
         (_, Some("max_output_tokens")) => FinishReason::Length,
         (_, Some("content_filter")) => FinishReason::Refused,
-        (_, Some(other)) => FinishReason::Other(other.to_owned()),
         (None | Some("completed"), None) => FinishReason::Stop,
-        (Some(other), None) => FinishReason::Other(other.to_owned()),
+        (_, Some(other)) | (Some(other), None) => FinishReason::Other(other.to_owned()),
     }));
     pieces
 }

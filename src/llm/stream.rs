@@ -69,6 +69,8 @@ impl Stream for EventStream {
 /// Why bytes ceased to come.
 enum Broken {
     Transport(String),
+    /// The bytes are not what the headers say: compressed, in chunks.
+    Odd(String),
     TooLarge,
 }
 
@@ -170,6 +172,9 @@ impl Reading {
                 self.source = Source::Exhausted(what);
                 Ok(())
             }
+            Ok(Some(Err(Broken::Odd(what)))) => {
+                Err(self.inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }))
+            }
         }
     }
 
@@ -218,11 +223,13 @@ impl Reading {
                 let what = format!("JSON of another kind: {}", text.chars().take(120).collect::<String>());
                 return Err(inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }));
             };
-            pieces.into_iter().for_each(|piece| self.take_piece(piece));
+            for piece in pieces {
+                self.take_piece(piece);
+            }
             return Ok(());
         }
         // A stream under the wrong name.
-        if body.windows(5).any(|window| window == b"data:") || body.first() == Some(&b'{') {
+        if body.windows(5).any(|window| window == b"data:") || (body.starts_with(b"{") && body.contains(&b'\n')) {
             self.framer.push(&body);
             self.framer.finish();
             return Ok(());
@@ -264,7 +271,10 @@ impl Reading {
             }
             Piece::Finish(reason) => {
                 self.seen.content = Some(Instant::now());
-                self.seen.finish = Some(reason);
+                // A refusal may be followed by the word that the answer is complete.
+                if self.seen.finish != Some(FinishReason::Refused) {
+                    self.seen.finish = Some(reason);
+                }
             }
             Piece::End => self.seen.end = true,
         }
@@ -294,11 +304,26 @@ fn chunks(response: Response, limit: usize) -> Chunks {
     response
         .bytes_stream()
         .map(move |chunk| {
-            let chunk = chunk.map_err(|error| Broken::Transport(super::client::chain(&error.without_url())))?;
+            let chunk = chunk.map_err(|error| broken(&error.without_url()))?;
             read = read.saturating_add(chunk.len());
             if read > limit { Err(Broken::TooLarge) } else { Ok(Vec::from(chunk)) }
         })
         .boxed()
+}
+
+/// What ended a body before its time.
+fn broken(error: &reqwest::Error) -> Broken {
+    let is_odd = |error: &std::io::Error| {
+        matches!(error.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData)
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref().is_some_and(is_odd) {
+            return Broken::Odd(format!("the body is not what its headers say: {error}"));
+        }
+        cause = error.source();
+    }
+    Broken::Transport(super::client::chain(error))
 }
 
 /// A whole body, with the bound.
@@ -307,9 +332,12 @@ pub(super) async fn read_bounded(inner: &Inner, response: Response) -> Result<Ve
     let mut body = Vec::new();
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            let what = words(&super::client::chain(&error.without_url()));
-            inner.error(LlmErrorKind::Incomplete { received: body.len(), what })
+        let chunk = chunk.map_err(|error| match broken(&error.without_url()) {
+            Broken::Odd(what) => inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }),
+            Broken::Transport(what) => {
+                inner.error(LlmErrorKind::Incomplete { received: body.len(), what: words(&what) })
+            }
+            Broken::TooLarge => inner.error(LlmErrorKind::TooLarge { limit }),
         })?;
         if body.len() + chunk.len() > limit {
             return Err(inner.error(LlmErrorKind::TooLarge { limit }));

@@ -7,10 +7,10 @@ use serde_json::json;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::super::tests::{Plain, SSE, STOP, USAGE, client, delta, settings};
-use super::super::{Admission, FinishReason, HealthState, LlmErrorKind, Observation, Outcome};
-use super::*;
+use super::{CHAT, Plain, client, settings};
 use crate::domain::diagnosis::Usage;
+use crate::domain::settings::{EndpointSettings, Secrets};
+use crate::llm::{Admission, Endpoint, FinishReason, HealthState, LlmErrorKind, Observation, Outcome, Pool};
 
 fn endpoint(url: &str) -> Endpoint {
     Endpoint::with_client(settings(url), Ok(client(settings(url))))
@@ -19,13 +19,16 @@ fn endpoint(url: &str) -> Endpoint {
 #[tokio::test]
 async fn a_canary_brings_an_end_point_back() {
     let server = MockServer::start().await;
-    let answer = [&delta("ready"), STOP, USAGE, "data: [DONE]\n\n"].concat();
+    let answer = CHAT.whole(&["ready"]);
     Mock::given(method("POST"))
         .respond_with(ResponseTemplate::new(500).set_body_json(json!({"error": "no memory"})))
         .up_to_n_times(2)
         .mount(&server)
         .await;
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_raw(answer, SSE)).mount(&server).await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(answer, CHAT.content_type))
+        .mount(&server)
+        .await;
     let endpoint = endpoint(&server.uri());
     let now = Instant::now();
     assert_eq!((endpoint.admit(now), endpoint.health(now).state), (Admission::Ready, HealthState::NotAsked));

@@ -1,0 +1,156 @@
+//! Limits of time and size: nothing hangs beyond them, and what came is kept.
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+/// What a server of a test does after the request: it sends `first`, and then `again` every few milliseconds.
+async fn dripping(dialect: &Dialect, first: String, again: String) -> (String, Option<LlmErrorKind>) {
+    let (client, task) = raw(dialect, SHORT, async move |mut stream| {
+        stream.write_all(first.as_bytes()).await.unwrap();
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            tick.tick().await;
+            if stream.write_all(again.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let outcome = text_and_error(&client).await;
+    task.abort();
+    outcome
+}
+
+fn phase(error: Option<LlmErrorKind>) -> Phase {
+    match error {
+        Some(LlmErrorKind::Timeout { phase, .. }) => phase,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_wait_has_its_limit_in_each_protocol() {
+    let waits = ALL.map(async |dialect| {
+        // Accepted, never answered.
+        let (text, error) = dripping(&dialect, String::new(), String::new()).await;
+        assert_eq!((text.as_str(), phase(error)), ("", Phase::Headers), "{dialect:?}");
+        // Headers and heartbeats, which are not content.
+        let (text, error) = dripping(&dialect, head(&dialect), dialect.heartbeat.to_owned()).await;
+        assert_eq!((text.as_str(), phase(error)), ("", Phase::FirstContent), "{dialect:?}");
+        // One byte at a time, and never a frame.
+        let (_, error) = dripping(&dialect, head(&dialect), ":".to_owned()).await;
+        assert_eq!(phase(error), Phase::FirstContent, "{dialect:?}");
+        // Content that ceases while heartbeats go on.
+        let begun = [head(&dialect), dialect.begin("half")].concat();
+        let (text, error) = dripping(&dialect, begun, dialect.heartbeat.to_owned()).await;
+        assert_eq!((text.as_str(), phase(error)), ("half", Phase::Stall), "{dialect:?}");
+        // A slow drip that never ends.
+        let (text, error) = dripping(&dialect, head(&dialect), dialect.text("a")).await;
+        assert_eq!(phase(error), Phase::Total, "{dialect:?}");
+        assert!(text.starts_with("aaa"), "{dialect:?}");
+        // A model that thinks without end.
+        let (text, error) = dripping(&dialect, head(&dialect), dialect.thought()).await;
+        assert_eq!((text.as_str(), phase(error)), ("", Phase::Total), "{dialect:?}");
+        // A whole body of which only the beginning comes.
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999\r\n\r\n{".to_owned();
+        let (_, error) = dripping(&dialect, head, " ".to_owned()).await;
+        assert_eq!(phase(error), Phase::FirstContent, "{dialect:?}");
+    });
+    join_all(waits).await;
+}
+
+#[tokio::test]
+async fn a_refusal_whose_words_never_come_is_a_refusal() {
+    let refusal = "HTTP/1.1 529 Overloaded\r\ncontent-length: 10\r\n\r\n".to_owned();
+    let (_, error) = dripping(&CHAT, refusal, String::new()).await;
+    // Within the limit for headers it is either known by its status, or said to have taken too long.
+    assert!(
+        matches!(
+            error,
+            Some(LlmErrorKind::Server { status: 529, .. } | LlmErrorKind::Timeout { phase: Phase::Headers, .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_is_an_answer() {
+    for dialect in ALL {
+        let (client, task) = raw(&dialect, LONG, async move |mut stream| {
+            let whole = [head(&dialect), dialect.whole(&["füll ", "🦀"])].concat();
+            stream.set_nodelay(true).unwrap();
+            for byte in whole.into_bytes() {
+                stream.write_all(&[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(text_and_error(&client).await, ("füll 🦀".into(), None), "{dialect:?}");
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_giant_answer_is_cut_off() {
+    let expected = || Some(LlmErrorKind::TooLarge { limit: 20_000 });
+    for dialect in ALL {
+        for (kind, body) in [
+            (dialect.content_type, dialect.text(&"x".repeat(50_000))),
+            (dialect.content_type, "x".repeat(50_000)),
+            ("application/json", "x".repeat(50_000)),
+            ("text/html", "x".repeat(50_000)),
+        ] {
+            let (_server, client) = answering(&dialect, 200, kind, body).await;
+            assert_eq!(run(&client).await.1, expected(), "{kind} {dialect:?}");
+        }
+        // An endless stream: what came before the limit is kept.
+        let (client, task) = raw(&dialect, LONG, async move |mut stream| {
+            stream.write_all(head(&dialect).as_bytes()).await.unwrap();
+            while stream.write_all(dialect.text("more ").as_bytes()).await.is_ok() {}
+        })
+        .await;
+        let (text, error) = text_and_error(&client).await;
+        assert_eq!(error, expected(), "{dialect:?}");
+        assert!(text.starts_with("more more "));
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_stream_closes_the_connection() {
+    for dialect in ALL {
+        let (closed, mut see_closed) = tokio::sync::oneshot::channel();
+        let (client, task) = raw(&dialect, LONG, async move |mut stream| {
+            stream.write_all([head(&dialect), dialect.begin("half")].concat().as_bytes()).await.unwrap();
+            // Ends when the other side goes away.
+            let mut buffer = [0; 1];
+            let end = stream.read(&mut buffer).await;
+            assert!(matches!(end, Ok(0) | Err(_)));
+            let _ = closed.send(());
+        })
+        .await;
+        let mut stream = client.stream(&request());
+        while !matches!(stream.next().await, Some(Ok(StreamEvent::Text(_)))) {}
+        assert!(see_closed.try_recv().is_err(), "it stays open while somebody listens");
+        drop(stream);
+        // No limit of ours lies so near: only the drop can end it.
+        see_closed.await.expect("the server sees the end");
+        task.await.unwrap();
+    }
+}
+
+#[test]
+fn the_settings_limits_go_over_the_usual_ones() {
+    let mut settings = settings("http://x");
+    assert_eq!(Timeouts::of(&settings, false), Timeouts::REMOTE);
+    assert_eq!(Timeouts::of(&settings, true), Timeouts::LOCAL);
+    settings.reasoning = true;
+    assert_eq!(Timeouts::of(&settings, false).first_content, Duration::from_mins(2));
+    settings.timeouts.first_content = Some(Duration::from_secs(7));
+    settings.timeouts.total = Some(Duration::from_secs(9));
+    let limits = Timeouts::of(&settings, true);
+    assert_eq!((limits.first_content, limits.total), (Duration::from_secs(7), Duration::from_secs(9)));
+    assert_eq!(limits.headers, Timeouts::LOCAL.headers);
+}
