@@ -1,9 +1,9 @@
 //! What diagnoses by a model are shown from, for tests.
 
-use super::message::{Answered, PackPreview, Receiver};
+use super::message::{Answered, Conclusion, PackPreview, Receiver};
 use super::sample::{asked, at, id};
 use crate::context::Redactor;
-use crate::domain::diagnosis::Bill;
+use crate::domain::diagnosis::{Analyst, Bill, Claim, Earlier, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, Evidence, EvidenceKind};
 use crate::domain::pack::{Omission, Pack, PackedEvidence};
 use crate::domain::query::{Lang, Query};
@@ -85,4 +85,33 @@ pub(crate) fn answered() -> Answered {
         },
     };
     Answered { asked, answer: None, summary: Text::new("5.2 s on v2.41, 0.01 s on v2.40"), evidence: Some(evidence) }
+}
+
+/// A diagnosis by a model: the second end point, which disagrees and says something that does not stand.
+pub(crate) fn by_model() -> Conclusion {
+    let mut made = super::sample::conclusion();
+    let diagnosed = &mut made.diagnosed;
+    diagnosed.analyst = Analyst { name: "claude-test".into(), endpoint: Some("second".into()) };
+    diagnosed.prompt = PromptRef { name: "diagnose".into(), version: "7f3c0000".into() };
+    diagnosed.diagnosis.hypotheses.swap(0, 1);
+    diagnosed.diagnosis.hypotheses[0].service = Text::new("postgres");
+    let claim = Claim { text: Text::new("its connections rose to 900"), evidence: vec!["M4".into()] };
+    diagnosed.diagnosis.hypotheses[0].supporting.push(claim.clone());
+    diagnosed.unsupported = vec![Unsupported {
+        path: "hypotheses[0].supporting[0]".into(),
+        text: claim.text,
+        why: "the number 900 is not in what it cites".into(),
+    }];
+    diagnosed.unknown_ids = vec![("M99".into(), 1)];
+    diagnosed.usage = Usage { input_tokens: 7_412, output_tokens: 512, cached_tokens: 6_100, reported: true };
+    diagnosed.timing = Timing { first_token_ms: Some(812), total_ms: 9_300 };
+    diagnosed.rate = Some(61.4);
+    diagnosed.sees = Some(Sees::Redacted);
+    diagnosed.bill = Some(bill());
+    diagnosed.earlier = vec![Earlier {
+        endpoint: "primary".into(),
+        why: Text::new("the answer broke off after 31 characters: connection reset (what came is kept; try again)"),
+        text: Text::new("{\"observations\":[{\"text\":\"the po"),
+    }];
+    made
 }

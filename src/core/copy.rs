@@ -17,6 +17,11 @@ pub fn for_clipboard(model: &Model) -> Option<Outgoing> {
     selected(model).map(|text| Redactor::new().outgoing(&text))
 }
 
+/// The whole request for a diagnosis, to be carried to a model elsewhere.
+pub fn request(model: &Model) -> Option<Outgoing> {
+    Some(model.current()?.pack.value.as_ref()?.request.clone())
+}
+
 /// The text of what is selected on the topmost screen; `None` when nothing is. Stays on this host.
 fn selected(model: &Model) -> Option<Text> {
     let text = match model.top() {
@@ -32,6 +37,7 @@ fn selected(model: &Model) -> Option<Text> {
                 Subject::Evidence { ids, at } => again(found?.analysis.evidence(*ids.get(*at)?)?),
                 Subject::Log(index) => found?.logs.get(*index)?.line.to_string(),
                 Subject::Asked(index) => found?.asked.get(*index)?.planned.query.expression(),
+                Subject::Earlier(at) => super::reading::earlier(case, *at)?.text.to_string(),
                 Subject::Entry(seq) => {
                     let entry = case.timeline.value.iter().flatten().find(|entry| entry.seq == *seq)?;
                     serde_json::to_string_pretty(entry).ok()?
@@ -46,6 +52,7 @@ fn selected(model: &Model) -> Option<Text> {
         }),
         Screen::Queue(_)
         | Screen::Sign(_)
+        | Screen::Paste(_)
         | Screen::FirstRun(_)
         | Screen::Run(_)
         | Screen::Help(_)

@@ -1,11 +1,14 @@
 //! A diagnosis as rows with links: what is drawn, and what the cursor moves over.
 
 use crate::domain::Text;
-use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosis};
+use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
 use crate::domain::evidence::EvidenceId;
 
 use super::list::List;
 use super::model::Case;
+
+/// Name of the analyst that needs no model.
+const OFFLINE: &str = "offline";
 
 /// Kind of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +34,18 @@ pub enum Kind {
     Answer,
     /// Something seen.
     Observation,
-    /// A claim without support.
+    /// What the offline ranking says of the same.
+    Ranking,
+    /// A claim without support that has no row of its own.
     Unsupported,
     /// What was missing.
     Missing,
     /// What must be said of the diagnosis itself.
     Remark,
+    /// An answer that broke off before, by its place.
+    Earlier(usize),
+    /// A line of an answer that could not be read as a diagnosis.
+    Plain,
 }
 
 /// A row.
@@ -48,88 +57,182 @@ pub struct Row {
     pub text: Text,
     /// Cited evidence that exists.
     pub links: Vec<EvidenceId>,
+    /// Why it does not stand, when it was verified and does not.
+    pub unsupported: Option<String>,
 }
 
 /// Rows of a case's diagnosis: the one being written while there is one, else the finished one.
 pub fn rows(case: &Case, list: &List) -> Vec<Row> {
-    let mut rows = Vec::new();
+    let mut rows = Rows { done: Vec::new(), case, verified: &[], by_model: false };
     if let Some(draft) = &case.draft {
-        push_diagnosis(&mut rows, &draft.partial, case);
+        rows.by_model = true;
+        rows.diagnosis(&draft.partial);
+        rows.earlier(&draft.earlier);
     } else if let Some(conclusion) = &case.conclusion.value {
-        let diagnosed = &conclusion.diagnosed;
-        push_diagnosis(&mut rows, &diagnosed.diagnosis, case);
-        rows.extend(diagnosed.unsupported.iter().map(|claim| Row {
-            kind: Kind::Unsupported,
-            text: Text::new(&format!("\"{}\": {}", claim.text, claim.why)),
-            links: Vec::new(),
-        }));
-        if !diagnosed.unknown_ids.is_empty() {
-            let ids: Vec<String> = diagnosed.unknown_ids.iter().map(|(id, times)| format!("{id} ×{times}")).collect();
-            rows.push(plain(Kind::Unsupported, &format!("cited but not among the evidence: {}", ids.join(", "))));
-        }
-        if !diagnosed.complete {
-            rows.push(plain(Kind::Remark, "incomplete: no action of it can be selected"));
-        }
-        rows.extend(diagnosed.remarks.iter().map(|remark| plain(Kind::Remark, remark)));
+        rows.finished(&conclusion.diagnosed);
     }
+    let mut rows = rows.done;
     rows.retain(|row| list.admits(&row.text));
     rows
 }
 
-fn plain(kind: Kind, text: &str) -> Row {
-    Row { kind, text: Text::new(text), links: Vec::new() }
+struct Rows<'a> {
+    done: Vec<Row>,
+    case: &'a Case,
+    /// Claims that do not stand; empty while nothing is verified.
+    verified: &'a [Unsupported],
+    /// Whether a model wrote it: then the offline ranking stands beside it.
+    by_model: bool,
 }
 
-fn push_diagnosis(rows: &mut Vec<Row>, diagnosis: &Diagnosis, case: &Case) {
-    let known = |ids: &[String]| -> Vec<EvidenceId> {
-        let analysis = case.investigation.value.as_ref().map(|found| &found.analysis);
+impl<'a> Rows<'a> {
+    fn finished(&mut self, diagnosed: &'a Diagnosed) {
+        self.verified = &diagnosed.unsupported;
+        self.by_model = diagnosed.analyst.name != OFFLINE;
+        if !diagnosed.complete {
+            let warning = "incomplete: no action of it can be selected";
+            self.push(Kind::Remark, warning, Vec::new(), None);
+        }
+        self.diagnosis(&diagnosed.diagnosis);
+        if let Some(plain) = &diagnosed.plain {
+            for line in plain.lines() {
+                self.push(Kind::Plain, line, Vec::new(), None);
+            }
+        }
+        // What has no row of its own, so that nothing that does not stand is kept quiet.
+        for claim in &diagnosed.unsupported {
+            if !self.done.iter().any(|row| row.unsupported.as_ref() == Some(&claim.why) && *row.text == *claim.text) {
+                let text = format!("\"{}\"", claim.text);
+                self.push(Kind::Unsupported, &text, Vec::new(), Some(claim.why.clone()));
+            }
+        }
+        if !diagnosed.unknown_ids.is_empty() {
+            let ids: Vec<String> = diagnosed.unknown_ids.iter().map(|(id, times)| format!("{id} ×{times}")).collect();
+            let text = format!("cited but not among the evidence: {}", ids.join(", "));
+            self.push(Kind::Unsupported, &text, Vec::new(), None);
+        }
+        for remark in &diagnosed.remarks {
+            self.push(Kind::Remark, remark, Vec::new(), None);
+        }
+        self.earlier(&diagnosed.earlier);
+    }
+
+    fn earlier(&mut self, earlier: &[Earlier]) {
+        for (at, one) in earlier.iter().enumerate() {
+            self.push(Kind::Earlier(at), &format!("{}: {}", one.endpoint, one.why), Vec::new(), None);
+        }
+    }
+
+    fn push(&mut self, kind: Kind, text: &str, links: Vec<EvidenceId>, unsupported: Option<String>) {
+        self.done.push(Row { kind, text: Text::new(text), links, unsupported });
+    }
+
+    /// Why what stands at this place of the diagnosis does not stand.
+    fn why(&self, path: &str) -> Option<String> {
+        self.verified.iter().find(|claim| claim.path == path).map(|claim| claim.why.clone())
+    }
+
+    fn known(&self, ids: &[String]) -> Vec<EvidenceId> {
+        let analysis = self.case.investigation.value.as_ref().map(|found| &found.analysis);
         ids.iter()
             .filter_map(|id| id.parse().ok())
             .filter(|id| analysis.is_some_and(|analysis| analysis.evidence(*id).is_some()))
             .collect()
-    };
-    let claim = |kind: Kind, claim: &Claim| Row { kind, text: claim.text.clone(), links: known(&claim.evidence) };
-    if !diagnosis.summary.is_empty() {
-        rows.push(Row { kind: Kind::Summary, text: diagnosis.summary.clone(), links: Vec::new() });
     }
-    for hypothesis in &diagnosis.hypotheses {
+
+    fn claims(&mut self, kind: &Kind, claims: &[Claim], path: &str) {
+        for (i, claim) in claims.iter().enumerate() {
+            let (links, why) = (self.known(&claim.evidence), self.why(&format!("{path}[{i}]")));
+            self.push(kind.clone(), &claim.text, links, why);
+        }
+    }
+
+    fn diagnosis(&mut self, diagnosis: &Diagnosis) {
+        if !diagnosis.summary.is_empty() {
+            let why = self.why("summary");
+            self.push(Kind::Summary, &diagnosis.summary, Vec::new(), why);
+        }
+        if self.by_model {
+            self.ranking();
+        }
+        for (i, hypothesis) in diagnosis.hypotheses.iter().enumerate() {
+            self.hypothesis(hypothesis, i);
+        }
+        self.claims(&Kind::Observation, &diagnosis.observations, "observations");
+        for text in &diagnosis.missing {
+            self.push(Kind::Missing, text, Vec::new(), None);
+        }
+    }
+
+    fn hypothesis(&mut self, hypothesis: &Hypothesis, i: usize) {
         let mut links: Vec<EvidenceId> = Vec::new();
-        for id in hypothesis.supporting.iter().flat_map(|claim| known(&claim.evidence)) {
+        for id in hypothesis.supporting.iter().flat_map(|claim| self.known(&claim.evidence)) {
             if !links.contains(&id) {
                 links.push(id);
             }
         }
-        rows.push(Row {
-            kind: Kind::Hypothesis { id: hypothesis.id.clone(), confidence: hypothesis.confidence },
-            text: hypothesis.cause.clone(),
-            links,
-        });
-        if !hypothesis.mechanism.is_empty() {
-            rows.push(Row { kind: Kind::Mechanism, text: hypothesis.mechanism.clone(), links: Vec::new() });
+        let path = |field: &str| format!("hypotheses[{i}].{field}");
+        let head = Kind::Hypothesis { id: hypothesis.id.clone(), confidence: hypothesis.confidence };
+        let why = self.why(&path("cause")).or_else(|| self.why(&path("service")));
+        self.push(head, &hypothesis.cause, links, why);
+        if let Some(words) = self.place_of(hypothesis, i).filter(|_| self.by_model) {
+            self.push(Kind::Ranking, &words, Vec::new(), None);
         }
-        rows.extend(hypothesis.supporting.iter().map(|c| claim(Kind::For, c)));
-        rows.extend(hypothesis.contradicting.iter().map(|c| claim(Kind::Against, c)));
+        if !hypothesis.mechanism.is_empty() {
+            let why = self.why(&path("mechanism"));
+            self.push(Kind::Mechanism, &hypothesis.mechanism, Vec::new(), why);
+        }
+        self.claims(&Kind::For, &hypothesis.supporting, &path("supporting"));
+        self.claims(&Kind::Against, &hypothesis.contradicting, &path("contradicting"));
         for check in &hypothesis.checks {
-            rows.push(Row {
-                kind: Kind::Check(Box::new(check.clone())),
-                text: Text::new(&format!("{}  expect {}", check.query, check.expect)),
-                links: Vec::new(),
-            });
-            let answer = case
-                .answers
-                .iter()
-                .rev()
-                .find(|answered| answered.asked.planned.query.expression() == check.query.as_str());
-            if let Some(answered) = answer {
+            let text = format!("{}  expect {}", check.query, check.expect);
+            self.push(Kind::Check(Box::new(check.clone())), &text, Vec::new(), None);
+            let answers = self.case.answers.iter().rev();
+            let mut same = answers.filter(|answered| answered.asked.planned.query.expression() == check.query.as_str());
+            if let Some(answered) = same.next() {
                 let links = answered.evidence.iter().map(|item| item.id).collect();
-                rows.push(Row { kind: Kind::Answer, text: answered.summary.clone(), links });
+                self.push(Kind::Answer, &answered.summary, links, None);
             }
         }
     }
-    rows.extend(diagnosis.observations.iter().map(|c| claim(Kind::Observation, c)));
-    rows.extend(diagnosis.missing.iter().map(|text| Row {
-        kind: Kind::Missing,
-        text: text.clone(),
-        links: Vec::new(),
-    }));
+
+    /// The ranking that needs no model, beside what the model says.
+    fn ranking(&mut self) {
+        let Some(found) = &self.case.investigation.value else { return };
+        let suspects: Vec<String> = found
+            .analysis
+            .suspects
+            .iter()
+            .take(4)
+            .map(|suspect| format!("{} {} {:.2}", suspect.rank, suspect.service, suspect.score))
+            .collect();
+        if !suspects.is_empty() {
+            self.push(Kind::Ranking, &suspects.join("   "), Vec::new(), None);
+        }
+    }
+
+    /// Where the offline ranking has the service of the hypothesis, when that is another place than the model's.
+    fn place_of(&self, hypothesis: &Hypothesis, i: usize) -> Option<String> {
+        let suspects = &self.case.investigation.value.as_ref()?.analysis.suspects;
+        if suspects.is_empty() || hypothesis.service.is_empty() {
+            return None;
+        }
+        match suspects.iter().find(|suspect| *suspect.service == *hypothesis.service) {
+            Some(suspect) if suspect.rank == i + 1 => None,
+            Some(suspect) => Some(format!("ranks {} {}", suspect.service, ordinal(suspect.rank))),
+            None => Some(format!("does not suspect {}", hypothesis.service)),
+        }
+    }
+}
+
+/// `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`.
+fn ordinal(number: usize) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }

@@ -78,6 +78,8 @@ pub enum Screen {
     Queue(List),
     /// One of them, to be looked at and signed.
     Sign(Box<SignBox>),
+    /// An answer of a model elsewhere is being pasted in.
+    Paste(PasteBox),
     /// Keys of the screen below.
     Help(Reader),
     /// Commands by name.
@@ -87,7 +89,7 @@ pub enum Screen {
 impl Screen {
     /// Whether the screen below stays visible around it.
     pub fn is_overlay(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Sign(_) | Self::Help(_) | Self::Palette(_))
+        matches!(self, Self::Run(_) | Self::Sign(_) | Self::Paste(_) | Self::Help(_) | Self::Palette(_))
     }
 }
 
@@ -151,6 +153,8 @@ pub enum Subject {
     Asked(usize),
     /// An entry of the ledger, by its number.
     Entry(u64),
+    /// An answer that broke off before the diagnosis, by its place.
+    Earlier(usize),
 }
 
 /// One item in full.
@@ -179,6 +183,30 @@ pub struct Reader {
     pub search: Input,
     /// Whether the search is being typed.
     pub typing: bool,
+}
+
+/// Longest answer that can be pasted in, in bytes. Models are asked for a hundredth of that.
+pub const PASTE_MAX: usize = 1 << 20;
+
+/// An answer of a model elsewhere, as far as it was pasted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PasteBox {
+    /// The incident it is about.
+    pub incident: String,
+    /// The answer.
+    pub text: String,
+    /// Bytes that found no room.
+    pub dropped: usize,
+}
+
+impl PasteBox {
+    /// Adds what was pasted, up to the bound.
+    pub fn paste(&mut self, text: &str) {
+        let room = PASTE_MAX.saturating_sub(self.text.len());
+        let kept = text.floor_char_boundary(room.min(text.len()));
+        self.text.push_str(&text[..kept]);
+        self.dropped += text.len() - kept;
+    }
 }
 
 /// The command palette.

@@ -262,6 +262,9 @@ fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
     match place(model) {
         Place::Run => vec![("Esc".into(), "back or cancel", true)],
         Place::Sign => vec![("Esc".into(), "back", true)],
+        Place::Paste => {
+            vec![("⏎".into(), "check it", true), ("Ctrl-u".into(), "empty", true), ("Esc".into(), "back", true)]
+        }
         Place::Help => vec![("type".into(), "to search", true), ("Esc".into(), "close", true)],
         Place::Palette => {
             vec![("⏎".into(), "do it", true), ("↑↓".into(), "choose", true), ("Esc".into(), "close", true)]

@@ -5,13 +5,15 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::diagnosis_rows::{Kind, Row, rows};
-use crate::core::figures::{count, figure};
+use crate::core::figures::{bill, count, figure};
+use crate::core::message::Draft;
 use crate::core::model::{Case, Model};
 use crate::core::reading::wrap;
 use crate::core::screen::IncidentScreen;
-use crate::domain::diagnosis::Confidence;
+use crate::domain::diagnosis::{Confidence, Diagnosed};
+use crate::domain::settings::Sees;
 
-use super::canvas::{Canvas, Piece, column};
+use super::canvas::{Canvas, Piece, column, folded};
 use super::theme::Theme;
 
 /// Columns of the label before a row's text.
@@ -20,8 +22,14 @@ const LABEL: usize = 14;
 /// Draws the pane.
 pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
-    canvas.text(area.x + 1, area.y, area.width - 1, &by_line(case), theme.dim());
-    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    // Two lines where one is too short; below them the diagnosis must have room.
+    let most = if area.height >= 12 { 2 } else { 1 };
+    let head = folded(&live_line(model, case), usize::from(area.width.saturating_sub(1)), most);
+    for (y, line) in (area.y..).zip(&head) {
+        canvas.text(area.x + 1, y, area.width - 1, line, theme.dim());
+    }
+    let taken = head.len().max(1) as u16;
+    let body = Rect { y: area.y + taken, height: area.height - taken, ..area };
     let list = screen.list();
     let rows = rows(case, list);
     if rows.is_empty() {
@@ -48,46 +56,67 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     }
 }
 
-fn by_line(case: &Case) -> String {
+/// Who wrote or writes it, how far that is, how fast, and what it costs.
+fn live_line(model: &Model, case: &Case) -> String {
     if let Some(draft) = &case.draft {
-        let mut text = format!("by {} · {}", draft.by.one_line(), draft.stage.one_line());
-        if draft.sent_tokens > 0 {
-            text = format!(
-                "{text} · {} tokens sent, {} values hidden",
-                figure(draft.sent_tokens as f64, ""),
-                draft.hidden
-            );
-        }
-        if let Some(first) = draft.first_token_ms {
-            text = format!("{text} · {} to first", figure(first as f64 / 1e3, "s"));
-        }
-        if draft.received_tokens > 0 {
-            text = format!("{text} · {} received", count(draft.received_tokens as u64));
-        }
-        return format!("{text} ▌ Esc cancels");
+        return draft_line(draft);
     }
     let waiting = if case.conclusion.busy() { "  writing …" } else { "" };
     match &case.conclusion.value {
-        Some(conclusion) => {
-            let made = &conclusion.diagnosed;
-            let via = made.analyst.endpoint.as_ref().map(|name| format!(" via {name}")).unwrap_or_default();
-            let mut text =
-                format!("by {}{via} · prompt {}@{}", made.analyst.name, made.prompt.name, made.prompt.version);
-            if made.usage.input_tokens > 0 {
-                let about = if made.usage.reported { "" } else { "~" };
-                text = format!(
-                    "{text} · {about}{} tokens sent, {} received",
-                    figure(made.usage.input_tokens as f64, ""),
-                    figure(made.usage.output_tokens as f64, "")
-                );
-            }
-            if made.timing.total_ms > 0 {
-                text = format!("{text} · {}", figure(made.timing.total_ms as f64 / 1e3, "s"));
-            }
-            format!("{text}{waiting}")
-        }
+        Some(conclusion) => format!("{}{waiting}", finished_line(&conclusion.diagnosed, model)),
         None => waiting.trim_start().to_owned(),
     }
+}
+
+fn draft_line(draft: &Draft) -> String {
+    let mut parts = vec![format!("by {}", draft.by.one_line()), draft.stage.one_line().into_owned()];
+    parts.retain(|part| part != "by ");
+    if let Some(sees) = draft.sees.filter(|sees| *sees < Sees::Production) {
+        parts.push(format!("may see {}", sees.word()));
+    }
+    if draft.sent_tokens > 0 {
+        parts.push(format!("{} tokens sent, {} values hidden", figure(draft.sent_tokens as f64, ""), draft.hidden));
+    }
+    parts.extend(draft.first_token_ms.map(|first| format!("{} to first", figure(first as f64 / 1e3, "s"))));
+    parts.extend(draft.rate.map(|rate| format!("{} tok/s", figure(rate.round(), ""))));
+    if draft.received_tokens > 0 {
+        parts.push(format!("{} received", count(draft.received_tokens as u64)));
+    }
+    parts.extend(bill(&draft.bill));
+    if draft.received_tokens > 0 {
+        parts.push("not verified yet".to_owned());
+    }
+    format!("{} ▌ Esc cancels", parts.join(" · "))
+}
+
+fn finished_line(made: &Diagnosed, model: &Model) -> String {
+    let via = made.analyst.endpoint.as_ref().map(|name| format!(" via {name}")).unwrap_or_default();
+    let profile =
+        if model.identity.profile.is_empty() { String::new() } else { format!(" ({})", model.identity.profile) };
+    let mut parts = vec![
+        format!("by {}{via}", made.analyst.name),
+        format!("prompt {}@{}{profile}", made.prompt.name, made.prompt.version),
+    ];
+    if made.usage.input_tokens > 0 {
+        let about = if made.usage.reported { "" } else { "~" };
+        let share = made.usage.cached_tokens * 100 / made.usage.input_tokens;
+        let cached = if share > 0 { format!(" ({share}% from cache)") } else { String::new() };
+        parts.push(format!(
+            "{about}{} tokens sent{cached}, {} received",
+            figure(made.usage.input_tokens as f64, ""),
+            figure(made.usage.output_tokens as f64, "")
+        ));
+    }
+    if let Some(sees) = made.sees.filter(|sees| *sees < Sees::Production) {
+        parts.push(format!("saw {}", sees.word()));
+    }
+    parts.extend(made.timing.first_token_ms.map(|first| format!("{} to first", figure(first as f64 / 1e3, "s"))));
+    parts.extend(made.rate.map(|rate| format!("{} tok/s", figure(rate.round(), ""))));
+    if made.timing.total_ms > 0 {
+        parts.push(figure(made.timing.total_ms as f64 / 1e3, "s"));
+    }
+    parts.extend(made.bill.iter().flat_map(bill));
+    parts.join(" · ")
 }
 
 fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
@@ -116,14 +145,27 @@ fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
 /// A row as lines of pieces.
 fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Vec<Piece>> {
     let (label, label_style, text_style) = look(&row.kind, theme);
+    // What does not stand is marked where it stands, whatever kind of row it is.
+    let (label, label_style, text_style) = match &row.unsupported {
+        Some(_) => (format!("⚠ {}", label.trim_start_matches("⚠ ")), theme.warn(), theme.warn()),
+        None => (label, label_style, text_style),
+    };
     let text_style = if focus.is_some() { text_style.patch(theme.selected()) } else { text_style };
     let indent = match row.kind {
-        Kind::Summary | Kind::Hypothesis { .. } | Kind::Unsupported | Kind::Missing | Kind::Remark => 0,
+        Kind::Summary
+        | Kind::Hypothesis { .. }
+        | Kind::Unsupported
+        | Kind::Missing
+        | Kind::Remark
+        | Kind::Earlier(_)
+        | Kind::Plain => 0,
+        Kind::Ranking if row.text.starts_with('1') => 0,
         _ => 3,
     };
     let label_width = LABEL.saturating_sub(indent);
     let room = width.saturating_sub(indent + label_width).max(10);
-    let text = row.text.replace('\n', " ");
+    let why = row.unsupported.as_ref().map_or_else(String::new, |why| format!("  — unsupported: {why}"));
+    let text = format!("{}{why}", row.text).replace('\n', " ");
     let mut lines: Vec<Vec<Piece>> = wrap(&text, room)
         .into_iter()
         .enumerate()
@@ -182,6 +224,9 @@ fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
         Kind::Check(_) => ("check ⏎".into(), theme.accent(), plain),
         Kind::Answer => ("answer".into(), theme.good(), plain),
         Kind::Observation => ("seen".into(), theme.dim(), plain),
+        Kind::Ranking => ("offline".into(), theme.dim(), theme.dim()),
+        Kind::Earlier(_) => ("⚑ broke off ⏎".into(), theme.warn(), plain),
+        Kind::Plain => (String::new(), plain, plain),
         Kind::Unsupported => ("⚠ unsupported".into(), theme.warn(), theme.warn()),
         Kind::Missing => ("missing".into(), theme.dim(), plain),
         Kind::Remark => ("⚑".into(), theme.warn(), plain),

@@ -73,6 +73,7 @@ fn draw_screen(model: &Model, screen: &Screen, canvas: &mut Canvas<'_>, body: Re
         Screen::Detail(_) | Screen::Pack(_) | Screen::Sources(_) => reader::draw(model, canvas, body),
         Screen::Queue(list) => queue::draw(model, list, canvas, body),
         Screen::Sign(open) => queue::sign(model, open, canvas, body),
+        Screen::Paste(open) => overlay::paste(open, canvas, body),
         Screen::Run(dialog) => run::draw(model, dialog, canvas, body),
         Screen::Help(help) => overlay::help(model, help, canvas, body),
         Screen::Palette(palette) => overlay::palette(model, palette, canvas, body),

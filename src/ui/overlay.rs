@@ -5,9 +5,10 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::core::Model;
+use crate::core::figures::count;
 use crate::core::list::first_row;
 use crate::core::palette::{Entry, entries, help_entries};
-use crate::core::screen::{Palette, Reader};
+use crate::core::screen::{Palette, PasteBox, Reader};
 
 use super::canvas::{Canvas, Piece, column, flow, folded};
 
@@ -79,6 +80,31 @@ pub(super) fn palette(model: &Model, palette: &Palette, canvas: &mut Canvas<'_>,
     }
     if entries.is_empty() {
         canvas.text(body.x, body.y, body.width, "no command is called that", theme.dim());
+    }
+}
+
+/// Draws what was pasted of an answer so far.
+pub(super) fn paste(open: &PasteBox, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
+    let inner = frame(canvas, area, 100, area.height.saturating_sub(6).max(6), "Answer of a model elsewhere");
+    let lines = open.text.lines().count();
+    let (head, style) = if open.text.is_empty() {
+        (
+            "paste it with your terminal: nothing is sent, and it is checked like any other answer".to_owned(),
+            theme.dim(),
+        )
+    } else if open.dropped > 0 {
+        (format!("too long: {} characters found no room", count(open.dropped as u64)), theme.bad())
+    } else {
+        let characters = count(open.text.chars().count() as u64);
+        (format!("{characters} characters in {lines} lines · ⏎ checks it · nothing is run or sent"), theme.strong())
+    };
+    canvas.text(inner.x, inner.y, inner.width, &head, style);
+    let body = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+    // The end of it, as far as there is room: what came last shows that all of it came.
+    let room = usize::from(body.height);
+    for (y, line) in (body.y..).zip(open.text.lines().skip(lines.saturating_sub(room))) {
+        canvas.text(body.x, y, body.width, line, theme.dim());
     }
 }
 

@@ -528,3 +528,20 @@ fn many_items_and_wide_characters_keep_to_their_places() {
         picture(&mut model, columns, 24);
     }
 }
+
+#[test]
+fn an_answer_being_pasted() {
+    let mut model = after("⏎P");
+    update(&mut model, Msg::Paste(Text::new("{\"observations\": [],\n \"summary\": \"the pool")));
+    both("answer_being_pasted", &mut model);
+}
+
+#[test]
+fn a_models_diagnosis_beside_the_offline_ranking() {
+    let mut model = after("⏎");
+    let effects = update(&mut model, Msg::Key(crate::core::Key::Char('d')));
+    let Some(Effect::Diagnose { generation, .. }) = effects.into_iter().next() else { panic!("no diagnosis") };
+    let conclusion = crate::core::consult_sample::by_model();
+    update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(conclusion)))));
+    both("diagnosis_by_model", &mut model);
+}

@@ -30,6 +30,8 @@ pub enum Place {
     Queue,
     /// One of them, to be signed.
     Sign,
+    /// An answer is pasted in.
+    Paste,
     /// The confirm dialog.
     Run,
     /// The help overlay.
@@ -83,6 +85,10 @@ pub enum Command {
     DiagnoseOffline,
     /// Show the pack.
     Pack,
+    /// Copy the whole request.
+    CopyRequest,
+    /// Take the answer of a model elsewhere.
+    PasteAnswer,
     /// State of the sources.
     Sources,
     /// Requests for approval.
@@ -162,6 +168,7 @@ fn place_of(screen: &Screen) -> Place {
         Screen::Sources(_) => Place::Sources,
         Screen::Queue(_) => Place::Queue,
         Screen::Sign(_) => Place::Sign,
+        Screen::Paste(_) => Place::Paste,
         Screen::Run(_) => Place::Run,
         Screen::Help(_) => Place::Help,
         Screen::Palette(_) => Place::Palette,
@@ -198,6 +205,7 @@ mod tests {
             Place::Sources,
             Place::Queue,
             Place::Sign,
+            Place::Paste,
             Place::Run,
             Place::Help,
             Place::Palette,

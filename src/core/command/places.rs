@@ -17,7 +17,7 @@ pub(super) const fn lists(place: Place) -> bool {
 }
 
 pub(super) const fn scrolls(place: Place) -> bool {
-    !matches!(place, Place::Run | Place::Palette | Place::Sign)
+    !matches!(place, Place::Run | Place::Palette | Place::Sign | Place::Paste)
 }
 
 pub(super) const fn texts(place: Place) -> bool {
@@ -25,7 +25,7 @@ pub(super) const fn texts(place: Place) -> bool {
 }
 
 pub(super) const fn browsing(place: Place) -> bool {
-    !matches!(place, Place::Run | Place::Palette | Place::Help | Place::FirstRun | Place::Sign)
+    !matches!(place, Place::Run | Place::Palette | Place::Help | Place::FirstRun | Place::Sign | Place::Paste)
 }
 
 pub(super) const fn copied(place: Place) -> bool {

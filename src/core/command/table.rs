@@ -5,8 +5,8 @@ use super::places::{
     searchable, sideways, wraps,
 };
 use super::why_not::{
-    needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_row,
-    needs_wide_panes,
+    needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_pack,
+    needs_row, needs_wide_panes,
 };
 use super::{Command, Definition, Place};
 use crate::core::key::Key;
@@ -27,9 +27,9 @@ pub static COMMANDS: &[Definition] = &[
         command: Command::Diagnose,
         name: "diagnose",
         keys: &[Key::Char('d')],
-        help: "diagnose with the language model",
+        help: "diagnose with the language model; on the pack: send exactly what is shown",
         hint: "diagnose",
-        places: incident,
+        places: |place| incident(place) || place == Place::Pack,
         why_not: needs_model,
     },
     Definition {
@@ -49,6 +49,24 @@ pub static COMMANDS: &[Definition] = &[
         hint: "pack",
         places: incident,
         why_not: needs_investigation,
+    },
+    Definition {
+        command: Command::CopyRequest,
+        name: "copy-request",
+        keys: &[Key::Char('Y')],
+        help: "copy the pack with its prompt and the shape of the answer, for a model elsewhere",
+        hint: "copy request",
+        places: |place| matches!(place, Place::Pack),
+        why_not: needs_pack,
+    },
+    Definition {
+        command: Command::PasteAnswer,
+        name: "paste-answer",
+        keys: &[Key::Char('P')],
+        help: "take the answer of a model elsewhere: checked like any other",
+        hint: "",
+        places: |place| matches!(place, Place::Pack | Place::Pane(_)),
+        why_not: needs_idle_diagnosis,
     },
     Definition {
         command: Command::Demo,

@@ -1,6 +1,6 @@
 //! Why a command is not possible now.
 
-use crate::core::diagnosis_rows;
+use crate::core::diagnosis_rows::{self, Kind};
 use crate::core::model::Model;
 use crate::core::reading;
 use crate::core::rows;
@@ -30,6 +30,11 @@ pub(super) fn needs_model(model: &Model) -> Option<String> {
         .then(|| "no language model is configured: the offline analyst's diagnosis stands in pane 3".into())
 }
 
+pub(super) fn needs_pack(model: &Model) -> Option<String> {
+    let ready = model.current().is_some_and(|case| case.pack.value.is_some());
+    (!ready).then(|| "the pack is still being rendered".into())
+}
+
 pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
     needs_investigation(model).or_else(|| {
         model
@@ -46,7 +51,7 @@ pub(super) fn needs_row(model: &Model) -> Option<String> {
             let rows = diagnosis_rows::rows(case, screen.list());
             match rows.get(screen.list().cursor) {
                 None => Some("there is no diagnosis yet".into()),
-                Some(row) if row.links.is_empty() && !matches!(row.kind, diagnosis_rows::Kind::Check(_)) => {
+                Some(row) if row.links.is_empty() && !matches!(row.kind, Kind::Check(_) | Kind::Earlier(_)) => {
                     Some("this line cites no evidence".into())
                 }
                 Some(_) => None,

@@ -12,10 +12,11 @@ use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::domain::diagnosis::Earlier;
 use crate::domain::evidence::{Detail as Content, Evidence, EvidenceId};
 
 use super::list::contains;
-use super::model::Model;
+use super::model::{Case, Model};
 use super::screen::{Detail, Reader, Screen, Subject};
 
 pub use change::name as change_name;
@@ -160,6 +161,14 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
                         texts::question(&mut out, asked);
                     }
                 }
+                Subject::Earlier(at) => {
+                    if let Some(one) = earlier(case, *at) {
+                        out.push(Role::Warning, &format!("{}: {}", one.endpoint, one.why));
+                        out.push(Role::Dim, "what came before it broke off; for reading, not for acting");
+                        out.blank();
+                        out.push(Role::Plain, &one.text);
+                    }
+                }
                 Subject::Entry(seq) => {
                     let entry = case.timeline.value.iter().flatten().find(|entry| entry.seq == *seq);
                     if let Some(text) = entry.and_then(|entry| serde_json::to_string_pretty(entry).ok()) {
@@ -173,6 +182,15 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
         _ => return None,
     }
     Some(Page { lines: out.lines, len: out.len })
+}
+
+/// An answer that broke off, by its place.
+pub fn earlier(case: &Case, at: usize) -> Option<&Earlier> {
+    case.draft
+        .as_ref()
+        .map(|draft| &draft.earlier)
+        .or_else(|| case.conclusion.value.as_ref().map(|made| &made.diagnosed.earlier))?
+        .get(at)
 }
 
 /// All lines of the text on top; `None` where there is a list.

@@ -43,6 +43,8 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Diagnose => return super::consult::diagnose(model),
         Command::DiagnoseOffline => return super::consult::diagnose_offline(model),
         Command::Pack => return super::consult::pack(model),
+        Command::CopyRequest => return copy::request(model).map(Effect::Copy).into_iter().collect(),
+        Command::PasteAnswer => super::consult::paste_box(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::Approvals => return super::queue::open(model),
         Command::Approve => super::queue::look(model, Some(Say::Approve)),
@@ -197,6 +199,9 @@ fn open_row(model: &mut Model, id: &str, pane: Pane, list: &List, link: usize) -
             if let Kind::Check(check) = &row.kind {
                 let check = (**check).clone();
                 return super::consult::ask(model, id, check);
+            }
+            if let Kind::Earlier(at) = row.kind {
+                return detail(model, id, Subject::Earlier(at));
             }
             open_evidence(model, id, row.links.clone(), link.min(row.links.len().saturating_sub(1)))
         }

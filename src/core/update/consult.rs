@@ -2,9 +2,10 @@
 //! and asking the queries of its checks, whose answers are evidence of the next one.
 
 use crate::core::effect::{Effect, Generation, Wish};
+use crate::core::key::Key;
 use crate::core::message::Answered;
 use crate::core::model::{ANSWERS_MAX, Case, Model};
-use crate::core::screen::{IncidentScreen, Pane, Reader, Screen};
+use crate::core::screen::{IncidentScreen, Pane, PasteBox, Reader, Screen};
 use crate::domain::Text;
 use crate::domain::diagnosis::Check;
 
@@ -78,6 +79,37 @@ pub(super) fn pack(model: &mut Model) -> Vec<Effect> {
     case.pack.value = None;
     case.pack.begin(generation, now);
     vec![Effect::Pack { generation, incident: id }]
+}
+
+/// Opens the box into which an answer is pasted.
+pub(super) fn paste_box(model: &mut Model) {
+    let Some(incident) = model.current().map(|case| case.incident.id.clone()) else { return };
+    model.screens.push(Screen::Paste(PasteBox { incident, ..PasteBox::default() }));
+}
+
+/// A key while an answer is pasted in. Only Enter hands it over, and pasting is never Enter.
+pub(super) fn paste_key(model: &mut Model, key: Key) -> Vec<Effect> {
+    let Screen::Paste(open) = model.top_mut() else { return Vec::new() };
+    match key {
+        Key::Ctrl('u') => {
+            open.text.clear();
+            open.dropped = 0;
+        }
+        Key::Enter if open.text.trim().is_empty() => say(model, "nothing is pasted yet"),
+        Key::Enter if open.dropped > 0 => say(model, "it is too long to be an answer: Ctrl-u empties it"),
+        Key::Enter => {
+            let by = Wish::Pasted(Text::new(&open.text));
+            while matches!(model.top(), Screen::Paste(_) | Screen::Pack(_)) {
+                model.screens.pop();
+            }
+            return show_diagnosis(model, by);
+        }
+        Key::Esc => {
+            model.screens.pop();
+        }
+        _ => say(model, "paste the answer with your terminal; Enter hands it over"),
+    }
+    Vec::new()
 }
 
 /// Asks the query of a check.

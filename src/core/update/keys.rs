@@ -33,6 +33,7 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
     match model.top() {
         Screen::Run(_) => dialog(model, key),
         Screen::Sign(_) => super::queue::sign_key(model, key),
+        Screen::Paste(_) => super::consult::paste_key(model, key),
         Screen::Palette(_) => in_palette(model, key),
         Screen::Help(_) => in_help(model, key),
         _ if typing => in_field(model, key),
@@ -44,6 +45,7 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
 pub(super) fn paste(model: &mut Model, text: &Text) {
     match model.top_mut() {
         Screen::Palette(palette) => palette.input.paste(text),
+        Screen::Paste(open) => open.paste(text),
         Screen::Help(reader) => reader.search.paste(text),
         _ => {
             if let Some((field, _)) = open_field(model) {

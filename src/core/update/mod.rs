@@ -2,6 +2,8 @@
 
 mod act;
 mod consult;
+#[cfg(test)]
+mod consult_tests;
 mod keys;
 mod queue;
 #[cfg(test)]

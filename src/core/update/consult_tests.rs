@@ -1,0 +1,94 @@
+use crate::core::effect::{Effect, Wish};
+use crate::core::key::Key;
+use crate::core::message::{Msg, Report};
+use crate::core::model::Model;
+use crate::core::sample::{loaded, press};
+use crate::core::screen::{PASTE_MAX, Pane, Screen};
+use crate::core::update::update;
+use crate::core::{consult_sample, diagnosis_rows};
+use crate::domain::Text;
+
+fn key(model: &mut Model, key: Key) -> Vec<Effect> {
+    update(model, Msg::Key(key))
+}
+
+fn toast(model: &Model) -> &str {
+    model.toast.as_ref().map_or("", |toast| toast.text.as_str())
+}
+
+#[test]
+fn where_the_operator_wants_to_look_first_nothing_is_sent_unseen() {
+    let mut model = loaded();
+    model.identity.ask_first = true;
+    press(&mut model, "⏎");
+    let effects = key(&mut model, Key::Char('d'));
+    let [Effect::Pack { generation, .. }] = effects[..] else { panic!("{effects:?}") };
+    assert!(key(&mut model, Key::Char('d')).is_empty(), "not before it is shown");
+    update(&mut model, Msg::Report(generation, Report::Packed(Ok(Box::new(consult_sample::preview())))));
+    let effects = key(&mut model, Key::Char('d'));
+    let [Effect::Diagnose { by: Wish::Model { shown: Some(digest) }, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(digest, "d1", "exactly what was shown");
+}
+
+#[test]
+fn leaving_the_pack_sends_nothing() {
+    let mut model = loaded();
+    model.identity.ask_first = true;
+    press(&mut model, "⏎d⎋");
+    assert!(matches!(model.top(), Screen::Incident(_)));
+    assert!(!model.current().unwrap().conclusion.busy());
+}
+
+#[test]
+fn a_pasted_answer_is_handed_over_by_enter_alone() {
+    let mut model = loaded();
+    press(&mut model, "⏎P");
+    assert!(key(&mut model, Key::Enter).is_empty());
+    assert_eq!(toast(&model), "nothing is pasted yet");
+    let answer = "{\"summary\":\n\"pool\"}\n";
+    assert!(update(&mut model, Msg::Paste(Text::new(answer))).is_empty(), "its line ends are no Enter");
+    let effects = key(&mut model, Key::Enter);
+    let [Effect::Diagnose { by: Wish::Pasted(text), .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(text.as_str(), answer);
+    assert!(matches!(model.top(), Screen::Incident(screen) if screen.pane == Pane::Diagnosis));
+}
+
+#[test]
+fn a_paste_has_a_bound_and_says_so() {
+    let mut model = loaded();
+    press(&mut model, "⏎P");
+    update(&mut model, Msg::Paste(Text::new(&"ä".repeat(PASTE_MAX))));
+    let Screen::Paste(open) = model.top() else { panic!() };
+    assert!(open.text.len() <= PASTE_MAX && open.dropped > 0);
+    assert!(key(&mut model, Key::Enter).is_empty());
+    assert!(toast(&model).contains("too long"));
+    key(&mut model, Key::Ctrl('u'));
+    let Screen::Paste(open) = model.top() else { panic!() };
+    assert_eq!((open.text.len(), open.dropped), (0, 0));
+}
+
+#[test]
+fn the_answer_of_a_check_is_evidence_that_can_be_opened_also_after_a_refresh() {
+    let mut model = loaded();
+    press(&mut model, "⏎3");
+    let check = |model: &Model| {
+        let case = model.current().unwrap();
+        let rows = diagnosis_rows::rows(case, model.incident_screen().unwrap().list());
+        rows.iter().position(|row| matches!(row.kind, diagnosis_rows::Kind::Check(_))).unwrap()
+    };
+    for _ in 0..check(&model) {
+        press(&mut model, "j");
+    }
+    press(&mut model, "⏎");
+    assert!(toast(&model).contains("as Q1: d diagnoses again with it"), "{}", toast(&model));
+    let id = "Q1".parse().unwrap();
+    let holds =
+        |model: &Model| model.current().unwrap().investigation.value.as_ref().unwrap().analysis.evidence(id).is_some();
+    assert!(holds(&model));
+    press(&mut model, "r");
+    assert!(holds(&model));
+    press(&mut model, "j⏎");
+    assert!(matches!(model.top(), Screen::Detail(_)), "the answer opens like other evidence");
+}
