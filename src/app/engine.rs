@@ -15,7 +15,7 @@ use crate::config::{Config, Profile, SystemSecrets};
 use crate::copilot::playbook::Playbooks;
 use crate::domain::alert::Alert;
 use crate::domain::baseline::BaselineChoice;
-use crate::domain::health::SourceHealth;
+use crate::domain::health::{EndpointHealth, SourceHealth, Status};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
@@ -23,7 +23,7 @@ use crate::domain::settings::{EndpointSettings, Secrets, Sees};
 use crate::domain::snapshot::Runbook;
 use crate::domain::{Text, TimeRange};
 use crate::ledger::Ledger;
-use crate::llm::{self, Endpoint, Pool};
+use crate::llm::{self, Admission, Endpoint, HealthState, Pool};
 use crate::sources::Telemetry;
 use crate::sources::bundle::Bundle;
 use crate::sources::recorder::Recorder;
@@ -352,6 +352,12 @@ impl Engine {
         }
     }
 
+    /// How the end points are, as far as they were asked anything.
+    pub fn endpoint_health(&self) -> Vec<EndpointHealth> {
+        let now = std::time::Instant::now();
+        self.pool.endpoints().iter().map(|endpoint| endpoint_health(endpoint, now)).collect()
+    }
+
     /// Remembers the size of a model's context, in its own tokens.
     pub(super) fn learn_context(&self, endpoint: &str, tokens: u64) {
         self.contexts.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.to_owned(), tokens);
@@ -360,6 +366,46 @@ impl Engine {
     /// The size of a model's context, where a server told it.
     pub(super) fn known_context(&self, endpoint: &str) -> Option<u64> {
         self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(endpoint).copied()
+    }
+}
+
+fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHealth {
+    let health = endpoint.health(now);
+    let settings = endpoint.settings();
+    let resting = match endpoint.admission(now) {
+        Admission::Resting { until, why } => {
+            let left = until.saturating_duration_since(now).as_secs().max(1);
+            Some(Text::from(format!("left alone for another {left} s: {why}")))
+        }
+        Admission::Ready | Admission::Canary => None,
+    };
+    let status = match health.state {
+        HealthState::NotAsked => Status::Unknown,
+        HealthState::Fine => Status::Ok,
+        HealthState::NotResponding | HealthState::Failing | HealthState::KeyRefused | HealthState::Misconfigured => {
+            Status::Down
+        }
+        HealthState::Slow
+        | HealthState::Saturated
+        | HealthState::RateLimited
+        | HealthState::ContextOverflow
+        | HealthState::SchemaNotEnforced
+        | HealthState::AnswersFail
+        | HealthState::Refuses => Status::Degraded,
+    };
+    EndpointHealth {
+        name: settings.name.clone(),
+        model: settings.model.clone(),
+        status,
+        words: health.state.words().to_owned(),
+        blame: health.state.blame().word().to_owned(),
+        what: Text::from(health.what.as_str()),
+        advice: Text::from(health.advice.as_str()),
+        sees: llm::sees(settings),
+        resting,
+        first_token_ms: health.first_token.map(|first| u64::try_from(first.as_millis()).unwrap_or(u64::MAX)),
+        tokens_per_second: health.tokens_per_second,
+        requests_waiting: health.load.map(|load| load.waiting),
     }
 }
 

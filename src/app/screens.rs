@@ -21,6 +21,7 @@ use crate::domain::action::{Action, Decision, Digest, RunRecord, RunRequest, Ver
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::evidence::{Evidence, EvidenceKind};
+use crate::domain::health::EndpointHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::query::{Answer, Asked, Planned, Purpose, Query};
@@ -42,6 +43,7 @@ use super::investigate::Investigated;
 use super::queue;
 use super::standing::Standing;
 use super::tui::{self, Backend, Exit, Reporter, RunSink, TuiOptions};
+use super::witness::LedgerWitness;
 
 /// Most incidents whose gathered data is kept; the oldest is dropped, and gathered again when it is opened.
 const MAX_CASES: usize = 8;
@@ -271,6 +273,7 @@ impl Backend for Screens {
             if self.engine.sources.is_empty() {
                 return Board { incidents: Ok(Vec::new()), sources: Vec::new() };
             }
+            reporter.endpoints(self.engine.endpoint_health());
             // The sources that are not asked for alerts show their state too.
             let (situation, _) = tokio::join!(self.engine.situation(), self.engine.sources.probe());
             let incidents = situation.map(|situation| situation.incidents).map_err(|failure| said(&failure));
@@ -335,9 +338,10 @@ impl Backend for Screens {
                 Wish::Model { shown } => {
                     let report = |draft| reporter.drafting(draft);
                     let wanted = Wanted { answers: &case.answers, shown: shown.as_deref(), endpoint: None };
-                    diagnosing::online(&self.engine, &case.investigated, wanted, &CancellationToken::new(), report)
-                        .await
-                        .map_err(|failure| said(&failure))?
+                    let cancel = CancellationToken::new();
+                    let made = diagnosing::online(&self.engine, &case.investigated, wanted, &cancel, report).await;
+                    reporter.endpoints(self.engine.endpoint_health());
+                    made.map_err(|failure| said(&failure))?
                 }
                 Wish::Pasted(text) => {
                     let shown = diagnosing::preview(&self.engine, &case.investigated, &case.answers)
@@ -384,6 +388,22 @@ impl Backend for Screens {
             };
             let evidence = answer.as_ref().and_then(|answer| self.remember_answer(&incident, &asked, answer));
             Ok(Answered { asked, answer, summary, evidence })
+        })
+    }
+
+    fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {
+        Box::pin(async move {
+            if let Ok(ledger) = self.engine.ledger().await {
+                let canaries = self.engine.pool.endpoints().iter().map(|endpoint| {
+                    let witness = LedgerWitness::new(&self.engine, &ledger, None, endpoint.settings().price);
+                    async move {
+                        let _ = endpoint.load().await;
+                        let _ = witness.canary(endpoint).await;
+                    }
+                });
+                futures_util::future::join_all(canaries).await;
+            }
+            self.engine.endpoint_health()
         })
     }
 

@@ -5,6 +5,7 @@ use super::sample::{asked, at, id};
 use crate::context::Redactor;
 use crate::domain::diagnosis::{Analyst, Bill, Claim, Earlier, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, Evidence, EvidenceKind};
+use crate::domain::health::{EndpointHealth, Status};
 use crate::domain::pack::{Omission, Pack, PackedEvidence};
 use crate::domain::query::{Lang, Query};
 use crate::domain::settings::Sees;
@@ -114,4 +115,37 @@ pub(crate) fn by_model() -> Conclusion {
         text: Text::new("{\"observations\":[{\"text\":\"the po"),
     }];
     made
+}
+
+/// One end point that is saturated, and one that was not asked yet.
+pub(crate) fn endpoints() -> Vec<EndpointHealth> {
+    let fresh = EndpointHealth {
+        name: "second".into(),
+        model: "qwen-test".into(),
+        status: Status::Unknown,
+        words: "not asked yet".into(),
+        blame: "nothing".into(),
+        what: Text::new("nothing was asked yet"),
+        advice: Text::new(""),
+        sees: Sees::Production,
+        resting: None,
+        first_token_ms: None,
+        tokens_per_second: None,
+        requests_waiting: None,
+    };
+    let saturated = EndpointHealth {
+        name: "primary".into(),
+        model: "claude-test".into(),
+        status: Status::Degraded,
+        words: "end point saturated".into(),
+        blame: "end point".into(),
+        what: Text::new("4 requests wait for a place"),
+        advice: Text::new("wait, or use another end point"),
+        sees: Sees::Redacted,
+        first_token_ms: Some(9_100),
+        tokens_per_second: Some(12.0),
+        requests_waiting: Some(4),
+        ..fresh.clone()
+    };
+    vec![saturated, fresh]
 }

@@ -129,6 +129,11 @@ pub enum Effect {
         /// Number of the effect to abort.
         generation: Generation,
     },
+    /// Ask each language model for one word: whether it is there, and how fast.
+    ProbeModels {
+        /// Number of this effect.
+        generation: Generation,
+    },
     /// Put text on the clipboard, from where it goes into chats and tickets: masked.
     Copy(Outgoing),
     /// Show text in `$EDITOR`.

@@ -4,7 +4,7 @@ use crate::domain::action::{Action, Digest, Judged, OutputLine, RunRequest, RunS
 use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Bill, Diagnosed, Diagnosis, Earlier};
 use crate::domain::evidence::Evidence;
-use crate::domain::health::SourceHealth;
+use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::log::LogEntry;
@@ -49,6 +49,8 @@ pub enum Report {
     Board(Board),
     /// State of the sources, sent whenever it changed.
     Sources(Vec<SourceHealth>),
+    /// State of the language models, sent whenever one was asked.
+    Endpoints(Vec<EndpointHealth>),
     /// How far an effect is.
     Progress(Progress),
     /// Of `Investigate`.

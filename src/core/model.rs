@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::baseline::BaselineChoice;
-use crate::domain::health::SourceHealth;
+use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::{Text, Timestamp};
@@ -129,6 +129,8 @@ pub struct Model {
     pub queue: Slot<Queue>,
     /// State of the sources.
     pub sources: Vec<SourceHealth>,
+    /// State of the language models, in the order in which they are tried.
+    pub endpoints: Vec<EndpointHealth>,
     /// Screens, the topmost last; never empty.
     pub screens: Vec<Screen>,
     /// A message to the operator.
@@ -155,6 +157,7 @@ impl Model {
             cases: BTreeMap::new(),
             queue: Slot::default(),
             sources: Vec::new(),
+            endpoints: Vec::new(),
             screens: vec![home],
             toast: None,
             frozen: None,

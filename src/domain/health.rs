@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::Sees;
 use super::{Text, Timestamp};
 
 /// State of a source.
@@ -49,6 +50,36 @@ pub struct SourceHealth {
     pub latency_ms: Option<u64>,
     /// Version of the server, once known.
     pub version: Option<String>,
+}
+
+/// Health of one end point of language models, as far as it was asked anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointHealth {
+    /// Name as configured.
+    pub name: String,
+    /// The model.
+    pub model: String,
+    /// State, as for sources.
+    pub status: Status,
+    /// The state in a few words: `fine`, `end point saturated`.
+    pub words: String,
+    /// What the trouble is with: `end point`, `settings`, `prompt`, `model`, `nothing`.
+    pub blame: String,
+    /// What it is, in one line.
+    pub what: Text,
+    /// What to do, in one line; empty when there is nothing to do.
+    pub advice: Text,
+    /// What it may see.
+    pub sees: Sees,
+    /// Why and for how long it is left alone, when it is.
+    pub resting: Option<Text>,
+    /// Usual time to the first token, in milliseconds.
+    pub first_token_ms: Option<u64>,
+    /// Tokens a second of its last answer.
+    pub tokens_per_second: Option<f64>,
+    /// Requests that the server last said wait for a place.
+    pub requests_waiting: Option<u64>,
 }
 
 impl SourceHealth {

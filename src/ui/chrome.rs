@@ -93,9 +93,10 @@ fn health(model: &Model, canvas: &Canvas<'_>, room: usize) -> Vec<Piece> {
                 if source.status == Status::Ok { theme.dim() } else { theme.status(source.status) },
             ));
         }
-        if pieces.is_empty() {
+        if pieces.is_empty() && model.endpoints.is_empty() {
             return vec![("○ no source asked yet".into(), theme.dim())];
         }
+        pieces.extend(endpoint(model, canvas, pieces.is_empty(), level));
         if pieces.iter().map(|(text, _)| text.width()).sum::<usize>() <= room {
             return pieces;
         }
@@ -103,6 +104,27 @@ fn health(model: &Model, canvas: &Canvas<'_>, room: usize) -> Vec<Piece> {
     let down = model.sources.iter().filter(|source| source.status != Status::Ok).count();
     let style = if down == 0 { theme.good() } else { theme.bad() };
     vec![(fit(&format!("{} of {} sources ok", model.sources.len() - down, model.sources.len()), room), style)]
+}
+
+/// State of the language model that would be asked next; nothing while none was asked.
+fn endpoint(model: &Model, canvas: &Canvas<'_>, first: bool, level: usize) -> Vec<Piece> {
+    let theme = canvas.theme;
+    let asked = || model.endpoints.iter().filter(|one| one.status != Status::Unknown);
+    let Some(one) = asked().find(|one| one.status != Status::Down).or_else(|| asked().next()) else {
+        return Vec::new();
+    };
+    let word = match one.status {
+        Status::Ok => String::new(),
+        _ if level == 0 => format!(" {}", one.words),
+        status => format!(" {}", status.word()),
+    };
+    let style = if one.status == Status::Ok { theme.dim() } else { theme.status(one.status) };
+    let gap = if first { String::new() } else { "  ".to_owned() };
+    vec![
+        (gap, theme.dim()),
+        (status_glyph(one.status).into(), theme.status(one.status)),
+        (format!(" llm{word}"), style),
+    ]
 }
 
 fn short_name(name: &str) -> &str {

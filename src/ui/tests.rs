@@ -545,3 +545,12 @@ fn a_models_diagnosis_beside_the_offline_ranking() {
     update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(conclusion)))));
     both("diagnosis_by_model", &mut model);
 }
+
+#[test]
+fn sources_with_language_models() {
+    let mut model = after("S");
+    let endpoints = crate::core::consult_sample::endpoints();
+    update(&mut model, Msg::Report(0, Report::Endpoints(endpoints)));
+    press(&mut model, "G");
+    both("sources_with_language_models", &mut model);
+}

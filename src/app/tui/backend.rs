@@ -14,7 +14,7 @@ use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Digest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
-use crate::domain::health::SourceHealth;
+use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::{Text, Timestamp};
@@ -52,6 +52,11 @@ impl Reporter {
     /// The diagnosis as far as it is written.
     pub fn drafting(&self, draft: Draft) {
         (self.sink)(Report::Drafting(Box::new(draft)));
+    }
+
+    /// State of the language models, after one was asked.
+    pub fn endpoints(&self, endpoints: Vec<EndpointHealth>) {
+        (self.sink)(Report::Endpoints(endpoints));
     }
 
     /// Something to tell the operator, or to warn of.
@@ -98,6 +103,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Asks the query of a check. The answer becomes evidence of the next diagnosis.
     fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>>;
+
+    /// Asks each language model for one word, with nothing of any incident in the question.
+    fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {
+        Box::pin(async { Vec::new() })
+    }
 
     /// Resolves, judges and previews an action; changes nothing.
     fn prepare(&self, action: Action) -> BoxFuture<'_, Result<Prepared, Text>>;

@@ -83,6 +83,8 @@ impl Tasks {
             Effect::Ask { generation, incident, check } => self.spawn(generation, |backend, _| {
                 async move { Report::Answered(backend.ask(incident, check).await.map(Box::new)) }.boxed()
             }),
+            Effect::ProbeModels { generation } => self
+                .spawn(generation, |backend, _| async move { Report::Endpoints(backend.probe_models().await) }.boxed()),
             Effect::Prepare { generation, action } => self.spawn(generation, |backend, _| {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),

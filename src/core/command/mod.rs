@@ -91,6 +91,8 @@ pub enum Command {
     PasteAnswer,
     /// State of the sources.
     Sources,
+    /// Ask each language model for a word.
+    ProbeModels,
     /// Requests for approval.
     Approvals,
     /// Approve a request.

@@ -5,8 +5,8 @@ use super::places::{
     searchable, sideways, wraps,
 };
 use super::why_not::{
-    needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_pack,
-    needs_row, needs_wide_panes,
+    needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_models,
+    needs_pack, needs_row, needs_wide_panes,
 };
 use super::{Command, Definition, Place};
 use crate::core::key::Key;
@@ -290,6 +290,15 @@ pub static COMMANDS: &[Definition] = &[
         hint: "",
         places: browsing,
         why_not: always,
+    },
+    Definition {
+        command: Command::ProbeModels,
+        name: "probe-models",
+        keys: &[Key::Char('c')],
+        help: "ask each language model for one word: is it there, and how fast; a few tokens each",
+        hint: "probe models",
+        places: |place| matches!(place, Place::Sources),
+        why_not: needs_models,
     },
     Definition {
         command: Command::Approve,

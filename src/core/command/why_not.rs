@@ -30,6 +30,10 @@ pub(super) fn needs_model(model: &Model) -> Option<String> {
         .then(|| "no language model is configured: the offline analyst's diagnosis stands in pane 3".into())
 }
 
+pub(super) fn needs_models(model: &Model) -> Option<String> {
+    model.identity.models.is_empty().then(|| "no language model is configured".into())
+}
+
 pub(super) fn needs_pack(model: &Model) -> Option<String> {
     let ready = model.current().is_some_and(|case| case.pack.value.is_some());
     (!ready).then(|| "the pack is still being rendered".into())

@@ -1,10 +1,11 @@
 //! Log entries, questions, the pack, and the sources as text.
 
-use crate::core::figures::{bill, count};
+use crate::core::figures::{bill, count, figure};
 use crate::core::message::Receiver;
 use crate::core::model::Model;
 use crate::core::pace;
 use crate::domain::Labels;
+use crate::domain::health::{EndpointHealth, Status};
 use crate::domain::log::LogEntry;
 use crate::domain::query::{Asked, Note, NoteKind};
 
@@ -140,6 +141,31 @@ fn receiver_line(receiver: &Receiver) -> String {
     format!("{text} · d sends exactly this")
 }
 
+/// The state of an end point, with what to do about it.
+fn endpoint_state(out: &mut Writer, endpoint: &EndpointHealth) {
+    let mut text =
+        format!("{} ({})  {}  may see {}", endpoint.name, endpoint.model, endpoint.words, endpoint.sees.word());
+    if let Some(first) = endpoint.first_token_ms {
+        text = format!("{text}  {} to first", figure(first as f64 / 1e3, "s"));
+    }
+    if let Some(rate) = endpoint.tokens_per_second {
+        text = format!("{text}  {} tok/s", figure(rate.round(), ""));
+    }
+    if let Some(waiting) = endpoint.requests_waiting {
+        text = format!("{text}  {waiting} requests wait there");
+    }
+    out.push(Role::Plain, &text);
+    if matches!(endpoint.status, Status::Degraded | Status::Down) {
+        out.push(Role::Warning, &format!("it is the {}: {}", endpoint.blame, endpoint.what));
+        if !endpoint.advice.is_empty() {
+            out.push(Role::Warning, &endpoint.advice);
+        }
+    }
+    if let Some(resting) = &endpoint.resting {
+        out.push(Role::Warning, resting);
+    }
+}
+
 /// The state of the sources.
 pub(super) fn sources(out: &mut Writer, model: &Model) {
     out.push(Role::Heading, "Sources");
@@ -157,10 +183,19 @@ pub(super) fn sources(out: &mut Writer, model: &Model) {
     if model.sources.is_empty() {
         out.push(Role::Dim, "no source was asked yet");
     }
-    if !model.identity.models.is_empty() {
-        out.heading("Language models, in this order");
+    if model.identity.models.is_empty() {
+        out.heading("Language models");
+        out.push(Role::Dim, "none is configured: everything but free questions works without");
+        return;
+    }
+    out.heading("Language models, in this order");
+    if model.endpoints.is_empty() {
         for name in &model.identity.models {
             out.push(Role::Plain, name);
         }
+    }
+    for endpoint in &model.endpoints {
+        out.blank();
+        endpoint_state(out, endpoint);
     }
 }

@@ -46,6 +46,10 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::CopyRequest => return copy::request(model).map(Effect::Copy).into_iter().collect(),
         Command::PasteAnswer => super::consult::paste_box(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
+        Command::ProbeModels => {
+            say(model, "asking each language model for one word");
+            return vec![Effect::ProbeModels { generation: model.next_generation() }];
+        }
         Command::Approvals => return super::queue::open(model),
         Command::Approve => super::queue::look(model, Some(Say::Approve)),
         Command::Reject => super::queue::look(model, Some(Say::Reject)),

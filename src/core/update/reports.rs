@@ -20,6 +20,7 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
                 model.sources = sources;
             }
         }
+        Report::Endpoints(endpoints) => model.endpoints = endpoints,
         Report::Progress(progress) => {
             if model.board.awaits(generation) {
                 model.board.progress = Some(progress);
