@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Profile};
 use crate::copilot::answers;
+use crate::copilot::questions::{Limits, Thread};
 use crate::core::confirm::RunOrder;
 use crate::core::effect::Wish;
 use crate::core::message::{
@@ -25,6 +26,7 @@ use crate::domain::health::EndpointHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::query::{Answer, Asked, Planned, Purpose, Query};
+use crate::domain::question::Reply;
 use crate::domain::{Text, Timestamp};
 use crate::gate::{lexer, preview};
 use crate::ledger::Filter;
@@ -33,6 +35,7 @@ use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
 
 use super::approvals;
+use super::asking;
 use super::cli::{Cli, Command};
 use super::clock;
 use super::diagnosing::{self, Concluded, Wanted};
@@ -47,6 +50,8 @@ use super::witness::LedgerWitness;
 
 /// Most incidents whose gathered data is kept; the oldest is dropped, and gathered again when it is opened.
 const MAX_CASES: usize = 8;
+/// Most chats that go on; of another one the model forgets what was said.
+const MAX_CHATS: usize = 16;
 /// Most prepared actions that can still be confirmed.
 const MAX_PREPARED: usize = 64;
 /// Most ledger entries of a timeline.
@@ -122,6 +127,8 @@ struct Kept {
     /// Prepared actions by their digest, with the order in which they came.
     prepared: HashMap<String, (Ready, Action)>,
     order: Vec<String>,
+    /// What was said in chats, with the examination that it is about.
+    chats: BTreeMap<String, (Option<Arc<Investigated>>, Thread)>,
     /// Runs of this session whose verify query can be asked again, by digest.
     ran: BTreeMap<String, Ran>,
 }
@@ -228,6 +235,15 @@ fn why(investigated: &Investigated) -> Vec<Text> {
         ))
     };
     suspects.map(line).collect()
+}
+
+/// Whether both are the same examination, or none.
+fn same(a: Option<&Arc<Investigated>>, b: Option<&Arc<Investigated>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// The slowest answer so far.
@@ -404,6 +420,44 @@ impl Backend for Screens {
                 futures_util::future::join_all(canaries).await;
             }
             self.engine.endpoint_health()
+        })
+    }
+
+    fn question(
+        &self,
+        incident: Option<String>,
+        question: Text,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Reply, Text>> {
+        Box::pin(async move {
+            let about = match &incident {
+                Some(id) => Some(self.case(id)?.investigated),
+                None => None,
+            };
+            let name = incident.unwrap_or_default();
+            let known = self.kept().chats.get(&name).cloned();
+            // What was said about an incident holds as long as it was not examined anew.
+            let mut thread = match known {
+                Some((of, thread)) if same(of.as_ref(), about.as_ref()) => thread,
+                _ => asking::thread(&self.engine, about.as_ref()).await,
+            };
+            let cases = self.kept().cases.iter().map(|case| Arc::clone(&case.investigated)).collect();
+            let asked = asking::Question {
+                text: &question,
+                endpoints: self.engine.pool.endpoints(),
+                cases,
+                limits: Limits::default(),
+            };
+            let follow = |asking| reporter.asking(asking);
+            let reply = asking::ask(&self.engine, &mut thread, asked, follow, &CancellationToken::new())
+                .await
+                .map_err(|failure| said(&failure))?;
+            let mut kept = self.kept();
+            if kept.chats.len() >= MAX_CHATS && !kept.chats.contains_key(&name) {
+                kept.chats.pop_first();
+            }
+            kept.chats.insert(name, (about, thread));
+            Ok(reply)
         })
     }
 

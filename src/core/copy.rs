@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use crate::context::Redactor;
-use crate::domain::evidence::{Detail, Evidence};
+use crate::domain::evidence::{Detail as Content, Evidence};
 use crate::domain::{Outgoing, Text};
 
 use super::diagnosis_rows;
 use super::model::{Case, Model};
 use super::reading;
 use super::rows;
-use super::screen::{IncidentScreen, Pane, Screen, Subject};
+use super::screen::{Detail, IncidentScreen, Pane, Screen, Subject};
 
 /// What is selected on the topmost screen, as it may leave by the clipboard: its secrets masked.
 pub fn for_clipboard(model: &Model) -> Option<Outgoing> {
@@ -30,11 +30,19 @@ fn selected(model: &Model) -> Option<Text> {
             incident(case)
         }
         Screen::Incident(screen) => pane(model.cases.get(&screen.incident)?, screen)?,
+        Screen::Chat(screen) => {
+            let row = super::chat::rows::rows(model, &screen.chat).into_iter().nth(screen.cursor)?;
+            row.text.to_string()
+        }
+        Screen::Detail(Detail { subject: Subject::Evidence { ids, at }, .. }) => {
+            let Screen::Detail(detail) = model.top() else { return None };
+            again(super::chat::item(model, detail, *ids.get(*at)?)?)
+        }
         Screen::Detail(detail) => {
             let case = model.cases.get(&detail.incident)?;
             let found = case.investigation.value.as_ref();
             match &detail.subject {
-                Subject::Evidence { ids, at } => again(found?.analysis.evidence(*ids.get(*at)?)?),
+                Subject::Evidence { .. } => return None,
                 Subject::Log(index) => found?.logs.get(*index)?.line.to_string(),
                 Subject::Asked(index) => found?.asked.get(*index)?.planned.query.expression(),
                 Subject::Earlier(at) => super::reading::earlier(case, *at)?.text.to_string(),
@@ -73,7 +81,7 @@ pub fn whole(model: &Model) -> Option<Text> {
 /// What is needed to ask for an item again, or to apply it elsewhere: its query, its diff, else how it is cited.
 fn again(item: &Evidence) -> String {
     match &item.detail {
-        Detail::Change(change) => change.diff.as_ref().map_or_else(|| evidence(item), ToString::to_string),
+        Content::Change(change) => change.diff.as_ref().map_or_else(|| evidence(item), ToString::to_string),
         _ if item.provenance.lang.is_some() => item.provenance.expr.clone(),
         _ => evidence(item),
     }

@@ -75,6 +75,15 @@ pub enum Effect {
         /// The query and what it should show.
         check: Check,
     },
+    /// Ask a language model a free question, about an incident or the whole system.
+    Question {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: Option<String>,
+        /// The question.
+        question: Text,
+    },
     /// Resolve, judge and preview an action, so that it can be shown before anything happens.
     Prepare {
         /// Number of this effect.

@@ -9,6 +9,12 @@ pub enum Key {
     Char(char),
     /// A character with Ctrl, lower case.
     Ctrl(char),
+    /// A character with Alt, or right after Escape: most places take it as those two.
+    Alt(char),
+    /// Return with Alt.
+    AltEnter,
+    /// Backspace with Alt.
+    AltBackspace,
     /// Return.
     Enter,
     /// Escape.
@@ -43,6 +49,9 @@ impl fmt::Display for Key {
             Self::Char(' ') => f.pad("Space"),
             Self::Char(c) => f.pad(c.encode_utf8(&mut [0; 4])),
             Self::Ctrl(c) => f.pad(&format!("Ctrl-{c}")),
+            Self::Alt(c) => f.pad(&format!("Alt-{c}")),
+            Self::AltEnter => f.pad("Alt-⏎"),
+            Self::AltBackspace => f.pad("Alt-Bksp"),
             Self::Enter => f.pad("⏎"),
             Self::Esc => f.pad("Esc"),
             Self::Tab => f.pad("Tab"),

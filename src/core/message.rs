@@ -10,6 +10,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::log::LogEntry;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Answer, Asked};
+use crate::domain::question::{Asking, Reply};
 use crate::domain::settings::Sees;
 use crate::domain::{Outgoing, Text, Timestamp};
 
@@ -65,6 +66,10 @@ pub enum Report {
     Timeline(Result<Vec<Entry>, Text>),
     /// Of `Ask`.
     Answered(Result<Box<Answered>, Text>),
+    /// Of `Question`, while it is answered.
+    Asking(Box<Asking>),
+    /// Of `Question`.
+    Replied(Result<Box<Reply>, Text>),
     /// Of `Prepare`.
     Prepared(Result<Box<Prepared>, Text>),
     /// Of `LoadQueue`.

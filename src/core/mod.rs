@@ -7,6 +7,9 @@
 //! **Invariant.** [`Effect::Run`] carries a [`RunOrder`], which only the confirm dialog's key handling can make
 //! ([`confirm`]), from a digest that was drawn on the screen.
 
+pub mod chat;
+#[cfg(test)]
+pub(crate) mod chat_sample;
 pub mod command;
 pub mod confirm;
 #[cfg(test)]

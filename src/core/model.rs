@@ -8,6 +8,7 @@ use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::{Text, Timestamp};
 
+use super::chat::Chat;
 use super::effect::Generation;
 use super::list::List;
 use super::message::{Answered, Conclusion, Draft, Investigation, PackPreview};
@@ -125,6 +126,8 @@ pub struct Model {
     pub board: Slot<Vec<String>>,
     /// The incidents by id.
     pub cases: BTreeMap<String, Case>,
+    /// Chats by the id of their incident; the one about the whole system under the empty name.
+    pub chats: BTreeMap<String, Chat>,
     /// Requests for approval.
     pub queue: Slot<Queue>,
     /// State of the sources.
@@ -155,6 +158,7 @@ impl Model {
             first_run,
             board: Slot::default(),
             cases: BTreeMap::new(),
+            chats: BTreeMap::new(),
             queue: Slot::default(),
             sources: Vec::new(),
             endpoints: Vec::new(),

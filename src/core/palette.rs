@@ -17,9 +17,9 @@ pub struct Entry {
 /// Entries for what was typed, best match first; with nothing typed the commands used last come first.
 pub fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     let place = place_below(model);
-    if argument(typed).is_some() {
-        let baseline = offered(place).filter(|definition| definition.command == Command::Baseline);
-        return baseline.map(|definition| Entry { definition, disabled: (definition.why_not)(model) }).collect();
+    if let Some((command, _)) = argument(typed) {
+        let told = offered(place).filter(|definition| definition.command == command);
+        return told.map(|definition| Entry { definition, disabled: (definition.why_not)(model) }).collect();
     }
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::parse(typed.trim(), CaseMatching::Smart, Normalization::Smart);
@@ -41,9 +41,14 @@ pub fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     found.into_iter().map(|(_, _, _, definition)| Entry { definition, disabled: (definition.why_not)(model) }).collect()
 }
 
-/// What was typed after `baseline`, once a space follows it.
-pub fn argument(typed: &str) -> Option<&str> {
-    typed.trim_start().strip_prefix("baseline ").map(str::trim)
+/// What was typed after the name of a command that takes more than its name, once a space follows it.
+pub fn argument(typed: &str) -> Option<(Command, &str)> {
+    let with = |name: &str, command: Command| {
+        let rest = typed.trim_start().strip_prefix(name)?.strip_prefix(' ')?;
+        Some((command, rest.trim()))
+    };
+    with("baseline", Command::Baseline)
+        .or_else(|| with("ask", Command::Ask).filter(|(_, question)| !question.is_empty()))
 }
 
 /// The definitions that the help overlay lists for what was typed.

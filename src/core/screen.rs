@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::evidence::EvidenceId;
 
+use super::chat::ChatScreen;
 use super::confirm::Dialog;
 use super::list::{Input, List};
 use super::queue::SignBox;
@@ -72,6 +73,8 @@ pub enum Screen {
     Pack(Reader),
     /// State of the sources in full.
     Sources(Reader),
+    /// A chat with a language model.
+    Chat(Box<ChatScreen>),
     /// Something is to run.
     Run(Box<Dialog>),
     /// Requests for approval.
@@ -160,10 +163,12 @@ pub enum Subject {
 /// One item in full.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detail {
-    /// The incident's id.
+    /// The incident's id; empty in a chat about the whole system.
     pub incident: String,
     /// What is shown.
     pub subject: Subject,
+    /// The question of the incident's chat that brought it, if one did.
+    pub turn: Option<u64>,
     /// Whether moving moves the text rather than through the items.
     pub in_text: bool,
     /// Scrolling and search.

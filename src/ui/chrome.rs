@@ -160,7 +160,21 @@ fn title(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
                 };
                 place.push((format!("  proof {} of {}{keys} ", at + 1, ids.len()), theme.dim()));
             }
-            incident_title(model, &detail.incident, &place, canvas, area);
+            if detail.incident.is_empty() {
+                let title = " Ask  what a step brought";
+                canvas.text(area.x, area.y, area.width, title, theme.strong());
+                canvas.right(area, &place.iter().map(|(text, _)| text.as_str()).collect::<String>(), theme.dim());
+            } else {
+                incident_title(model, &detail.incident, &place, canvas, area);
+            }
+        }
+        Some(Screen::Chat(screen)) => {
+            if screen.chat.is_empty() {
+                let used = canvas.text(area.x, area.y, area.width, " Ask  ", theme.strong());
+                canvas.text(area.x + used, area.y, area.width.saturating_sub(used), "the whole system", theme.dim());
+            } else {
+                incident_title(model, &screen.chat, &[("  Ask ".to_owned(), theme.accent())], canvas, area);
+            }
         }
         Some(Screen::Pack(_)) => {
             canvas.text(area.x, area.y, area.width, " Pack: exactly what a model would be sent", theme.strong());
@@ -286,6 +300,18 @@ fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
         Place::Sign => vec![("Esc".into(), "back", true)],
         Place::Paste => {
             vec![("⏎".into(), "check it", true), ("Ctrl-u".into(), "empty", true), ("Esc".into(), "back", true)]
+        }
+        Place::Chat if matches!(model.top(), Screen::Chat(screen) if !screen.reading) => {
+            let busy = matches!(model.top(), Screen::Chat(screen)
+                if model.chats.get(&screen.chat).is_some_and(|chat| chat.slot.busy()));
+            vec![
+                ("⏎".into(), "ask", !busy),
+                ("Esc".into(), if busy { "cancel" } else { "back" }, true),
+                ("Tab".into(), "answers", true),
+                ("Alt-⏎".into(), "new line", true),
+                ("↑".into(), "earlier", true),
+                ("PgUp".into(), "scroll", true),
+            ]
         }
         Place::Help => vec![("type".into(), "to search", true), ("Esc".into(), "close", true)],
         Place::Palette => {

@@ -10,6 +10,7 @@ mod axis;
 mod board;
 mod canvas;
 mod chart;
+mod chat;
 mod chrome;
 mod diagnosis;
 mod evidence;
@@ -71,6 +72,7 @@ fn draw_screen(model: &Model, screen: &Screen, canvas: &mut Canvas<'_>, body: Re
             }
         }
         Screen::Detail(_) | Screen::Pack(_) | Screen::Sources(_) => reader::draw(model, canvas, body),
+        Screen::Chat(screen) => chat::draw(model, screen, canvas, body),
         Screen::Queue(list) => queue::draw(model, list, canvas, body),
         Screen::Sign(open) => queue::sign(model, open, canvas, body),
         Screen::Paste(open) => overlay::paste(open, canvas, body),

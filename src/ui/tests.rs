@@ -50,8 +50,13 @@ fn picture(model: &mut Model, columns: u16, rows: u16) -> String {
     text(&picture_in(model, COLOURS))
 }
 
+/// The text of a picture in a theme, at the model's size.
+pub(super) fn text_in(model: &Model, theme: Theme) -> String {
+    text(&picture_in(model, theme))
+}
+
 /// Takes a picture at both sizes that every screen is made for.
-fn both(name: &str, model: &mut Model) {
+pub(super) fn both(name: &str, model: &mut Model) {
     insta::assert_snapshot!(format!("{name}_120x40"), picture(model, 120, 40));
     insta::assert_snapshot!(format!("{name}_80x24"), picture(model, 80, 24));
 }

@@ -17,6 +17,7 @@ use crate::domain::diagnosis::Check;
 use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
+use crate::domain::question::{Asking, Reply};
 use crate::domain::{Text, Timestamp};
 
 /// Sends news of one effect to the model. Cloning is cheap.
@@ -57,6 +58,11 @@ impl Reporter {
     /// State of the language models, after one was asked.
     pub fn endpoints(&self, endpoints: Vec<EndpointHealth>) {
         (self.sink)(Report::Endpoints(endpoints));
+    }
+
+    /// A question as far as it is answered.
+    pub fn asking(&self, asking: Asking) {
+        (self.sink)(Report::Asking(Box::new(asking)));
     }
 
     /// Something to tell the operator, or to warn of.
@@ -107,6 +113,19 @@ pub trait Backend: Send + Sync + 'static {
     /// Asks each language model for one word, with nothing of any incident in the question.
     fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {
         Box::pin(async { Vec::new() })
+    }
+
+    /// Answers a free question about an incident that was investigated, or about the whole system.
+    fn question(
+        &self,
+        incident: Option<String>,
+        question: Text,
+        reporter: Reporter,
+    ) -> BoxFuture<'_, Result<Reply, Text>> {
+        Box::pin(async move {
+            drop((incident, question, reporter));
+            Err(Text::from("no question can be asked here"))
+        })
     }
 
     /// Resolves, judges and previews an action; changes nothing.

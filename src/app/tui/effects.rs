@@ -85,6 +85,10 @@ impl Tasks {
             }),
             Effect::ProbeModels { generation } => self
                 .spawn(generation, |backend, _| async move { Report::Endpoints(backend.probe_models().await) }.boxed()),
+            Effect::Question { generation, incident, question } => self.spawn(generation, move |backend, reporter| {
+                async move { Report::Replied(backend.question(incident, question, reporter).await.map(Box::new)) }
+                    .boxed()
+            }),
             Effect::Prepare { generation, action } => self.spawn(generation, |backend, _| {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),

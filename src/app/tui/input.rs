@@ -8,13 +8,20 @@ use crate::domain::Text;
 /// The messages of an event; none for those that mean nothing here.
 pub(super) fn messages(event: Event) -> Vec<Msg> {
     match event {
-        // Nothing is bound to Alt, and a terminal sends Esc and a key pressed right after it as one: no key is lost.
+        // A terminal sends Esc and a key pressed right after it as one: no key is lost.
         Event::Key(key) if key.modifiers.contains(KeyModifiers::ALT) => {
             let plain = KeyEvent { modifiers: key.modifiers - KeyModifiers::ALT, ..key };
-            self::key(plain).map_or_else(Vec::new, |key| vec![Msg::Key(Key::Esc), Msg::Key(key)])
+            match self::key(plain) {
+                None => Vec::new(),
+                Some(Key::Char(c)) => vec![Msg::Key(Key::Alt(c))],
+                Some(Key::Enter) => vec![Msg::Key(Key::AltEnter)],
+                Some(Key::Backspace) => vec![Msg::Key(Key::AltBackspace)],
+                Some(key) => vec![Msg::Key(Key::Esc), Msg::Key(key)],
+            }
         }
         Event::Key(key) => self::key(key).map(Msg::Key).into_iter().collect(),
-        Event::Paste(text) => vec![Msg::Paste(Text::new(&text))],
+        // Terminals send the line breaks of a paste as carriage returns.
+        Event::Paste(text) => vec![Msg::Paste(Text::new(&text.replace("\r\n", "\n").replace('\r', "\n")))],
         Event::Resize(columns, rows) => vec![Msg::Resize(columns, rows)],
         Event::FocusGained => vec![Msg::Focus(true)],
         Event::FocusLost => vec![Msg::Focus(false)],
@@ -69,13 +76,15 @@ mod tests {
 
     #[test]
     fn a_key_right_after_escape_is_not_lost() {
-        let event = Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT));
-        assert_eq!(messages(event), [Msg::Key(Key::Esc), Msg::Key(Key::Char('q'))]);
+        let alt = |code| messages(Event::Key(KeyEvent::new(code, KeyModifiers::ALT)));
+        assert_eq!(alt(KeyCode::Char('q')), [Msg::Key(Key::Alt('q'))]);
+        assert_eq!(alt(KeyCode::Enter), [Msg::Key(Key::AltEnter)]);
+        assert_eq!(alt(KeyCode::Up), [Msg::Key(Key::Esc), Msg::Key(Key::Up)]);
     }
 
     #[test]
     fn what_is_pasted_is_text_and_never_keys() {
-        let pasted = messages(Event::Paste("x\r\u{1b}[A".into()));
-        assert_eq!(pasted, [Msg::Paste(Text::new("x\r\u{1b}[A"))]);
+        let pasted = messages(Event::Paste("x\ry\r\nz\u{1b}[A".into()));
+        assert_eq!(pasted, [Msg::Paste(Text::new("x\ny\nz\u{1b}[A"))]);
     }
 }

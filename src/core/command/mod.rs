@@ -10,6 +10,7 @@ use super::model::Model;
 use super::screen::{Pane, Screen};
 
 pub use table::COMMANDS;
+pub(super) use why_not::why_no_question;
 
 /// Where the keyboard is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub enum Place {
     Pack,
     /// State of the sources.
     Sources,
+    /// A chat.
+    Chat,
     /// Requests for approval.
     Queue,
     /// One of them, to be signed.
@@ -83,6 +86,10 @@ pub enum Command {
     Diagnose,
     /// Diagnose without a model.
     DiagnoseOffline,
+    /// Ask a free question.
+    Ask,
+    /// From the answers of a chat to the question.
+    Compose,
     /// Show the pack.
     Pack,
     /// Copy the whole request.
@@ -168,6 +175,7 @@ fn place_of(screen: &Screen) -> Place {
         Screen::Detail(_) => Place::Detail,
         Screen::Pack(_) => Place::Pack,
         Screen::Sources(_) => Place::Sources,
+        Screen::Chat(_) => Place::Chat,
         Screen::Queue(_) => Place::Queue,
         Screen::Sign(_) => Place::Sign,
         Screen::Paste(_) => Place::Paste,
@@ -205,6 +213,7 @@ mod tests {
             Place::Detail,
             Place::Pack,
             Place::Sources,
+            Place::Chat,
             Place::Queue,
             Place::Sign,
             Place::Paste,

@@ -13,7 +13,7 @@ pub(super) const fn anywhere(_: Place) -> bool {
 }
 
 pub(super) const fn lists(place: Place) -> bool {
-    matches!(place, Place::Board | Place::Pane(_) | Place::FirstRun | Place::Queue)
+    matches!(place, Place::Board | Place::Pane(_) | Place::FirstRun | Place::Queue | Place::Chat)
 }
 
 pub(super) const fn scrolls(place: Place) -> bool {
@@ -44,12 +44,16 @@ pub(super) const fn incident(place: Place) -> bool {
     matches!(place, Place::Board | Place::Pane(_))
 }
 
+pub(super) const fn chat(place: Place) -> bool {
+    matches!(place, Place::Chat)
+}
+
 pub(super) const fn searchable(place: Place) -> bool {
     matches!(place, Place::Board | Place::Pane(_) | Place::Detail | Place::Pack)
 }
 
 pub(super) const fn sideways(place: Place) -> bool {
-    matches!(place, Place::Pane(Pane::Logs | Pane::Diagnosis) | Place::Detail)
+    matches!(place, Place::Pane(Pane::Logs | Pane::Diagnosis) | Place::Detail | Place::Chat)
 }
 
 pub(super) const fn markable(place: Place) -> bool {

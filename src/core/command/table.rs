@@ -1,12 +1,12 @@
 //! The table of commands.
 
 use super::places::{
-    always, anywhere, browsing, copied, first_run, incident, lists, markable, numbered, panes, proofs, queue, scrolls,
-    searchable, sideways, wraps,
+    always, anywhere, browsing, chat, copied, first_run, incident, lists, markable, numbered, panes, proofs, queue,
+    scrolls, searchable, sideways, wraps,
 };
 use super::why_not::{
     needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_models,
-    needs_pack, needs_row, needs_wide_panes,
+    needs_pack, needs_row, needs_wide_panes, why_no_question,
 };
 use super::{Command, Definition, Place};
 use crate::core::key::Key;
@@ -40,6 +40,24 @@ pub static COMMANDS: &[Definition] = &[
         hint: "",
         places: incident,
         why_not: needs_idle_diagnosis,
+    },
+    Definition {
+        command: Command::Ask,
+        name: "ask",
+        keys: &[Key::Char('a')],
+        help: "ask a free question about the incident, on the board about the whole system",
+        hint: "ask",
+        places: incident,
+        why_not: why_no_question,
+    },
+    Definition {
+        command: Command::Compose,
+        name: "compose",
+        keys: &[Key::Tab, Key::BackTab, Key::Char('a'), Key::Char('i')],
+        help: "back to the question that is being written",
+        hint: "question",
+        places: chat,
+        why_not: always,
     },
     Definition {
         command: Command::Pack,

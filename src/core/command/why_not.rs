@@ -39,6 +39,14 @@ pub(super) fn needs_pack(model: &Model) -> Option<String> {
     (!ready).then(|| "the pack is still being rendered".into())
 }
 
+/// Why no free question can be asked where one is.
+pub(in crate::core) fn why_no_question(model: &Model) -> Option<String> {
+    if model.identity.models.is_empty() {
+        return Some("free questions need a language model, and none is configured; all else works without".into());
+    }
+    model.incident_screen().and_then(|_| needs_investigation(model))
+}
+
 pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
     needs_investigation(model).or_else(|| {
         model
@@ -71,6 +79,10 @@ pub(super) fn needs_row(model: &Model) -> Option<String> {
             }
             rows::actions(case, screen.list()).is_empty().then(|| "no action is suggested".into())
         }
+        Screen::Chat(screen) => match crate::core::chat::rows::rows(model, &screen.chat).get(screen.cursor) {
+            None => Some("nothing was asked yet".into()),
+            Some(_) => None,
+        },
         Screen::FirstRun(_) => None,
         _ => match rows::top_len(model) {
             Some(0) => Some("nothing is listed".into()),

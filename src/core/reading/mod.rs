@@ -119,11 +119,9 @@ pub fn layout(model: &Model) -> Layout {
 
 /// The evidence item on top.
 pub fn shown(model: &Model) -> Option<&Evidence> {
-    let Screen::Detail(Detail { incident, subject: Subject::Evidence { ids, at }, .. }) = model.top() else {
-        return None;
-    };
-    let found = model.cases.get(incident)?.investigation.value.as_ref()?;
-    found.analysis.evidence(*ids.get(*at)?)
+    let Screen::Detail(detail) = model.top() else { return None };
+    let Subject::Evidence { ids, at } = &detail.subject else { return None };
+    super::chat::item(model, detail, *ids.get(*at)?)
 }
 
 /// The items of the proof on top and which of them is shown; empty where there is no proof.
@@ -142,10 +140,10 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
     match model.top() {
         Screen::Detail(detail) => {
             out.whole = detail.reader.whole;
-            let case = model.cases.get(&detail.incident)?;
-            let found = case.investigation.value.as_ref();
+            let case = model.cases.get(&detail.incident);
+            let found = case.and_then(|case| case.investigation.value.as_ref());
             match &detail.subject {
-                Subject::Evidence { ids, at } => match found.and_then(|f| f.analysis.evidence(*ids.get(*at)?)) {
+                Subject::Evidence { .. } => match shown(model) {
                     Some(item) => {
                         // Beside a proof its place in the graph has a place of its own.
                         proof::evidence(&mut out, found.map(|found| &found.analysis), item, layout.beside == 0);
@@ -162,7 +160,7 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
                     }
                 }
                 Subject::Earlier(at) => {
-                    if let Some(one) = earlier(case, *at) {
+                    if let Some(one) = case.and_then(|case| earlier(case, *at)) {
                         out.push(Role::Warning, &format!("{}: {}", one.endpoint, one.why));
                         out.push(Role::Dim, "what came before it broke off; for reading, not for acting");
                         out.blank();
@@ -170,7 +168,8 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
                     }
                 }
                 Subject::Entry(seq) => {
-                    let entry = case.timeline.value.iter().flatten().find(|entry| entry.seq == *seq);
+                    let entries = case.and_then(|case| case.timeline.value.as_ref());
+                    let entry = entries.into_iter().flatten().find(|entry| entry.seq == *seq);
                     if let Some(text) = entry.and_then(|entry| serde_json::to_string_pretty(entry).ok()) {
                         out.push(Role::Plain, &crate::domain::text::neutralise(&text));
                     }

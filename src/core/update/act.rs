@@ -45,6 +45,8 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Pack => return super::consult::pack(model),
         Command::CopyRequest => return copy::request(model).map(Effect::Copy).into_iter().collect(),
         Command::PasteAnswer => super::consult::paste_box(model),
+        Command::Ask => super::chat::open(model),
+        Command::Compose => super::chat::compose(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::ProbeModels => {
             say(model, "asking each language model for one word");
@@ -138,6 +140,9 @@ fn step(model: &mut Model, by: isize) {
 
 /// Moves through the list on top; whether it moved.
 fn step_rows(model: &mut Model, by: isize) -> bool {
+    if let Screen::Chat(_) = model.top() {
+        return super::chat::step(model, by);
+    }
     let Some(len) = rows::top_len(model) else { return false };
     let list = match model.top_mut() {
         Screen::Board(list) | Screen::FirstRun(list) | Screen::Queue(list) => list,
@@ -170,6 +175,10 @@ fn open(model: &mut Model) -> Vec<Effect> {
         Screen::Incident(screen) => (screen.incident.clone(), screen.pane, screen.list().clone(), screen.link),
         Screen::Queue(_) => {
             super::queue::look(model, None);
+            return Vec::new();
+        }
+        Screen::Chat(_) => {
+            super::chat::open_row(model);
             return Vec::new();
         }
         _ => return Vec::new(),
@@ -248,7 +257,7 @@ fn open_evidence(model: &mut Model, id: &str, ids: Vec<EvidenceId>, at: usize) -
 fn detail(model: &mut Model, id: &str, subject: Subject) -> Vec<Effect> {
     let in_text = !matches!(&subject, Subject::Evidence { ids, .. } if ids.len() > 1);
     let incident = id.to_owned();
-    model.screens.push(Screen::Detail(Detail { incident, subject, in_text, reader: Reader::default() }));
+    model.screens.push(Screen::Detail(Detail { incident, subject, turn: None, in_text, reader: Reader::default() }));
     Vec::new()
 }
 
@@ -268,6 +277,16 @@ fn back(model: &mut Model) -> Vec<Effect> {
     }
     if clear_filter(model) {
         return Vec::new();
+    }
+    if let Screen::Chat(screen) = model.top() {
+        let reading = screen.reading;
+        if let Some(effects) = super::chat::cancel(model) {
+            return effects;
+        }
+        if reading {
+            super::chat::compose(model);
+            return Vec::new();
+        }
     }
     if let Screen::Pack(_) = model.top()
         && let Some(id) = model.current().map(|case| case.incident.id.clone())
@@ -397,6 +416,10 @@ pub(super) fn reload_timeline(model: &mut Model) -> Vec<Effect> {
 }
 
 fn sideways(model: &mut Model, right: bool) {
+    if let Screen::Chat(_) = model.top() {
+        super::chat::sideways(model, right);
+        return;
+    }
     match model.top_mut() {
         Screen::Detail(detail) => {
             let shift = detail.reader.shift;

@@ -29,6 +29,13 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
             _ => Vec::new(),
         };
     }
+    let writing = matches!(model.top(), Screen::Chat(screen) if !screen.reading);
+    // A terminal sends Escape and a key pressed right after it as that key with Alt: outside of a text it is those two.
+    if let (false, Some(second)) = (writing, second(key)) {
+        let mut effects = self::key(model, Key::Esc);
+        effects.extend(self::key(model, second));
+        return effects;
+    }
     let typing = open_field(model).is_some();
     match model.top() {
         Screen::Run(_) => dialog(model, key),
@@ -36,8 +43,19 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
         Screen::Paste(_) => super::consult::paste_key(model, key),
         Screen::Palette(_) => in_palette(model, key),
         Screen::Help(_) => in_help(model, key),
+        Screen::Chat(_) if writing => super::chat::key(model, key),
         _ if typing => in_field(model, key),
         _ => command(model, key),
+    }
+}
+
+/// The key that was pressed together with Alt.
+const fn second(key: Key) -> Option<Key> {
+    match key {
+        Key::Alt(c) => Some(Key::Char(c)),
+        Key::AltEnter => Some(Key::Enter),
+        Key::AltBackspace => Some(Key::Backspace),
+        _ => None,
     }
 }
 
@@ -47,6 +65,7 @@ pub(super) fn paste(model: &mut Model, text: &Text) {
         Screen::Palette(palette) => palette.input.paste(text),
         Screen::Paste(open) => open.paste(text),
         Screen::Help(reader) => reader.search.paste(text),
+        Screen::Chat(_) => super::chat::paste(model, text),
         _ => {
             if let Some((field, _)) = open_field(model) {
                 field.paste(text);
@@ -126,8 +145,13 @@ fn in_palette(model: &mut Model, key: Key) -> Vec<Effect> {
                 return Vec::new();
             }
             let definition = entry.definition;
-            if let Some(argument) = palette::argument(&state.input.text) {
-                return super::baseline(model, argument);
+            match palette::argument(&state.input.text) {
+                Some((Command::Ask, question)) => {
+                    model.screens.pop();
+                    return super::chat::open_and_ask(model, question);
+                }
+                Some((_, argument)) => return super::baseline(model, argument),
+                None => {}
             }
             model.screens.pop();
             model.history.retain(|name| name != definition.name);

@@ -1,6 +1,9 @@
 //! How the model changes.
 
 mod act;
+mod chat;
+#[cfg(test)]
+mod chat_tests;
 mod consult;
 #[cfg(test)]
 mod consult_tests;

@@ -59,6 +59,8 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
             }
         }
         Report::Answered(result) => super::consult::answered(model, generation, result),
+        Report::Asking(asking) => super::chat::asking(model, generation, *asking),
+        Report::Replied(result) => return super::chat::replied(model, generation, result),
         Report::Prepared(result) => {
             if let Some(dialog) = dialog_mut(model).filter(|dialog| dialog.awaits(generation)) {
                 dialog.prepare(result);
