@@ -72,6 +72,10 @@ pub enum Command {
         /// Most tokens (o200k).
         #[arg(long, default_value_t = 8_000, value_name = "TOKENS")]
         budget: usize,
+        /// Print the whole request for a diagnosis instead, with prompt and shape of the answer: for a model elsewhere,
+        /// whose answer `diagnose --answer` takes.
+        #[arg(long, conflicts_with = "budget")]
+        request: bool,
     },
     /// Diagnose an incident: observations, hypotheses and suggested actions, each with its evidence.
     Diagnose {
@@ -83,6 +87,12 @@ pub enum Command {
         /// Use this end point instead of the first one.
         #[arg(long, value_name = "NAME", conflicts_with = "offline")]
         endpoint: Option<String>,
+        /// Ask the queries of its checks as well; a model then diagnoses again with their answers.
+        #[arg(long)]
+        checks: bool,
+        /// Check the answer of a model elsewhere instead of asking one: a file, or - for standard input.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "endpoint"])]
+        answer: Option<PathBuf>,
     },
     /// Ask a language model a question; it looks things up with read-only tools, and every claim cites what it found.
     Ask {

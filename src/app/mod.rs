@@ -5,6 +5,7 @@ mod agent;
 mod anchoring;
 pub mod approvals;
 mod asking;
+mod checking;
 pub mod cli;
 pub mod clock;
 mod command_secrets;

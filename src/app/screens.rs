@@ -21,11 +21,11 @@ use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Decision, Digest, RunRecord, RunRequest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
-use crate::domain::evidence::{Evidence, EvidenceKind};
+use crate::domain::evidence::Evidence;
 use crate::domain::health::EndpointHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
-use crate::domain::query::{Answer, Asked, Planned, Purpose, Query};
+use crate::domain::query::{Answer, Asked};
 use crate::domain::question::Reply;
 use crate::domain::{Text, Timestamp};
 use crate::gate::{lexer, preview};
@@ -36,6 +36,7 @@ use crate::terminal::ability::Colours;
 
 use super::approvals;
 use super::asking;
+use super::checking;
 use super::cli::{Cli, Command};
 use super::clock;
 use super::diagnosing::{self, Concluded, Wanted};
@@ -187,9 +188,8 @@ impl Screens {
     fn remember_answer(&self, incident: &str, asked: &Asked, answer: &Answer) -> Option<Evidence> {
         let mut kept = self.kept();
         let case = kept.cases.iter_mut().find(|case| case.incident == incident)?;
-        let known = case.investigated.analysis.evidence.iter().chain(&case.answers);
-        let last = known.filter(|item| item.id.kind == EvidenceKind::Query).map(|item| item.id.number).max();
-        let evidence = answers::evidence(last.unwrap_or(0) + 1, asked, Some(answer), answers::Bounds::default());
+        let number = checking::next_number(case.investigated.analysis.evidence.iter().chain(&case.answers));
+        let evidence = answers::evidence(number, asked, Some(answer), answers::Bounds::default());
         // The same question again replaces its earlier answer in the pack; the earlier one can still be cited.
         case.answers.push(evidence.clone());
         if case.answers.len() > MAX_ANSWERS {
@@ -394,14 +394,7 @@ impl Backend for Screens {
 
     fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>> {
         Box::pin(async move {
-            let query = Query::Instant { lang: check.lang, expr: check.query.to_string(), at: (self.engine.clock)() };
-            let planned = Planned { query, purpose: Purpose::Question };
-            let (asked, answer) = self.engine.sources.ask(&planned).await;
-            let summary = match (&answer, &asked.outcome) {
-                (Some(answer), _) => execution::summary(answer),
-                (None, Err(why)) => why.clone(),
-                (None, Ok(_)) => Text::from("no answer"),
-            };
+            let (asked, answer, summary) = checking::ask(&self.engine, &check).await;
             let evidence = answer.as_ref().and_then(|answer| self.remember_answer(&incident, &asked, answer));
             Ok(Answered { asked, answer, summary, evidence })
         })

@@ -99,7 +99,7 @@ fn finished_line(made: &Diagnosed, model: &Model) -> String {
     ];
     if made.usage.input_tokens > 0 {
         let about = if made.usage.reported { "" } else { "~" };
-        let share = made.usage.cached_tokens * 100 / made.usage.input_tokens;
+        let share = (made.usage.cached_tokens * 100).checked_div(made.usage.input_tokens).unwrap_or(0);
         let cached = if share > 0 { format!(" ({share}% from cache)") } else { String::new() };
         parts.push(format!(
             "{about}{} tokens sent{cached}, {} received",

@@ -1,49 +1,85 @@
 //! `diagnose`: observations, hypotheses and suggested actions, each with its evidence.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::diagnosing::{self, Concluded};
+use crate::app::checking::{self, Checked};
+use crate::app::diagnosing::{self, Concluded, Wanted};
 use crate::app::engine::Engine;
 use crate::app::failure::Failure;
+use crate::app::investigate::Investigated;
 use crate::app::output::Output;
+use crate::core::figures::bill;
+use crate::core::message::Draft;
+use crate::core::screen::PASTE_MAX;
 use crate::domain::diagnosis::{Claim, Diagnosed};
+use crate::domain::evidence::Evidence;
 
 use super::incidents::investigated;
+use super::progress::Meter;
 use super::views::{ActionView, DiagnoseView};
 
 /// Who shall write the diagnosis.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(super) enum By<'a> {
     /// The offline analyst.
     Offline,
-    /// The named end point, or the first one; the offline analyst when none is configured.
+    /// The named end point, or the first that answers; the offline analyst when none is configured.
     Endpoint(Option<&'a str>),
+    /// A model elsewhere, whose answer stands in this file.
+    Answer(&'a Path),
+}
+
+/// Answer of `pack --request`.
+#[derive(Serialize)]
+struct RequestView<'a> {
+    request: &'a str,
+    tokens: usize,
+    digest: &'a str,
+}
+
+/// Prints the whole request for a diagnosis.
+pub(super) async fn request(engine: &Engine, incident: Option<&str>, output: Output) -> Result<(), Failure> {
+    let investigated = investigated(engine, incident, output).await?;
+    let preview = diagnosing::preview(engine, &investigated, &[]).await?;
+    let view = RequestView { request: &preview.request, tokens: preview.tokens, digest: &preview.digest };
+    output.answer(&view, || format!("{}\n", preview.request.trim_end()))
 }
 
 pub(super) async fn diagnose(
     engine: &Engine,
     incident: Option<&str>,
-    wanted: Wanted<'_>,
+    by: By<'_>,
+    checks: bool,
     output: Output,
 ) -> Result<(), Failure> {
-    let endpoint = match wanted {
-        Wanted::Offline => None,
-        Wanted::Endpoint(name) => (!engine.endpoints(name)?.is_empty()).then_some(name),
+    // What is wrong with the usage is said before anything is asked.
+    let by = match by {
+        By::Endpoint(name) if engine.endpoints(name)?.is_empty() => By::Offline,
+        by => by,
+    };
+    let answer = match by {
+        By::Answer(path) => Some(read_answer(path)?),
+        _ => None,
     };
     let investigated = investigated(engine, incident, output).await?;
-    let concluded = match endpoint {
-        None => diagnosing::offline(engine, &investigated).await,
-        Some(endpoint) => {
-            let wanted = diagnosing::Wanted { endpoint, ..diagnosing::Wanted::default() };
-            diagnosing::online(engine, &investigated, wanted, &CancellationToken::new(), |_| {}).await?
+    let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await?;
+    let mut checked = Vec::new();
+    if checks {
+        checked = checking::ask_all(engine, &investigated.analysis, &concluded.diagnosed.diagnosis).await;
+        let answers: Vec<Evidence> = checked.iter().filter_map(|one| one.evidence.clone()).collect();
+        if matches!(by, By::Endpoint(_)) && !answers.is_empty() {
+            concluded = once(engine, &investigated, by, None, &answers, output).await?;
         }
-    };
+    }
     let Concluded { diagnosed, actions, .. } = &concluded;
     let views = actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();
-    let view = DiagnoseView::new(&investigated.analysis.incident.id, diagnosed, views);
-    output.answer(&view, || text(&concluded))?;
+    let view = DiagnoseView::new(&investigated.analysis.incident.id, diagnosed, views).with_checks(&checked);
+    output.answer(&view, || text(&concluded, &checked))?;
     if diagnosed.complete {
         Ok(())
     } else {
@@ -51,14 +87,72 @@ pub(super) async fn diagnose(
     }
 }
 
+async fn once(
+    engine: &Engine,
+    investigated: &Investigated,
+    by: By<'_>,
+    answer: Option<&str>,
+    answers: &[Evidence],
+    output: Output,
+) -> Result<Concluded, Failure> {
+    match (by, answer) {
+        (By::Endpoint(endpoint), _) => {
+            let wanted = Wanted { endpoint, answers, ..Wanted::default() };
+            let meter = Meter::new(output);
+            let draft = |draft: Draft| meter.say(&stage(&draft));
+            diagnosing::online(engine, investigated, wanted, &CancellationToken::new(), draft).await
+        }
+        (By::Answer(_), Some(text)) => {
+            let preview = diagnosing::preview(engine, investigated, &[]).await?;
+            diagnosing::pasted(engine, investigated, answers, &preview.pack, text).await
+        }
+        (By::Offline | By::Answer(_), _) => Ok(diagnosing::offline(engine, investigated).await),
+    }
+}
+
+/// How far the model is, in one line.
+fn stage(draft: &Draft) -> String {
+    let tokens = draft.received_tokens;
+    let received = if tokens > 0 { format!(" · {tokens} tokens received") } else { String::new() };
+    format!("{} · {}{received}", draft.by.one_line(), draft.stage.one_line())
+}
+
+/// The answer of a model elsewhere, bounded.
+fn read_answer(path: &Path) -> Result<String, Failure> {
+    let unread = |error: std::io::Error| Failure::failed(format!("the answer in {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    let most = PASTE_MAX as u64 + 1;
+    if path == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut bytes).map_err(unread)?;
+    } else {
+        std::fs::File::open(path).map_err(unread)?.take(most).read_to_end(&mut bytes).map_err(unread)?;
+    }
+    if bytes.len() > PASTE_MAX {
+        return Err(Failure::failed(format!(
+            "the answer in {} is longer than {PASTE_MAX} bytes: is it the answer?",
+            path.display()
+        )));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn ids(claim: &Claim) -> String {
     if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
 }
 
-fn text(concluded: &Concluded) -> String {
+fn text(concluded: &Concluded, checked: &[Checked]) -> String {
     let Concluded { diagnosed, actions, .. } = concluded;
     let Diagnosed { diagnosis, analyst, prompt, .. } = diagnosed;
-    let mut out = format!("by {} · {}@{}\n\n{}\n\n", analyst.name, prompt.name, prompt.version, diagnosis.summary);
+    let mut head = vec![format!("by {}", analyst.name), format!("{}@{}", prompt.name, prompt.version)];
+    head.extend(analyst.endpoint.as_ref().map(|name| format!("via {name}")));
+    head.extend(diagnosed.bill.iter().flat_map(bill));
+    let mut out = format!("{}\n\n", head.join(" · "));
+    if let Some(plain) = &diagnosed.plain {
+        let _ = writeln!(out, "the model's words, not checked:\n{plain}\n");
+    }
+    if !diagnosis.summary.is_empty() {
+        let _ = writeln!(out, "{}\n", diagnosis.summary);
+    }
     for claim in &diagnosis.observations {
         let _ = writeln!(out, "  · {}{}", claim.text, ids(claim));
     }
@@ -73,6 +167,10 @@ fn text(concluded: &Concluded) -> String {
         }
         for check in &hypothesis.checks {
             let _ = writeln!(out, "   ? {}  (expected: {})", check.query, check.expect);
+            for one in checked.iter().filter(|one| one.query == check.query.as_str()) {
+                let id = one.evidence.as_ref().map_or_else(String::new, |item| format!("  [{}]", item.id));
+                let _ = writeln!(out, "     = {}{id}", one.summary.one_line());
+            }
         }
     }
     if !actions.is_empty() {
@@ -98,6 +196,9 @@ fn text(concluded: &Concluded) -> String {
     }
     for remark in &diagnosed.remarks {
         let _ = writeln!(out, "note: {remark}");
+    }
+    for one in &diagnosed.earlier {
+        let _ = writeln!(out, "broke off: {}: {}\n{}", one.endpoint, one.why, one.text);
     }
     out
 }

@@ -59,13 +59,19 @@ pub(super) async fn run(
         Command::Alerts => incidents::alerts(&engine(config)?, output).await,
         Command::Incidents => incidents::incidents(&engine(config)?, output).await,
         Command::Suspects { incident } => incidents::suspects(&engine(config)?, incident.as_deref(), output).await,
-        Command::Pack { incident, budget } => {
+        Command::Pack { incident, request: true, .. } => {
+            diagnose::request(&engine(config)?, incident.as_deref(), output).await
+        }
+        Command::Pack { incident, budget, .. } => {
             incidents::pack(&engine(config)?, incident.as_deref(), *budget, output).await
         }
-        Command::Diagnose { incident, offline, endpoint } => {
-            let wanted =
-                if *offline { diagnose::Wanted::Offline } else { diagnose::Wanted::Endpoint(endpoint.as_deref()) };
-            diagnose::diagnose(&engine(config)?, incident.as_deref(), wanted, output).await
+        Command::Diagnose { incident, offline, endpoint, checks, answer } => {
+            let by = match answer {
+                Some(path) => diagnose::By::Answer(path),
+                None if *offline => diagnose::By::Offline,
+                None => diagnose::By::Endpoint(endpoint.as_deref()),
+            };
+            diagnose::diagnose(&engine(config)?, incident.as_deref(), by, *checks, output).await
         }
         Command::Ask { question, incident, endpoint, max_steps } => {
             let question = ask::Question {

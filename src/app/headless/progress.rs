@@ -22,8 +22,13 @@ impl Meter {
 
     /// Shows how far it is.
     pub(super) fn show(&self, progress: &Progress) {
+        self.say(&progress.line());
+    }
+
+    /// Shows what is done now.
+    pub(super) fn say(&self, text: &str) {
         if self.on {
-            write(&line(&progress.line()));
+            write(&line(text));
         }
     }
 }

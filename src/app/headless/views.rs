@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::app::checking::Checked;
 use crate::domain::action::{Effect, Judged, Verdict};
 use crate::domain::alert::Alert;
 use crate::domain::analysis::{Analysis, Finding};
-use crate::domain::diagnosis::{Diagnosed, Diagnosis, PromptRef, Timing, Unsupported, Usage};
+use crate::domain::diagnosis::{Bill, Diagnosed, Diagnosis, Earlier, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, EvidenceId, EvidenceKind};
 use crate::domain::health::{SourceHealth, Status};
 use crate::domain::incident::{Flapping, Incident};
 use crate::domain::query::Note;
+use crate::domain::settings::Sees;
 use crate::domain::{Text, Timestamp};
 use crate::gate::changes;
 
@@ -190,9 +192,23 @@ pub(super) struct DiagnoseView<'a> {
     pub(super) actions: Vec<ActionView<'a>>,
     pub(super) usage: &'a Usage,
     pub(super) timing: &'a Timing,
+    /// The answer as it came, where it is no diagnosis.
+    pub(super) plain: Option<&'a str>,
+    pub(super) tokens_per_second: Option<f64>,
+    pub(super) bill: Option<&'a Bill>,
+    pub(super) sees: Option<Sees>,
+    /// Answers that broke off before.
+    pub(super) earlier: &'a [Earlier],
+    /// Queries of checks that were asked, with their answers.
+    pub(super) checks: &'a [Checked],
 }
 
 impl<'a> DiagnoseView<'a> {
+    /// The same with the checks that were asked.
+    pub(super) fn with_checks(self, checks: &'a [Checked]) -> Self {
+        Self { checks, ..self }
+    }
+
     pub(super) fn new(incident: &'a str, diagnosed: &'a Diagnosed, actions: Vec<ActionView<'a>>) -> Self {
         Self {
             incident,
@@ -207,6 +223,12 @@ impl<'a> DiagnoseView<'a> {
             actions,
             usage: &diagnosed.usage,
             timing: &diagnosed.timing,
+            plain: diagnosed.plain.as_deref(),
+            tokens_per_second: diagnosed.rate,
+            bill: diagnosed.bill.as_ref(),
+            sees: diagnosed.sees,
+            earlier: &diagnosed.earlier,
+            checks: &[],
         }
     }
 }
