@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue as HttpHeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, Url};
@@ -337,7 +337,7 @@ impl Inner {
         // What a refusal says is of use, but not worth a wait.
         let body = tokio::time::timeout(REFUSAL_WITHIN, read_bounded(self, response)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        Err(self.error(refusal(&self.settings.model, status, &headers, SystemTime::now(), &body)))
+        Err(self.error(refusal(&self.settings.model, status, &headers, &body)))
     }
 
     /// The error that stands in a frame or body of a successful response, if there is one.
