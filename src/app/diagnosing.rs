@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
 use crate::context::Redactor;
 use crate::copilot::call::request_tokens;
 use crate::copilot::online::{self, Attempt, Case, OnlineError, Progress, Sampling};
@@ -19,10 +18,10 @@ use crate::domain::evidence::Evidence;
 use crate::domain::labels::Labels;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Data, Planned, Purpose, Query};
-use crate::domain::settings::{EndpointSettings, Protocol, Secrets, Sees};
+use crate::domain::settings::{EndpointSettings, Protocol, Sees};
 use crate::domain::text::neutralise;
 use crate::domain::{Outgoing, Text};
-use crate::llm::{Admission, ChatRequest, LlmClient, LlmError};
+use crate::llm::{Admission, ChatRequest, LlmError};
 use crate::prompts::Library;
 
 use super::drafting::Board;
@@ -378,26 +377,6 @@ fn words(request: &ChatRequest) -> Outgoing {
     let shape = shape.map(|shape| format!("The JSON schema of the answer:\n{shape}"));
     texts.extend(shape.as_deref());
     Redactor::for_receiver(request.shows()).outgoing(&texts.join("\n\n"))
-}
-
-/// Asks each configured end point whether it is there: what it says, or why it does not.
-pub async fn probe_endpoints(config: &Config, secrets: &Arc<dyn Secrets>) -> Vec<(String, Result<String, String>)> {
-    let mut found = Vec::new();
-    for endpoint in &config.llm.endpoint {
-        let probe = async { LlmClient::new(endpoint.clone(), Arc::clone(secrets))?.probe().await }.await;
-        let result = match probe {
-            Err(error) => Err(error.to_string()),
-            Ok(probe) if probe.has_model == Some(false) => {
-                Err(format!("has no model {}; it has {}", endpoint.model, probe.models.join(", ")))
-            }
-            Ok(probe) => {
-                let context = probe.context.map_or_else(String::new, |tokens| format!(", context {tokens} tokens"));
-                Ok(format!("{}, {} ms{context}", endpoint.model, probe.latency.as_millis()))
-            }
-        };
-        found.push((endpoint.name.clone(), result));
-    }
-    found
 }
 
 #[cfg(test)]

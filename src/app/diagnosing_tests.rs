@@ -1,3 +1,4 @@
+use crate::config::Config;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};

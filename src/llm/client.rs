@@ -299,10 +299,15 @@ impl Inner {
 
     /// Sends a request and waits for accepted headers.
     pub(super) async fn post(&self, body: Vec<u8>) -> Result<Response, LlmError> {
+        self.post_to(self.url(), body).await
+    }
+
+    /// As [`Self::post`], to another place of the same server.
+    pub(super) async fn post_to(&self, url: Url, body: Vec<u8>) -> Result<Response, LlmError> {
         let headers = self.headers().await?;
         let request = self
             .http
-            .post(self.url())
+            .post(url)
             .headers(headers)
             .header("content-type", "application/json")
             .header("accept", "text/event-stream, application/x-ndjson, application/json")

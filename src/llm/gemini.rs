@@ -125,6 +125,7 @@ impl Wire for Gemini {
                 Some(Listed {
                     name: name.strip_prefix("models/").unwrap_or(name).to_owned(),
                     context: entry.get("inputTokenLimit").and_then(Value::as_u64),
+                    trained: None,
                 })
             })
             .collect()

@@ -40,7 +40,7 @@ pub use health::{Blame, Health, HealthState, History};
 pub use load::Load;
 pub use observation::{Observation, Outcome, Watch};
 pub use pool::{CanaryAnswer, Endpoint, Pool};
-pub use probe::Probe;
+pub use probe::{Probe, SAMPLE, Shape, Trial, Tried};
 pub use stream::EventStream;
 
 use crate::domain::Outgoing;

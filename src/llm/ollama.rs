@@ -99,7 +99,7 @@ impl Wire for Ollama {
     fn models(&self, body: &Value) -> Vec<Listed> {
         let listed = body.get("models").and_then(Value::as_array).into_iter().flatten();
         let name = |entry: &Value| entry.get("name").and_then(Value::as_str).map(str::to_owned);
-        listed.filter_map(name).map(|name| Listed { name, context: None }).collect()
+        listed.filter_map(name).map(|name| Listed { name, context: None, trained: None }).collect()
     }
 }
 
@@ -119,7 +119,8 @@ fn pieces(value: &Value) -> Vec<Piece> {
     if !text("/message/content").is_empty() {
         pieces.push(Piece::Text(text("/message/content").to_owned()));
     }
-    if !text("/message/thinking").is_empty() {
+    // The second is the name in the compatible format, which servers in Ollama's place use here too.
+    if !text("/message/thinking").is_empty() || !text("/message/reasoning_content").is_empty() {
         pieces.push(Piece::Progress);
     }
     if value.get("done").and_then(Value::as_bool) == Some(true) {

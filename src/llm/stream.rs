@@ -266,7 +266,8 @@ impl Reading {
                     input_tokens: old.input_tokens.max(new.input_tokens),
                     output_tokens: old.output_tokens.max(new.output_tokens),
                     cached_tokens: old.cached_tokens.max(new.cached_tokens),
-                    reported: old.reported || new.reported,
+                    // A server that counts nothing says nought.
+                    reported: old.reported || (new.reported && new.input_tokens > 0),
                 });
             }
             Piece::Finish(reason) => {

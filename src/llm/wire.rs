@@ -50,6 +50,8 @@ pub(super) struct Listed {
     pub(super) name: String,
     /// Tokens of its context.
     pub(super) context: Option<u64>,
+    /// Tokens of the context it was trained with: the server may give it less.
+    pub(super) trained: Option<u64>,
 }
 
 /// A wire format.
@@ -76,20 +78,15 @@ pub(super) trait Wire: Send + Sync {
     fn decode_whole(&self, body: &Value) -> Option<Vec<Piece>>;
     /// Reads the list of models.
     fn models(&self, body: &Value) -> Vec<Listed> {
-        const CONTEXT: [&str; 6] = [
-            "/max_model_len",
-            "/meta/n_ctx",
-            "/meta/n_ctx_train",
-            "/context_length",
-            "/context_window",
-            "/max_input_tokens",
-        ];
+        const CONTEXT: [&str; 5] =
+            ["/max_model_len", "/meta/n_ctx", "/context_length", "/context_window", "/max_input_tokens"];
         let listed = body.get("data").and_then(Value::as_array).into_iter().flatten();
         listed
             .filter_map(|entry| {
                 let name = entry.get("id")?.as_str()?.to_owned();
                 let context = CONTEXT.iter().find_map(|path| entry.pointer(path).and_then(Value::as_u64));
-                Some(Listed { name, context })
+                let trained = entry.pointer("/meta/n_ctx_train").and_then(Value::as_u64);
+                Some(Listed { name, context, trained })
             })
             .collect()
     }

@@ -51,7 +51,7 @@ fn script(name: &str) -> String {
 }
 
 /// A llama.cpp server with a model of random weights.
-async fn llama(context_tokens: usize) -> Server {
+pub(crate) async fn llama(context_tokens: usize) -> Server {
     let python = python();
     let folder = TempDir::new().expect("a temporary folder");
     let made = Command::new(&python)
@@ -68,7 +68,7 @@ async fn llama(context_tokens: usize) -> Server {
     .await
 }
 
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn fetch<'a>(
@@ -89,7 +89,7 @@ fn client(server: &Server, protocol: Protocol) -> LlmClient {
     LlmClient::new(settings, Arc::new(NoSecrets)).expect("settings that work")
 }
 
-fn ask(text: &str, max_tokens: u32) -> ChatRequest {
+pub(crate) fn ask(text: &str, max_tokens: u32) -> ChatRequest {
     let mut redactor = stanch::context::Redactor::new();
     ChatRequest {
         system: "You are terse.".into(),

@@ -18,6 +18,8 @@ mod ledger_kill;
 mod ledger_postgres;
 mod ledger_tampering;
 mod live;
+mod llm_aimock;
+mod llm_endpoints;
 mod llm_real;
 mod loki_server;
 mod order;

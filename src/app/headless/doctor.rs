@@ -1,18 +1,15 @@
 //! `doctor`: checks every connection, permission and terminal capability, and says how to mend what fails.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::app::cli::Global;
-use crate::app::diagnosing::probe_endpoints;
 use crate::app::engine::{Engine, Origin};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::config::{self, Config, Profile, SystemSecrets};
 use crate::domain::health::Status;
-use crate::domain::settings::Secrets;
 use crate::gate::PROGRAM_DIRECTORIES;
 use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
@@ -20,7 +17,7 @@ use crate::terminal::ability::Colours;
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome {
+pub(super) enum Outcome {
     Ok,
     Warn,
     Fail,
@@ -28,12 +25,12 @@ enum Outcome {
 
 /// One check.
 #[derive(Debug, Serialize)]
-struct Finding {
-    name: String,
-    status: Outcome,
-    detail: String,
+pub(super) struct Finding {
+    pub(super) name: String,
+    pub(super) status: Outcome,
+    pub(super) detail: String,
     /// What to do; empty when there is nothing to do.
-    fix: String,
+    pub(super) fix: String,
 }
 
 /// All checks.
@@ -67,16 +64,13 @@ pub(super) async fn doctor(
                 sources(&mut report, &engine).await;
                 policy(&mut report, &engine);
                 programs(&mut report, &engine);
+                let ledger = engine.ledger().await.ok();
+                for found in super::endpoints::examine(&engine, ledger.as_ref()).await {
+                    report.ok &= found.status != Outcome::Fail;
+                    report.checks.push(found);
+                }
             }
         },
-    }
-    let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets);
-    for (name, result) in probe_endpoints(&config, &secrets).await {
-        let name = format!("llm {name}");
-        match result {
-            Ok(detail) => report.add(&name, Outcome::Ok, detail, ""),
-            Err(detail) => report.add(&name, Outcome::Fail, detail, "the offline analyst works without it"),
-        }
     }
     ledger(&mut report, &config).await;
     terminal(&mut report, global);
@@ -229,15 +223,16 @@ fn terminal(report: &mut Report, global: &Global) {
 
 fn text(report: &Report) -> String {
     let mut text = String::new();
+    let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0).clamp(14, 32);
     for check in &report.checks {
         let mark = match check.status {
             Outcome::Ok => "ok  ",
             Outcome::Warn => "warn",
             Outcome::Fail => "FAIL",
         };
-        text += &format!("{mark}  {:<14}  {}\n", check.name, check.detail);
+        text += &format!("{mark}  {:<width$}  {}\n", check.name, check.detail);
         if !check.fix.is_empty() {
-            text += &format!("      {:<14}  → {}\n", "", check.fix);
+            text += &format!("      {:<width$}  → {}\n", "", check.fix);
         }
     }
     text

@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod diagnose;
 mod doctor;
+mod endpoints;
 mod import;
 mod incidents;
 mod progress;
