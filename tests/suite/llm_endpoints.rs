@@ -62,7 +62,7 @@ async fn a_saturated_server_is_said_to_be_saturated() {
     let streams = (0..6).map(|_| {
         let client = endpoint.client().expect("settings that work").clone();
         tokio::spawn(async move {
-            let mut stream = client.stream(&ask("pool full".into(), 4_000));
+            let mut stream = client.stream(&ask("pool full", 4_000));
             while let Some(event) = stream.next().await {
                 assert!(event.is_ok(), "{event:?}");
             }
@@ -91,7 +91,7 @@ async fn a_saturated_server_is_said_to_be_saturated() {
 async fn a_stream_of_responses_ends_with_its_cost() {
     let server = llama(16_384).await;
     let endpoint = endpoint(&server, Protocol::OpenaiResponses);
-    let mut stream = endpoint.client().expect("settings that work").stream(&ask("evidence".into(), 40));
+    let mut stream = endpoint.client().expect("settings that work").stream(&ask("evidence", 40));
     let mut events = Vec::new();
     while let Some(event) = stream.next().await {
         events.push(event.expect("an event"));
