@@ -6,6 +6,7 @@ use crate::domain::evidence::EvidenceId;
 
 use super::list::List;
 use super::model::Case;
+use super::reveal;
 
 /// Name of the analyst that needs no model.
 const OFFLINE: &str = "offline";
@@ -66,7 +67,7 @@ pub fn rows(case: &Case, list: &List) -> Vec<Row> {
     let mut rows = Rows { done: Vec::new(), case, verified: &[], by_model: false };
     if let Some(draft) = &case.draft {
         rows.by_model = true;
-        rows.diagnosis(&draft.partial);
+        rows.diagnosis(&reveal::beginning(&draft.partial, case.revealed));
         rows.earlier(&draft.earlier);
     } else if let Some(conclusion) = &case.conclusion.value {
         rows.finished(&conclusion.diagnosed);

@@ -28,6 +28,7 @@ pub mod queue;
 #[cfg(test)]
 pub(crate) mod queue_sample;
 pub mod reading;
+pub mod reveal;
 pub mod rows;
 #[cfg(test)]
 pub(crate) mod sample;

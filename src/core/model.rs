@@ -84,6 +84,8 @@ pub struct Case {
     pub conclusion: Slot<Conclusion>,
     /// The diagnosis being written.
     pub draft: Option<Draft>,
+    /// Characters of it that are shown.
+    pub revealed: usize,
     /// The pack, as it would be sent.
     pub pack: Slot<PackPreview>,
     /// The ledger's entries.
@@ -103,6 +105,7 @@ impl Case {
             investigation: Slot::default(),
             conclusion: Slot::default(),
             draft: None,
+            revealed: 0,
             pack: Slot::default(),
             timeline: Slot::default(),
             answer: Slot::default(),

@@ -9,6 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::time::human_duration;
 
 use super::model::Model;
+use super::reveal;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -46,6 +47,9 @@ fn change_after(since: Timestamp, now: Timestamp) -> Timestamp {
 
 /// When the screen will next read differently although nothing happens; `None` when never (recorded or frozen).
 pub fn next_change(model: &Model) -> Option<Timestamp> {
+    if reveal::behind(model) {
+        return Some(model.now.plus(reveal::STEP));
+    }
     if model.identity.recorded.is_some() || model.frozen.is_some() {
         return None;
     }

@@ -153,6 +153,14 @@ fn diagnosis_being_written() {
         earlier: Vec::new(),
     };
     update(&mut model, Msg::Report(generation, Report::Drafting(Box::new(draft))));
+    let now = model.now;
+    for _ in 0..4 {
+        update(&mut model, Msg::Tick(now));
+    }
+    both("diagnosis_begun", &mut model);
+    while crate::core::reveal::behind(&model) {
+        update(&mut model, Msg::Tick(now));
+    }
     both("diagnosis_being_written", &mut model);
 }
 

@@ -58,6 +58,7 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effe
     let stale = case.conclusion.abandon();
     case.conclusion.begin(generation, now);
     case.draft = None;
+    case.revealed = 0;
     stale
         .map(|generation| Effect::Cancel { generation })
         .into_iter()

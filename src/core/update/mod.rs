@@ -22,6 +22,7 @@ use super::confirm::Dialog;
 use super::effect::Effect;
 use super::message::Msg;
 use super::model::{Case, Model, Toast};
+use super::reveal;
 use super::rows;
 use super::screen::Screen;
 
@@ -57,6 +58,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if model.frozen.is_none() {
                 model.now = model.now.max(now);
             }
+            reveal::step(model);
             Vec::new()
         }
         Msg::RefreshDue => refresh(model),

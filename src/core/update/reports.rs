@@ -33,6 +33,10 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
         Report::Investigated(result) => return on_investigated(model, generation, result),
         Report::Drafting(draft) => {
             if let Some(case) = case_mut(model, |case| case.conclusion.awaits(generation)) {
+                // Another end point begins from zero.
+                if case.draft.as_ref().is_some_and(|before| before.by != draft.by) {
+                    case.revealed = 0;
+                }
                 case.draft = Some(*draft);
             }
         }
