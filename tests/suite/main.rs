@@ -28,6 +28,7 @@ mod postgres_server;
 mod program;
 mod pseudo_terminal;
 mod replay_promql;
+mod secrecy;
 mod secrets;
 mod servers;
 mod sources_alertmanager;

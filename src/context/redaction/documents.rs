@@ -22,7 +22,7 @@ pub(super) const DOCUMENTS: &[Row] = &[
         // `.pgpass`: host:port:database:user:password.
         "password",
         &[":5432:", ":5433:", ":6432:", ":*:*:", ":*:"],
-        r"(?m)(?:^|[\s+>])[^\s:]+:(?:\d{2,5}|\*):[^\s:]+:[^\s:]+:(?P<s>(?:[^\s:\\]|\\.){3,})$",
+        r#"(?m)(?:^|[\s+>"'=])[^\s:"']+:(?:\d{2,5}|\*):[^\s:]+:[^\s:]+:(?P<s>(?:[^\s:\\"'}\]]|\\[:\\]){3,})(?:$|[\s"'\\}\],])"#,
         |value| !is_benign(value) && !value.bytes().all(|byte| byte.is_ascii_digit()),
     ),
     (
@@ -95,7 +95,7 @@ pub(super) const DOCUMENTS: &[Row] = &[
             "/webhook",
             "/hooks/",
         ],
-        r#"(?i)/(?:reset(?:[_-]?password)?|confirm(?:ation)?|activate|verify(?:[_-]?email)?|invitations?|invite|magic(?:[_-]?link)?|unsubscribe|share|webhooks?|hooks)/(?P<s>[A-Za-z0-9_-]{20,})(?:[/?\s"'<>#]|$)"#,
+        r#"(?i)/(?:reset(?:[_-]?password)?|confirm(?:ation)?|activate|verify(?:[_-]?email)?|invitations?|invite|magic(?:[_-]?link)?|unsubscribe|share|webhooks?|hooks)/(?P<s>[A-Za-z0-9_-]{20,})(?:[/?\s"'<>#,;)}\]]|$)"#,
         |value| value.bytes().any(|byte| byte.is_ascii_digit()) && value.bytes().any(|byte| byte.is_ascii_alphabetic()),
     ),
     (
@@ -231,7 +231,8 @@ fn heading(row: &str, sign: char) -> Option<(char, usize, usize)> {
         cell.len() <= 40
             && cell.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b' ' | b'-' | b'.'))
     };
-    if cells.len() < 2 || !cells.iter().all(named) {
+    // What stands in front of the first cell is of the line, not of the table.
+    if cells.len() < 2 || !cells[1..].iter().all(named) {
         return None;
     }
     let wanted = cells.iter().position(|cell| matches!(promise(cell), Some(Promise::Sure | Promise::Likely)))?;

@@ -66,6 +66,34 @@ fn readable(bytes: Vec<u8>) -> Option<String> {
     text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')).then_some(text)
 }
 
+/// A text whose line breaks are escaped as it was before, and where each byte of it stands in the escaped one (one more
+/// for its end). `None` when nothing is escaped so.
+pub(super) fn unescaped(text: &str) -> Option<(String, Vec<usize>)> {
+    if !text.contains("\\n") {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut from = Vec::with_capacity(text.len() + 1);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let escaped = (c == '\\').then(|| chars.peek().map(|(_, next)| *next)).flatten();
+        let told = match escaped {
+            Some('n' | 'r') => Some('\n'),
+            Some('t') => Some('\t'),
+            Some(next @ ('"' | '\\' | '/' | '\'')) => Some(next),
+            _ => None,
+        };
+        if told.is_some() {
+            chars.next();
+        }
+        let told = told.unwrap_or(c);
+        from.extend(std::iter::repeat_n(at, told.len_utf8()));
+        out.push(told);
+    }
+    from.push(text.len());
+    Some((out, from))
+}
+
 fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -113,7 +113,7 @@ static BETWEEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"^(?:\\*["'`]|%(?:25)?22|&quot;|&#34;)?\]?\)?"#,
         // The value of an entry whose name is our name: `name: X, value: Y`, `<name>X</name><value>Y`.
-        r#"(?:[\s,;\\"'\x{23ce}]{0,60}(?:</?(?i:name|key)>)?[\s,;<\\"'\x{23ce}-]{0,40}\b(?i:value|val|stringValue|content)(?:\\*["'])?\s{0,3}[:=>]\s{0,3}"#,
+        r#"(?:[\s,;+\\"'\x{23ce}]{0,60}(?:</?(?i:name|key)>)?[\s,;<+\\"'\x{23ce}-]{0,40}\b(?i:value|val|stringValue|content)(?:\\*["'])?\s{0,3}[:=>]\s{0,3}"#,
         // Signs of their own.
         r#"|\s{0,4}(?:=>|:=|==|->|=|:|%(?:25)?3[AaDd]|/?>)"#,
         // Words of prose.
@@ -129,7 +129,7 @@ static BETWEEN: LazyLock<Regex> = LazyLock::new(|| {
 /// What may stand in front of the value itself: brackets, a constructor, a scheme.
 static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r#"^(?:\s{0,8}(?:\[|\(|\{)?\s?(?:(?:Some|Ok|Secret|SecretStr|Str|String|ref|Value|Just|StringValue|b|u|r)\(?)??(?:\\*["'`]|%(?:25)?22|&quot;|&#34;|%(?:25)?20)?(?:(?i:basic|bearer|token|apikey|digest|negotiate|splunk|key|ntlm|ssws|api-key|aws4-hmac-sha256)(?:\s|%20|\+){1,3})?)"#,
+        r#"^(?:\s{0,8}(?:\[|\(|\{)?\s?(?:(?:Some|Ok|Secret|SecretStr|SecretString|Str|String|ref|Value|Just|StringValue|bytes)\()?(?:[bur]?\\*["'`]|%(?:25)?22|&quot;|&#34;|%(?:25)?20)?(?:(?i:basic|bearer|token|apikey|digest|negotiate|splunk|key|ntlm|ssws|api-key|aws4-hmac-sha256)(?:\s|%20|\+){1,3})?)"#,
     )
     .expect("a constant expression")
 });
@@ -140,6 +140,10 @@ fn value_of(text: &str, start: usize, end: usize, promise: Promise) -> Option<(P
     let trimmed = sign.trim_end();
     let element = trimmed.ends_with('>') && !trimmed.ends_with("=>") && !trimmed.ends_with("->");
     if element && !opens_tag(text, start) {
+        return None;
+    }
+    // The part of a name that consists of parts, as in `arn:…:secret:shop/db`.
+    if promise == Promise::Maybe && trimmed == ":" && text[..start].ends_with(':') {
         return None;
     }
     let pair = sign.contains(',') && sign.ends_with(['"', '\'']) && !sign.to_ascii_lowercase().contains("val");
@@ -174,6 +178,15 @@ fn value_of(text: &str, start: usize, end: usize, promise: Promise) -> Option<(P
     let (place, quoted) = match opened {
         Some(quote) => (quoted_value(text, value, quote), true),
         None if element => (until(text, value, |c| c == '<' || c == '\n'), false),
+        None if is_phrase(&text[start..end]) && phrase(text, value).1 > value => {
+            let words = phrase(text, value);
+            let place = if text[words.0..words.1].split(' ').count() > 2 {
+                words
+            } else {
+                bare_value(text, start, value, promise)
+            };
+            (place, text[place.0..place.1].contains(' '))
+        }
         None => (bare_value(text, start, value, promise), false),
     };
     let last = text[place.1..].chars().next().is_none_or(|c| c == '\n' || c == '⏎');
@@ -272,7 +285,17 @@ fn bare_value(text: &str, start: usize, from: usize, promise: Promise) -> Place 
             break;
         }
     }
-    (from, from + end)
+    if end == inside.len() { continued(text, (from, from + end)) } else { (from, from + end) }
+}
+
+/// Words of a phrase, as people are told to choose them.
+fn phrase(text: &str, from: usize) -> Place {
+    until(text, from, |c| !(c.is_alphabetic() || matches!(c, ' ' | '-' | '_' | '.')))
+}
+
+fn is_phrase(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["passphrase", "phrase", "mnemonic", "mnemonics", "seed_words"].iter().any(|end| name.ends_with(end))
 }
 
 fn first(text: &str) -> &str {

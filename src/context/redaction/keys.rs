@@ -23,7 +23,7 @@ pub(super) const STEMS: &str = "\
 const TRANSPARENT: &str = "\
     value values val prod production dev staging stage test old new current previous next primary secondary b64 \
     base64 enc encrypted encoded plain plaintext text txt raw main default str string env rw ro in data again \
-    confirm confirmation repeat hash hashed digest sha1 sha256 md5 header param";
+    confirm confirmation repeat hash hashed digest sha1 sha256 md5";
 
 const PASSWORDS: &str = "\
     password passwords passwd passphrase passcode pwd pw passwort kennwort contraseña contrasena mdp psk bindpw \

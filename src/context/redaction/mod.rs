@@ -72,6 +72,8 @@ const MAX_KNOWN: usize = 2_000;
 const KNOWN_LENGTH: usize = 8;
 /// Letters and digits beside a placeholder from which they are worth hiding.
 const REST: usize = 4;
+/// Strings within strings that are taken apart.
+const MOST_NESTED: usize = 3;
 /// Classes of placeholders.
 const CLASSES: [&str; 3] = ["secret", "personal", "name"];
 
@@ -271,6 +273,22 @@ impl std::fmt::Debug for Redactor {
 /// All secrets of a text; may overlap.
 fn secrets(text: &str) -> Vec<Found> {
     let mut found = plain_secrets(text);
+    // A text within a string has its line breaks and quotes escaped, as often as strings are nested.
+    let mut inner = text.to_owned();
+    let mut places: Option<Vec<usize>> = None;
+    for _ in 0..MOST_NESTED {
+        let Some((next, from)) = encoded::unescaped(&inner) else { break };
+        let from: Vec<usize> = match &places {
+            Some(outer) => from.iter().map(|at| outer[*at]).collect(),
+            None => from,
+        };
+        found.extend(plain_secrets(&next).into_iter().map(|one| Found {
+            start: from[one.start],
+            end: from[one.end],
+            ..one
+        }));
+        (inner, places) = (next, Some(from));
+    }
     encoded::find(text, &mut found, &|inner| !plain_secrets(inner).is_empty());
     found
 }
