@@ -72,6 +72,8 @@ const MAX_KNOWN: usize = 2_000;
 const KNOWN_LENGTH: usize = 8;
 /// Letters and digits beside a placeholder from which they are worth hiding.
 const REST: usize = 4;
+/// Shortest part of a known secret that is hidden by itself, in bytes.
+const REST_LENGTH: usize = 6;
 /// Strings within strings that are taken apart.
 const MOST_NESTED: usize = 3;
 /// Classes of placeholders.
@@ -180,6 +182,7 @@ impl Redactor {
                 found.push(Found { start, end: start + value.len(), kind, order: 15_000 });
             }
         }
+        self.rests(text, &mut found);
         if self.personal {
             personal::find(text, &mut found);
         }
@@ -217,6 +220,35 @@ impl Redactor {
         }
         out.push_str(&text[at..]);
         Some(out)
+    }
+
+    /// What is left of a known secret where a template has put `<*>` for the rest of it.
+    fn rests(&self, text: &str, found: &mut Vec<Found>) {
+        const HOLE: &str = "<*>";
+        if self.known.is_empty() {
+            return;
+        }
+        let mut at = 0;
+        for word in text.split_inclusive(char::is_whitespace) {
+            let mut start = at;
+            at += word.len();
+            if !word.contains(HOLE) {
+                continue;
+            }
+            for piece in word.split(HOLE) {
+                let inside = piece.trim_end();
+                // A name in front of the value is no part of it.
+                let from = inside.rfind(['=', ':', '"', '\'', '(', '[', '{', '@']).map_or(0, |sign| sign + 1);
+                for rest in [&inside[from..], inside] {
+                    let offset = inside.len() - rest.len();
+                    if rest.len() >= REST_LENGTH && self.known.iter().any(|(value, _)| value.contains(rest)) {
+                        let start = start + offset;
+                        found.push(Found { start, end: start + rest.len(), kind: "part", order: 16_000 });
+                    }
+                }
+                start += piece.len() + HOLE.len();
+            }
+        }
     }
 
     /// Keeps the values that cannot be anything but themselves, to find them where nothing else tells them.

@@ -3,13 +3,13 @@
 
 mod benign;
 mod forms;
+mod program;
 mod secrets;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
-use stanch::context::{Redactor, redact};
-use stanch::domain::settings::Sees;
+use serde_json::json;
+use stanch::context::redact;
 
 pub(crate) use forms::{Noise, fill};
 
