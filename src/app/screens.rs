@@ -435,12 +435,7 @@ impl Backend for Screens {
                 _ => asking::thread(&self.engine, about.as_ref()).await,
             };
             let cases = self.kept().cases.iter().map(|case| Arc::clone(&case.investigated)).collect();
-            let asked = asking::Question {
-                text: &question,
-                endpoints: self.engine.pool.endpoints(),
-                cases,
-                limits: Limits::default(),
-            };
+            let asked = asking::Question { text: &question, endpoint: None, cases, limits: Limits::default() };
             let follow = |asking| reporter.asking(asking);
             let reply = asking::ask(&self.engine, &mut thread, asked, follow, &CancellationToken::new())
                 .await

@@ -38,4 +38,5 @@ mod sources_loki;
 mod sources_prometheus;
 mod templates;
 mod tui;
+mod tui_ask;
 mod tui_demo;

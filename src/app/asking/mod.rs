@@ -1,8 +1,8 @@
 //! Free questions: the engine as the tools of a question see it, and one question from start to end.
 
 mod kubectl;
+mod seats;
 mod told;
-mod witness;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,6 @@ use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Answer, Asked, Data, Planned, Purpose, Query};
 use crate::domain::question::{Asking, Reply};
 use crate::domain::{Text, TimeRange, Timestamp};
-use crate::llm::Endpoint;
 use crate::prompts::Library;
 
 use super::engine::Engine;
@@ -25,10 +24,11 @@ use super::failure::Failure;
 use super::investigate::Investigated;
 use super::runbooks;
 use super::standing::Standing;
-use witness::Witnesses;
+use super::turns::Turns;
+use seats::Seats;
 
 /// What can be done without a language model, for whoever has none.
-pub(super) const WITHOUT: &str = "without one the incidents, suspects, evidence, logs, the offline diagnosis, guarded \
+const WITHOUT: &str = "without one the incidents, suspects, evidence, logs, the offline diagnosis, guarded \
                                   actions and the ledger are all there: stanch incidents, suspects, diagnose \
                                   --offline, pack";
 
@@ -41,12 +41,23 @@ pub(super) async fn thread(engine: &Engine, about: Option<&Arc<Investigated>>) -
     Thread::new(Subject::System(told))
 }
 
+/// Fails where there is no end point to ask, with what there is without one.
+pub(super) fn needs_a_model(engine: &Engine, endpoint: Option<&str>) -> Result<(), Failure> {
+    if !engine.endpoints(endpoint)?.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
+         ANTHROPIC_API_KEY, OLLAMA_HOST); {WITHOUT}"
+    )))
+}
+
 /// A question, and what it may be answered with.
 pub(super) struct Question<'a> {
     /// The question.
     pub(super) text: &'a str,
-    /// The end points, in the order in which they are tried.
-    pub(super) endpoints: &'a [Endpoint],
+    /// The name of the end point to ask; all in their order when none is named.
+    pub(super) endpoint: Option<&'a str>,
     /// Incidents that were investigated already.
     pub(super) cases: Vec<Arc<Investigated>>,
     /// How far it may go.
@@ -61,32 +72,20 @@ pub(super) async fn ask(
     progress: impl FnMut(Asking) + Send,
     cancel: &CancellationToken,
 ) -> Result<Reply, Failure> {
-    let Question { text, endpoints, cases, limits } = question;
-    if endpoints.is_empty() {
-        return Err(Failure::failed(format!(
-            "free questions need a language model, and none is configured; {WITHOUT}"
-        )));
-    }
-    let ledger = engine.ledger().await.map_err(|failure| {
-        Failure::failed(format!("nothing was sent, because it cannot be written down: {failure}"))
-    })?;
+    let Question { text, endpoint, cases, limits } = question;
+    needs_a_model(engine, endpoint)?;
     let incident = match thread.subject() {
         Subject::Incident(analysis) => Some(analysis.incident.id.clone()),
         Subject::System(_) => None,
     };
+    let turns = Turns::new(engine, endpoint, incident.as_deref()).await?;
     let tools = Tools::new(engine, incident.clone(), cases).await;
     let library = Library::builtin();
     let sources = told::sources(engine);
-    let inquirer = Inquirer {
-        endpoints,
-        library: &library,
-        toolbox: &tools,
-        sources: &sources,
-        limits,
-        sampling: Sampling::default(),
-    };
-    let mut witness = Witnesses::new(engine, &ledger, incident.as_deref());
-    let reply = questions::ask(&inquirer, thread, text, &mut witness, progress, cancel)
+    let inquirer =
+        Inquirer { library: &library, toolbox: &tools, sources: &sources, limits, sampling: Sampling::default() };
+    let mut seats = Seats::new(engine, turns);
+    let reply = questions::ask(&inquirer, thread, text, &mut seats, progress, cancel)
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
     let payload = json!({
@@ -100,7 +99,11 @@ pub(super) async fn ask(
         actor: engine.standing.actor.clone(),
         payload,
     };
-    if let Err(error) = ledger.append(draft).await {
+    let written = match engine.ledger().await {
+        Ok(ledger) => ledger.append(draft).await.map(|_| ()).map_err(|error| error.to_string()),
+        Err(failure) => Err(failure.to_string()),
+    };
+    if let Err(error) = written {
         tracing::warn!(%error, "an answer could not be written; its parts are in the entries before");
     }
     Ok(reply)

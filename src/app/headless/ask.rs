@@ -61,14 +61,7 @@ pub(super) struct Question<'a> {
 }
 
 pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output) -> Result<(), Failure> {
-    let endpoints = engine.endpoints(question.endpoint)?;
-    if endpoints.is_empty() {
-        let without = asking::WITHOUT;
-        return Err(Failure::failed(format!(
-            "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
-             ANTHROPIC_API_KEY, OLLAMA_HOST); {without}"
-        )));
-    }
+    asking::needs_a_model(engine, question.endpoint)?;
     let mut limits = Limits::default();
     if let Some(steps) = question.most_steps {
         limits.steps = steps.clamp(1, Limits::MOST_STEPS);
@@ -82,7 +75,7 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     let progress = |asking: Asking| shown.follow(&asking);
     let cases = about.iter().cloned().collect();
     let cancel = CancellationToken::new();
-    let asked = asking::Question { text: question.text, endpoints: &endpoints, cases, limits };
+    let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits };
     let reply = asking::ask(engine, &mut thread, asked, progress, &cancel).await?;
     let diagnosed = &reply.diagnosed;
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());

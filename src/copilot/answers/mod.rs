@@ -15,6 +15,7 @@ use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind};
 use crate::domain::labels::quote;
 use crate::domain::query::{Answer, Asked, Data, Query};
 use crate::domain::snapshot::Provenance;
+use crate::domain::time::human_duration;
 use crate::domain::{Text, TimeRange};
 
 use rows::Rows;
@@ -70,7 +71,8 @@ pub fn title(query: &Query, source: &str) -> Text {
     let what = match query {
         Query::Instant { at, .. } => format!("at {}", at.format(FULL)),
         _ => query.range().map_or_else(String::new, |range| {
-            format!("from {} to {}", range.start.format(FULL), rows::stamp(range.end, range.start))
+            let span = human_duration(range.duration());
+            format!("from {} to {} ({span})", range.start.format(FULL), rows::stamp(range.end, range.start))
         }),
     };
     let step = match query {

@@ -1,18 +1,18 @@
 //! The loop: a step of the model, a tool, another step, until there is an answer or an end to the patience.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
+use super::line::{Line, Seat};
 use super::shape::{self, Answer, Next};
 use super::thread::{Rendered, Thread};
 use super::tools::{Found, carry_out};
 use super::{Limits, PROMPT, Toolbox};
 use crate::context::Redactor;
-use crate::copilot::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis};
+use crate::copilot::call::{CallError, CallOutcome, Content, Heard, call, millis, request_tokens};
 use crate::copilot::online::Sampling;
 use crate::copilot::verify;
 use crate::domain::Text;
@@ -21,7 +21,7 @@ use crate::domain::evidence::EvidenceId;
 use crate::domain::question::{Asking, Reply, Step, StepOutcome};
 use crate::domain::settings::Sees;
 use crate::domain::text::neutralise;
-use crate::llm::{Admission, ChatRequest, Endpoint, FinishReason, LlmClient, LlmErrorKind, Observation, Outcome};
+use crate::llm::{ChatRequest, FinishReason, LlmErrorKind};
 use crate::prompts::{Filling, Library, Prompt, PromptError};
 
 /// How often a request that is too long for the model is shortened.
@@ -30,6 +30,8 @@ const SHORTENINGS: usize = 6;
 const HURRY: f64 = 0.75;
 /// Characters of a text that was no step, kept for reading.
 const KEPT: usize = 4_000;
+/// Budget of a pack that nobody reads any more, in tokens.
+const LEAST: usize = 300;
 /// Bytes of the longest question.
 const QUESTION: usize = 64 << 10;
 
@@ -53,8 +55,6 @@ pub enum AskError {
 /// Who is asked, with what.
 #[derive(Clone, Copy)]
 pub struct Inquirer<'a> {
-    /// The end points, in the order in which they are tried.
-    pub endpoints: &'a [Endpoint],
     /// The prompts.
     pub library: &'a Library,
     /// The tools.
@@ -76,16 +76,13 @@ pub async fn ask(
     inquirer: &Inquirer<'_>,
     thread: &mut Thread,
     question: &str,
-    witness: &mut dyn Witness,
+    line: &mut dyn Line,
     on_progress: impl FnMut(Asking) + Send,
     cancel: &CancellationToken,
 ) -> Result<Reply, AskError> {
     let question = question.trim();
     if question.is_empty() {
         return Err(AskError::Nothing("there is no question"));
-    }
-    if inquirer.endpoints.is_empty() {
-        return Err(AskError::Nothing("no end point is configured that may be asked"));
     }
     let prompt = inquirer.library.get(PROMPT)?;
     let now = inquirer.toolbox.now();
@@ -104,17 +101,18 @@ pub async fn ask(
         inquirer,
         prompt,
         thread,
-        witness,
+        line,
+        seat: None,
+        last: None,
         on_progress,
         cancel,
         began,
         deadline: began + inquirer.limits.time,
-        at: 0,
         asking: Asking::default(),
         usage: Usage::default(),
         first_token_ms: None,
         remarks: Vec::new(),
-        failures: Vec::new(),
+        rate: None,
         plain: None,
         memory: BTreeMap::new(),
     };
@@ -127,22 +125,34 @@ struct Run<'a, 'b, P> {
     inquirer: &'a Inquirer<'b>,
     prompt: &'a Prompt,
     thread: &'a mut Thread,
-    witness: &'a mut dyn Witness,
+    line: &'a mut dyn Line,
+    /// The end point in use.
+    seat: Option<Seat>,
+    /// The last one that was in use.
+    last: Option<Seat>,
     on_progress: P,
     cancel: &'a CancellationToken,
     began: Instant,
     deadline: Instant,
-    /// The end point in use.
-    at: usize,
     asking: Asking,
     usage: Usage,
     first_token_ms: Option<u64>,
     remarks: Vec<String>,
-    failures: Vec<String>,
+    rate: Option<f64>,
     /// What the model wrote instead of a step.
     plain: Option<Text>,
     /// What was called, with what it brought.
     memory: BTreeMap<String, Option<EvidenceId>>,
+}
+
+/// What became of a request.
+enum Sent {
+    /// It was sent.
+    Outcome(Box<CallOutcome>),
+    /// The time was over before its end.
+    Late,
+    /// It must not be sent to this end point.
+    Refused(String),
 }
 
 /// What a step came to.
@@ -185,26 +195,20 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         Ok(())
     }
 
-    /// The end point in use; the last one when all have failed.
-    fn endpoint(&self) -> &Endpoint {
-        &self.inquirer.endpoints[self.at.min(self.inquirer.endpoints.len() - 1)]
-    }
-
     fn report(&mut self, stage: String) {
         self.asking.stage = Text::from(stage);
-        let settings = self.endpoint().settings();
-        self.asking.by = Text::from(format!("{} via {}", settings.model, settings.name));
+        if let Some(seat) = &self.seat {
+            let settings = seat.client.settings();
+            self.asking.by = Text::from(format!("{} via {}", settings.model, settings.name));
+        }
         (self.on_progress)(self.asking.clone());
     }
 
     /// One step of the model: asked again once when it is none.
     async fn step(&mut self, last: bool) -> Result<Came, AskError> {
         let Some(first) = self.heard(last).await? else { return Ok(Came::End) };
-        let problems = match shape::read(&first.text, last) {
-            Ok((thought, next)) => {
-                self.thread.model(&first.text, matches!(next, Next::Answer(_)));
-                return Ok(Came::Step(thought, next));
-            }
+        let problems = match self.judged(&first, last) {
+            Ok(came) => return Ok(came),
             Err(problems) => problems,
         };
         if self.broken(&first) {
@@ -215,11 +219,8 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         let words = self.prompt.render("repair", &[("problems", Filling::List(problems.clone()))])?;
         self.thread.reply(None, words);
         let Some(second) = self.heard(last).await? else { return Ok(Came::End) };
-        match shape::read(&second.text, last) {
-            Ok((thought, next)) => {
-                self.thread.model(&second.text, matches!(next, Next::Answer(_)));
-                Ok(Came::Step(thought, next))
-            }
+        match self.judged(&second, last) {
+            Ok(came) => Ok(came),
             Err(problems) => {
                 if !self.broken(&second) {
                     self.remarks.push(format!("the model's step was not valid twice: {}", problems.join("; ")));
@@ -228,6 +229,17 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 Ok(Came::End)
             }
         }
+    }
+
+    /// Reads a step; the end point hears what came of it.
+    fn judged(&mut self, outcome: &CallOutcome, last: bool) -> Result<Came, Vec<String>> {
+        let read = shape::read(&outcome.text, last);
+        let ended = outcome.error.is_none() && outcome.finish == Some(FinishReason::Stop);
+        let problems = read.as_ref().err().map_or(&[][..], Vec::as_slice);
+        self.line.ended(outcome, ended.then_some(problems));
+        let (thought, next) = read?;
+        self.thread.model(&outcome.text, matches!(next, Next::Answer(_)));
+        Ok(Came::Step(thought, next))
     }
 
     /// Whether an answer did not end by itself; why is remarked.
@@ -248,24 +260,25 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
     async fn heard(&mut self, last: bool) -> Result<Option<CallOutcome>, AskError> {
         let mut shortenings = 0;
         loop {
-            let Some(endpoint) = self.inquirer.endpoints.get(self.at).cloned() else { return Ok(None) };
-            let name = endpoint.settings().name.clone();
-            let unusable = match (endpoint.client(), endpoint.admit(std::time::Instant::now())) {
-                (Err(error), _) => Some(error.to_string()),
-                (Ok(client), _) if client.sees() == Sees::Nothing => Some(format!("{name} may see nothing")),
-                (Ok(_), Admission::Resting { why, .. }) => Some(format!("{name} rests: {why}")),
-                (Ok(_), Admission::Ready | Admission::Canary) => None,
-            };
-            if let Some(why) = unusable {
-                self.failures.push(why);
-                self.at += 1;
-                continue;
+            if self.seat.is_none() && !self.seated().await? {
+                return Ok(None);
             }
-            let outcome = self.outcome(&endpoint, last).await?;
-            let Some(outcome) = outcome else { return Ok(None) };
-            let Some(error) = outcome.error.clone().filter(|_| outcome.text.trim().is_empty()) else {
+            let Some(seat) = self.seat.clone() else { return Ok(None) };
+            let name = seat.client.settings().name.clone();
+            let outcome = match self.outcome(&seat, last).await? {
+                Sent::Outcome(outcome) => *outcome,
+                Sent::Late => return Ok(None),
+                Sent::Refused(why) => {
+                    self.line.pass(format!("{name}: {why}"));
+                    self.seat = None;
+                    continue;
+                }
+            };
+            let nothing = outcome.text.trim().is_empty();
+            let Some(error) = outcome.error.clone().filter(|error| nothing || error.is_transient()) else {
                 return Ok(Some(outcome));
             };
+            self.line.ended(&outcome, None);
             if matches!(error.kind, LlmErrorKind::ContextOverflow { .. })
                 && shortenings < SHORTENINGS
                 && self.thread.shorten()
@@ -274,21 +287,48 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 self.report("too long for the model: shortening earlier results".to_owned());
                 continue;
             }
-            self.failures.push(error.to_string());
-            self.at += 1;
+            self.line.pass(format!("{name}: {}", error.kind));
+            self.seat = None;
+            if let Some(wait) = self.line.again(&error.kind) {
+                self.report(format!("{name} asks to wait {} s", wait.as_secs().max(1)));
+                tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Err(CallError::Cancelled.into()),
+                    () = tokio::time::sleep_until(self.deadline.min(Instant::now() + wait)) => {}
+                }
+            }
         }
     }
 
-    /// One request to one end point; `None` when the time was over before its end.
-    async fn outcome(&mut self, endpoint: &Endpoint, last: bool) -> Result<Option<CallOutcome>, AskError> {
-        let Ok(client) = endpoint.client() else { return Ok(None) };
-        let settings = endpoint.settings();
-        let (budget, sees) = (settings.pack_tokens, client.sees());
+    /// Takes the next end point; whether there is one, in time.
+    async fn seated(&mut self) -> Result<bool, AskError> {
+        let (asking, on_progress) = (&mut self.asking, &mut self.on_progress);
+        let mut say = |stage: String| {
+            asking.stage = Text::from(stage);
+            on_progress(asking.clone());
+        };
+        let next = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(CallError::Cancelled.into()),
+            next = tokio::time::timeout_at(self.deadline, self.line.next(&mut say)) => next.ok().flatten(),
+        };
+        if let Some(seat) = next {
+            self.seat = Some(seat.clone());
+            self.last = Some(seat);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// One request to the end point in use.
+    async fn outcome(&mut self, seat: &Seat, last: bool) -> Result<Sent, AskError> {
+        let (client, settings) = (&seat.client, seat.client.settings());
+        let (budget, sees) = (seat.pack_budget, client.sees());
         let mut rendered = self.thread.render(budget, sees);
         while rendered.tokens > self.inquirer.limits.request_tokens && self.thread.shorten() {
             rendered = self.thread.render(budget, sees);
         }
-        let Rendered { messages, pack, tokens } = rendered;
+        let Rendered { messages, pack, .. } = rendered;
         let request = ChatRequest {
             system: Redactor::for_receiver(sees).outgoing(&self.prompt.render("system", &[])?),
             messages,
@@ -297,6 +337,10 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             temperature: self.inquirer.sampling.temperature,
             seed: self.inquirer.sampling.seed,
         };
+        let tokens = request_tokens(&request);
+        if let Some(why) = self.line.refuses(tokens) {
+            return Ok(Sent::Refused(why));
+        }
         self.asking.sent_tokens += tokens;
         self.asking.hidden = request.hidden().values().sum();
         self.report(if last { "writing the answer".to_owned() } else { "thinking".to_owned() });
@@ -311,9 +355,8 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         let content = Content::of_pack(self.prompt.reference(), &pack);
         let stop = self.cancel.child_token();
         let mut late = false;
-        let under_way = UnderWay { endpoint, told: false };
         let result = {
-            let work = call(client, &request, &content, self.witness, &mut heard, &stop);
+            let work = call(client, &request, &content, self.line.witness(), &mut heard, &stop);
             tokio::pin!(work);
             tokio::select! {
                 biased;
@@ -328,13 +371,13 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         if late && matches!(result, Err(CallError::Cancelled)) {
             let seconds = self.inquirer.limits.time.as_secs();
             self.remarks.push(format!("given up: there was no answer within {seconds} s"));
-            return Ok(None);
+            return Ok(Sent::Late);
         }
         let outcome = result?;
-        under_way.ended(&outcome);
         self.usage = sum(&self.usage, &outcome.usage);
         self.first_token_ms = self.first_token_ms.or(outcome.timing.first_token_ms);
-        Ok(Some(outcome))
+        self.rate = outcome.rate().or(self.rate);
+        Ok(Sent::Outcome(Box::new(outcome)))
     }
 
     /// Carries out a call and tells the model what came of it.
@@ -403,19 +446,20 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 return Err(error);
             }
         };
+        let passed = self.line.passed().to_vec();
         if answer.is_none() && self.asking.steps.is_empty() && self.remarks.is_empty() {
             self.thread.forget();
-            return Err(AskError::Llm(self.failures));
+            return Err(AskError::Llm(passed));
         }
         let complete = answer.is_some();
-        let endpoint = self.endpoint().clone();
-        let sees = endpoint.client().map_or(Sees::Redacted, LlmClient::sees);
-        let rendered = self.thread.render(endpoint.settings().pack_tokens, sees);
+        let seat = self.last.take();
+        let sees = seat.as_ref().map_or(Sees::Redacted, |seat| seat.client.sees());
+        let rendered = self.thread.render(seat.as_ref().map_or(LEAST, |seat| seat.pack_budget), sees);
         if !complete {
             self.thread.forget();
             self.remarks.push("there is no answer; what was looked up stands in the steps".to_owned());
         }
-        self.remarks.append(&mut self.failures);
+        self.remarks.extend(passed);
         let Answer { claims, summary, missing } = answer.unwrap_or_default();
         let mut diagnosis = Diagnosis { observations: claims, summary, missing, ..Diagnosis::default() };
         let proof = self.thread.proof(&rendered.pack);
@@ -427,10 +471,13 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 report.unsupported.push(Unsupported { path: "summary".into(), text: diagnosis.summary.clone(), why });
             }
         }
-        let (model, endpoint) = (endpoint.settings().model.clone(), endpoint.settings().name.clone());
+        let settings = seat.as_ref().map(|seat| seat.client.settings());
         Ok(Reply {
             diagnosed: Diagnosed {
-                analyst: Analyst { name: model, endpoint: Some(endpoint) },
+                analyst: Analyst {
+                    name: settings.map_or_else(|| "none".to_owned(), |settings| settings.model.clone()),
+                    endpoint: settings.map(|settings| settings.name.clone()),
+                },
                 prompt: self.prompt.reference().clone(),
                 diagnosis,
                 unsupported: report.unsupported,
@@ -440,50 +487,15 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
                 remarks: self.remarks.iter().map(|remark| neutralise(remark).into_owned()).collect(),
                 usage: self.usage,
                 timing: Timing { first_token_ms: self.first_token_ms, total_ms: millis(self.began.elapsed()) },
-                rate: None,
-                bill: None,
-                sees: None,
+                rate: self.rate,
+                bill: self.line.bill(),
+                sees: Some(sees),
                 earlier: Vec::new(),
             },
             steps: self.asking.steps,
             evidence: self.thread.evidence().to_vec(),
             hidden: rendered.pack.redactions,
         })
-    }
-}
-
-/// A request whose end is told to its end point, however it ends: dropped before that, it was given up.
-struct UnderWay<'a> {
-    endpoint: &'a Endpoint,
-    told: bool,
-}
-
-impl UnderWay<'_> {
-    fn ended(mut self, outcome: &CallOutcome) {
-        let how = match (&outcome.error, &outcome.finish) {
-            (Some(error), _) => Outcome::Failed(error.kind.clone()),
-            (None, Some(reason)) => Outcome::Finished(reason.clone()),
-            (None, None) => Outcome::Cancelled,
-        };
-        let ms = |ms: Option<u64>| ms.map(Duration::from_millis);
-        let observation = Observation {
-            headers: ms(outcome.accepted_ms),
-            first_token: ms(outcome.timing.first_token_ms),
-            tokens_per_second: outcome.rate(),
-            usage: outcome.usage.clone(),
-            counted_tokens: Some(outcome.sent_tokens as u64),
-            ..Observation::new(how)
-        };
-        self.endpoint.observe(std::time::Instant::now(), &observation);
-        self.told = true;
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        if !self.told {
-            self.endpoint.observe(std::time::Instant::now(), &Observation::new(Outcome::Cancelled));
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod ask;
 pub mod call;
+mod line;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use ask::{AskError, Inquirer, ask};
+pub use line::{Line, Seat};
 pub use thread::{Subject, Thread};
 
 use crate::domain::query::{Answer, Asked, Planned};

@@ -11,11 +11,12 @@ use super::*;
 use crate::copilot::call::{CallOutcome, Leaving, Witness};
 use crate::copilot::fixture;
 use crate::copilot::online::Sampling;
+use crate::domain::diagnosis::Bill;
 use crate::domain::metric::{Sample, Series};
 use crate::domain::query::{Data, Query};
 use crate::domain::question::{Asking, Reply, StepOutcome};
 use crate::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
-use crate::llm::{Endpoint, LlmClient, Timeouts};
+use crate::llm::{LlmClient, LlmErrorKind, Timeouts};
 use crate::prompts::Library;
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(Library::builtin);
@@ -49,6 +50,52 @@ impl Witness for Notes {
     }
     fn after<'a>(&'a mut self, _: &'a CallOutcome) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// End points one after another, without budgets.
+struct Row {
+    waiting: Vec<LlmClient>,
+    notes: Notes,
+    passed: Vec<String>,
+    judged: Vec<Option<usize>>,
+    spent: Option<&'static str>,
+}
+
+impl Row {
+    fn new(urls: &[String]) -> Self {
+        let waiting = urls.iter().map(|url| client(url)).collect();
+        Self { waiting, notes: Notes::default(), passed: Vec::new(), judged: Vec::new(), spent: None }
+    }
+}
+
+impl Line for Row {
+    fn next<'a>(&'a mut self, _: &'a mut (dyn FnMut(String) + Send)) -> BoxFuture<'a, Option<Seat>> {
+        Box::pin(async move {
+            let client = (!self.waiting.is_empty()).then(|| self.waiting.remove(0))?;
+            Some(Seat { client, pack_budget: 1_000 })
+        })
+    }
+    fn refuses(&self, _: usize) -> Option<String> {
+        self.spent.map(str::to_owned)
+    }
+    fn witness(&mut self) -> &mut dyn Witness {
+        &mut self.notes
+    }
+    fn ended(&mut self, _: &CallOutcome, problems: Option<&[String]>) {
+        self.judged.push(problems.map(<[String]>::len));
+    }
+    fn again(&mut self, _: &LlmErrorKind) -> Option<Duration> {
+        None
+    }
+    fn pass(&mut self, why: String) {
+        self.passed.push(why);
+    }
+    fn passed(&self) -> &[String] {
+        &self.passed
+    }
+    fn bill(&self) -> Option<Bill> {
+        None
     }
 }
 
@@ -144,7 +191,7 @@ struct Done {
     result: Result<Reply, AskError>,
     progress: Vec<Asking>,
     bodies: Vec<Value>,
-    notes: Notes,
+    row: Row,
     thread: Thread,
 }
 
@@ -184,15 +231,17 @@ fn system() -> Thread {
     Thread::new(Subject::System(Shop::told("1 open of 1 incidents")))
 }
 
-fn endpoint(url: &str) -> Endpoint {
+fn client(url: &str) -> LlmClient {
     let settings = EndpointSettings {
         url: Some(url.to_owned()),
-        pack_tokens: 1_000,
         answer_tokens: 1_000,
         ..EndpointSettings::new("primary", Protocol::OpenaiChat, "tiny")
     };
-    let client = LlmClient::with_timeouts(settings.clone(), Arc::new(NoSecrets), Timeouts::LOCAL);
-    Endpoint::with_client(settings, client)
+    LlmClient::with_timeouts(settings, Arc::new(NoSecrets), Timeouts::LOCAL).unwrap()
+}
+
+fn inquirer(shop: &Shop, limits: Limits) -> Inquirer<'_> {
+    Inquirer { library: &LIBRARY, toolbox: shop, sources: "Live sources.", limits, sampling: Sampling::default() }
 }
 
 async fn asked_in(
@@ -205,22 +254,15 @@ async fn asked_in(
 ) -> Done {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(Script(Mutex::new(script.to_vec()))).mount(&server).await;
-    let endpoints = [endpoint(&server.uri())];
-    let inquirer = Inquirer {
-        endpoints: &endpoints,
-        library: &LIBRARY,
-        toolbox: shop,
-        sources: "Live sources.",
-        limits,
-        sampling: Sampling::default(),
-    };
-    let mut notes = Notes { refuse, ..Notes::default() };
+    let mut row = Row::new(&[server.uri()]);
+    row.notes.refuse = refuse;
     let mut progress = Vec::new();
     let cancel = CancellationToken::new();
-    let result = ask(&inquirer, &mut thread, question, &mut notes, |asking| progress.push(asking), &cancel).await;
+    let inquirer = inquirer(shop, limits);
+    let result = ask(&inquirer, &mut thread, question, &mut row, |asking| progress.push(asking), &cancel).await;
     let requests = server.received_requests().await.unwrap();
     let bodies = requests.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
-    Done { result, progress, bodies, notes, thread }
+    Done { result, progress, bodies, row, thread }
 }
 
 async fn asked(script: &[String]) -> Done {
@@ -237,7 +279,7 @@ async fn a_question_is_answered_from_what_a_tool_brought() {
     assert_eq!((reply.steps[0].tool.as_str(), reply.steps[0].what.as_str()), ("promql", "up"));
     assert_eq!(done.outcomes(), [&StepOutcome::Answered { items: 2 }]);
     assert_eq!(reply.evidence.iter().map(|item| item.id.to_string()).collect::<Vec<_>>(), ["Q1", "Q2"]);
-    assert_eq!(done.notes.sent, 2);
+    assert_eq!(done.row.notes.sent, 2);
     // The result is a part of its own, beneath the words about it.
     let last = done.last();
     let at = last.iter().position(|part| part.starts_with("[Q2] prometheus: up at ")).unwrap();
@@ -446,25 +488,35 @@ async fn an_end_point_that_fails_gives_way_to_the_next() {
     let script = vec![promql("up"), answer("checkout is 0", &["Q2"])];
     Mock::given(method("POST")).respond_with(Script(Mutex::new(script))).mount(&good).await;
     let shop = Shop::default();
-    let run = |endpoints: Vec<Endpoint>| {
-        let shop = &shop;
-        async move {
-            let inquirer = Inquirer {
-                endpoints: &endpoints,
-                library: &LIBRARY,
-                toolbox: shop,
-                sources: "",
-                limits: Limits::default(),
-                sampling: Sampling::default(),
-            };
-            let cancel = CancellationToken::new();
-            ask(&inquirer, &mut system(), "why?", &mut Notes::default(), |_| {}, &cancel).await
-        }
+    let run = async |urls: &[String]| {
+        let mut row = Row::new(urls);
+        let cancel = CancellationToken::new();
+        let inquirer = inquirer(&shop, Limits::default());
+        ask(&inquirer, &mut system(), "why?", &mut row, |_| {}, &cancel).await
     };
-    let reply = run(vec![endpoint(&bad.uri()), endpoint(&good.uri())]).await.unwrap();
+    let reply = run(&[bad.uri(), good.uri()]).await.unwrap();
     assert!(reply.diagnosed.complete);
     assert!(reply.diagnosed.remarks.iter().any(|remark| remark.contains("500")), "{:?}", reply.diagnosed.remarks);
-    assert!(matches!(run(vec![endpoint(&bad.uri())]).await, Err(AskError::Llm(_))));
+    let failed = run(&[bad.uri()]).await.unwrap_err();
+    assert!(matches!(&failed, AskError::Llm(why) if why.len() == 1), "{failed}");
+}
+
+#[tokio::test]
+async fn the_end_point_hears_what_became_of_each_request() {
+    let done = asked(&["no step".into(), promql("up"), answer("checkout is 0", &["Q2"])]).await;
+    assert_eq!(done.row.judged, [Some(1), Some(0), Some(0)]);
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_budget_of_the_day_is_not_sent() {
+    let server = MockServer::start().await;
+    let mut row = Row { spent: Some("the tokens of the day are used up"), ..Row::new(&[server.uri()]) };
+    let shop = Shop::default();
+    let cancel = CancellationToken::new();
+    let inquirer = inquirer(&shop, Limits::default());
+    let failed = ask(&inquirer, &mut system(), "why?", &mut row, |_| {}, &cancel).await.unwrap_err();
+    assert_eq!(failed.to_string(), "primary: the tokens of the day are used up");
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -479,18 +531,11 @@ async fn time_is_bounded_and_what_was_looked_up_stays() {
     }
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(Slow).mount(&server).await;
-    let endpoints = [endpoint(&server.uri())];
     let shop = Shop::default();
-    let inquirer = Inquirer {
-        endpoints: &endpoints,
-        library: &LIBRARY,
-        toolbox: &shop,
-        sources: "",
-        limits: Limits { time: Duration::from_millis(700), ..Limits::default() },
-        sampling: Sampling::default(),
-    };
+    let mut row = Row::new(&[server.uri()]);
+    let inquirer = inquirer(&shop, Limits { time: Duration::from_millis(700), ..Limits::default() });
     let cancel = CancellationToken::new();
-    let reply = ask(&inquirer, &mut system(), "why?", &mut Notes::default(), |_| {}, &cancel).await.unwrap();
+    let reply = ask(&inquirer, &mut system(), "why?", &mut row, |_| {}, &cancel).await.unwrap();
     assert!(!reply.diagnosed.complete);
     assert_eq!(reply.steps.len(), 1);
     assert!(reply.diagnosed.remarks.iter().any(|remark| remark.starts_with("given up")), "{:?}", reply.diagnosed);
