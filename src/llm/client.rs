@@ -244,7 +244,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Limit for the body of a refusal.
-const REFUSAL_WITHIN: Duration = Duration::from_secs(3);
+const REFUSAL_WITHIN: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// Where requests go.

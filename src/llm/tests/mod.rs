@@ -52,16 +52,6 @@ pub(super) fn settings_for(dialect: &Dialect, url: &str) -> EndpointSettings {
     }
 }
 
-/// Limits that tests can wait for.
-pub(super) const SHORT: Timeouts = Timeouts {
-    connect: Duration::from_millis(500),
-    headers: Duration::from_millis(400),
-    first_content: Duration::from_millis(150),
-    stall: Duration::from_millis(100),
-    total: Duration::from_millis(600),
-    bytes: 20_000,
-};
-
 /// Limits that a test never reaches.
 pub(super) const LONG: Timeouts = Timeouts { bytes: 20_000, ..Timeouts::LOCAL };
 
