@@ -22,6 +22,8 @@ const HISTORY: usize = 3;
 const SLOWER: u32 = 3;
 /// Waits below this are not felt, however much longer than usual they are.
 const FELT: Duration = Duration::from_secs(2);
+/// Tokens of a prompt, by our count, from which on the server's count can be compared with it.
+const LONG_PROMPT: u64 = 1_000;
 /// A first token later than this is slow whatever is usual: it is what a person takes for a hang.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -231,7 +233,7 @@ impl History {
             let advice = "ask another end point, or read the offline diagnosis";
             return Health::of(HealthState::Refuses, "the model refuses to answer this", advice);
         }
-        if let Some(health) = self.answers() {
+        if let Some(health) = self.cut().or_else(|| self.answers()) {
             return health;
         }
         if let Some(health) = self.slow() {
@@ -241,6 +243,26 @@ impl History {
             (None, None) => Health::of(HealthState::NotAsked, "not asked yet", ""),
             _ => Health::of(HealthState::Fine, "fine", ""),
         }
+    }
+
+    /// Whether the server read only the end of the prompt: some cut what does not fit, and say nothing.
+    fn cut(&self) -> Option<Health> {
+        let counts = |seen: &Observation| {
+            let counted = seen.counted_tokens.filter(|counted| *counted >= LONG_PROMPT)?;
+            let whole = seen.usage.reported && seen.usage.cached_tokens == 0;
+            whole.then_some((seen.usage.input_tokens, counted))
+        };
+        // No model's tokens are so much longer than ours.
+        let is_cut = |(read, counted): (u64, u64)| read.saturating_mul(2) < counted;
+        let (read, counted) = self.seen.back().and_then(counts).filter(|counts| is_cut(*counts))?;
+        // A server that once counted the whole leaves out what it had in its cache.
+        if self.seen.iter().filter_map(counts).any(|counts| !is_cut(counts)) {
+            return None;
+        }
+        let what = format!("context overflow: the server read {read} tokens of some {counted} and said nothing");
+        let advice =
+            "give the model a larger context (Ollama: protocol = \"ollama\" asks for it), or lower pack_tokens";
+        Some(Health::of(HealthState::ContextOverflow, what, advice))
     }
 
     /// What validation says about the last answers.
@@ -348,6 +370,7 @@ fn failed(kind: &LlmErrorKind, load: Option<Load>) -> Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::diagnosis::Usage;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -431,6 +454,20 @@ mod tests {
         assert_eq!(state(&[answered(SECOND / 2), answered(3 * SECOND)]), HealthState::Fine, "one is no history");
         let quick = vec![answered(SECOND / 100); 5];
         assert_eq!(state(&[quick, vec![answered(SECOND)]].concat()), HealthState::Fine, "it is not felt");
+    }
+
+    #[test]
+    fn a_prompt_that_was_cut_without_a_word_is_noticed() {
+        let read = |input_tokens, cached_tokens| {
+            let usage = Usage { input_tokens, output_tokens: 9, cached_tokens, reported: true };
+            Observation { usage, counted_tokens: Some(9_000), ..answered(SECOND) }
+        };
+        assert_eq!(state(&[read(2_048, 0)]), HealthState::ContextOverflow);
+        assert_eq!(state(&[read(6_000, 0)]), HealthState::Fine);
+        assert_eq!(state(&[read(10_000, 0), read(300, 0)]), HealthState::Fine, "the rest came from its cache");
+        assert_eq!(state(&[read(300, 8_000)]), HealthState::Fine);
+        let short = Observation { counted_tokens: Some(100), ..read(30, 0) };
+        assert_eq!(state(&[short]), HealthState::Fine);
     }
 
     #[test]
