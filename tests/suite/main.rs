@@ -2,6 +2,7 @@
 
 mod approvals;
 mod ask;
+mod ask_random;
 mod bad_input;
 mod crash;
 mod gate;
