@@ -45,6 +45,7 @@ fn selected(model: &Model) -> Option<Text> {
                 Subject::Evidence { .. } => return None,
                 Subject::Log(index) => found?.logs.get(*index)?.line.to_string(),
                 Subject::Asked(index) => found?.asked.get(*index)?.planned.query.expression(),
+                Subject::Explain(_) => return whole(model),
                 Subject::Earlier(at) => super::reading::earlier(case, *at)?.text.to_string(),
                 Subject::Entry(seq) => {
                     let entry = case.timeline.value.iter().flatten().find(|entry| entry.seq == *seq)?;

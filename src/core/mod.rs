@@ -17,6 +17,7 @@ pub(crate) mod consult_sample;
 pub mod copy;
 pub mod diagnosis_rows;
 pub mod effect;
+pub mod explain;
 pub mod figures;
 pub mod key;
 pub mod list;

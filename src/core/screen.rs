@@ -158,6 +158,19 @@ pub enum Subject {
     Entry(u64),
     /// An answer that broke off before the diagnosis, by its place.
     Earlier(usize),
+    /// What something on the screen means.
+    Explain(Topic),
+}
+
+/// What is explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// A chart, log template, alert rule, edge or change.
+    Evidence(EvidenceId),
+    /// A suggested command, by its id.
+    Action(String),
+    /// A query.
+    Query(String),
 }
 
 /// One item in full.

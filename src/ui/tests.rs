@@ -567,3 +567,9 @@ fn sources_with_language_models() {
     press(&mut model, "G");
     both("sources_with_language_models", &mut model);
 }
+
+#[test]
+fn explanations() {
+    both("explanation_of_a_chart", &mut after("⏎2jx"));
+    both("explanation_of_a_command", &mut after("⏎4x"));
+}

@@ -88,6 +88,8 @@ pub enum Command {
     DiagnoseOffline,
     /// Ask a free question.
     Ask,
+    /// Explain what is selected.
+    Explain,
     /// From the answers of a chat to the question.
     Compose,
     /// Show the pack.

@@ -6,7 +6,7 @@ use super::places::{
 };
 use super::why_not::{
     needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_models,
-    needs_pack, needs_row, needs_wide_panes, why_no_question,
+    needs_pack, needs_row, needs_topic, needs_wide_panes, why_no_question,
 };
 use super::{Command, Definition, Place};
 use crate::core::key::Key;
@@ -47,7 +47,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('a')],
         help: "ask a free question about the incident, on the board about the whole system",
         hint: "ask",
-        places: incident,
+        places: |place| incident(place) || place == Place::Detail,
         why_not: why_no_question,
     },
     Definition {
@@ -58,6 +58,15 @@ pub static COMMANDS: &[Definition] = &[
         hint: "question",
         places: chat,
         why_not: always,
+    },
+    Definition {
+        command: Command::Explain,
+        name: "explain",
+        keys: &[Key::Char('x')],
+        help: "explain what is selected: a chart, a log template, an alert rule, a query, what a command would do",
+        hint: "",
+        places: |place| matches!(place, Place::Pane(_) | Place::Detail),
+        why_not: needs_topic,
     },
     Definition {
         command: Command::Pack,

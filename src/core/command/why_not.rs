@@ -1,6 +1,7 @@
 //! Why a command is not possible now.
 
 use crate::core::diagnosis_rows::{self, Kind};
+use crate::core::explain;
 use crate::core::model::Model;
 use crate::core::reading;
 use crate::core::rows;
@@ -32,6 +33,10 @@ pub(super) fn needs_model(model: &Model) -> Option<String> {
 
 pub(super) fn needs_models(model: &Model) -> Option<String> {
     model.identity.models.is_empty().then(|| "no language model is configured".into())
+}
+
+pub(super) fn needs_topic(model: &Model) -> Option<String> {
+    explain::topic(model).is_none().then(|| "there is nothing here that can be explained".into())
 }
 
 pub(super) fn needs_pack(model: &Model) -> Option<String> {

@@ -15,6 +15,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::domain::diagnosis::Earlier;
 use crate::domain::evidence::{Detail as Content, Evidence, EvidenceId};
 
+use super::explain;
 use super::list::contains;
 use super::model::{Case, Model};
 use super::screen::{Detail, Reader, Screen, Subject};
@@ -165,6 +166,11 @@ pub fn page(model: &Model, range: Range<usize>) -> Option<Page> {
                         out.push(Role::Dim, "what came before it broke off; for reading, not for acting");
                         out.blank();
                         out.push(Role::Plain, &one.text);
+                    }
+                }
+                Subject::Explain(topic) => {
+                    if let Some(case) = case {
+                        texts::explanation(&mut out, &explain::explain(case, topic));
                     }
                 }
                 Subject::Entry(seq) => {

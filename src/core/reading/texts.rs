@@ -1,5 +1,6 @@
 //! Log entries, questions, the pack, and the sources as text.
 
+use crate::core::explain::Said;
 use crate::core::figures::{bill, count, figure};
 use crate::core::message::Receiver;
 use crate::core::model::Model;
@@ -9,7 +10,7 @@ use crate::domain::health::{EndpointHealth, Status};
 use crate::domain::log::LogEntry;
 use crate::domain::query::{Asked, Note, NoteKind};
 
-use super::{Role, Writer};
+use super::{Pieces, Role, Writer};
 
 /// Labels, one a line.
 pub(super) fn labels(out: &mut Writer, labels: &Labels) {
@@ -77,6 +78,25 @@ pub fn why(asked: &Asked) -> String {
         Purpose::Discovery => "discovery".into(),
         Purpose::Question => "question".into(),
         Purpose::Verification => "verification".into(),
+    }
+}
+
+/// What something means.
+pub(super) fn explanation(out: &mut Writer, said: &[Said]) {
+    for line in said {
+        match line {
+            Said::Heading(text) => out.heading(text),
+            Said::Line(depth, text) => {
+                let indent = 2 + 2 * depth;
+                let safe = crate::domain::text::neutralise(text);
+                let pieces = Pieces::default().with(Role::Plain, &format!("{}{safe}", " ".repeat(indent)));
+                out.pieces(&pieces, indent + 2);
+            }
+            Said::Exact(text) => {
+                let safe = crate::domain::text::neutralise(text);
+                out.pieces(&Pieces::default().with(Role::Accent, &safe.replace('\n', " ")), 2);
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::core::confirm::Dialog;
 use crate::core::copy;
 use crate::core::diagnosis_rows::{self, Kind};
 use crate::core::effect::Effect;
+use crate::core::explain;
 use crate::core::list::List;
 use crate::core::model::Model;
 use crate::core::reading;
@@ -45,7 +46,13 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Pack => return super::consult::pack(model),
         Command::CopyRequest => return copy::request(model).map(Effect::Copy).into_iter().collect(),
         Command::PasteAnswer => super::consult::paste_box(model),
-        Command::Ask => super::chat::open(model),
+        Command::Ask => ask(model),
+        Command::Explain => {
+            if let (Some(topic), Some(case)) = (explain::topic(model), model.current()) {
+                let id = case.incident.id.clone();
+                return detail(model, &id, Subject::Explain(topic));
+            }
+        }
         Command::Compose => super::chat::compose(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::ProbeModels => {
@@ -243,6 +250,20 @@ fn open_row(model: &mut Model, id: &str, pane: Pane, list: &List, link: usize) -
             let index = rows::asked(case, list).get(at).map(|(index, _)| *index);
             index.map_or_else(Vec::new, |index| detail(model, id, Subject::Asked(index)))
         }
+    }
+}
+
+/// Opens the chat; from an explanation with the question that asks for more.
+fn ask(model: &mut Model) {
+    let more = match model.top() {
+        Screen::Detail(Detail { subject: Subject::Explain(topic), incident, .. }) => {
+            model.cases.get(incident).map(|case| explain::question(case, topic))
+        }
+        _ => None,
+    };
+    super::chat::open(model);
+    if let Some(question) = more {
+        super::chat::write(model, &question);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Chats: asking, following, cancelling, reading.
 
 use crate::core::chat::editor::Did;
-use crate::core::chat::{ChatScreen, SYSTEM, rows};
+use crate::core::chat::{ChatScreen, Editor, SYSTEM, rows};
 use crate::core::command::why_no_question;
 use crate::core::effect::{Effect, Generation};
 use crate::core::key::Key;
@@ -25,6 +25,15 @@ pub(super) fn open(model: &mut Model) {
     let chat = about(model);
     model.chats.entry(chat.clone()).or_default();
     model.screens.push(Screen::Chat(Box::new(ChatScreen { chat, ..ChatScreen::default() })));
+}
+
+/// Writes a question into the chat on top; what stood there comes back by looking at earlier ones.
+pub(super) fn write(model: &mut Model, question: &str) {
+    let Screen::Chat(screen) = model.top() else { return };
+    let name = screen.chat.clone();
+    if let Some(chat) = model.chats.get_mut(&name) {
+        chat.editor = Editor::new(question);
+    }
 }
 
 /// Opens the chat of where one is and asks at once.
