@@ -207,6 +207,19 @@ mod tests {
         assert_eq!(wrong(b"\n\n<html>\n").1, Some(NoFrames::WebPage));
     }
 
+    #[test]
+    fn a_whole_answer_may_be_cut_anywhere() {
+        for dialect in super::super::tests::ALL {
+            let whole = dialect.whole(&["füll ", "🦀", "\u{2028}\n"]);
+            let expected = frames([whole.as_bytes()]);
+            assert!(expected.0.len() > 3 && expected.1.is_none());
+            for at in 0..=whole.len() {
+                let (first, second) = whole.as_bytes().split_at(at);
+                assert_eq!(frames([first, second]), expected, "{at}");
+            }
+        }
+    }
+
     proptest! {
         /// However the bytes are divided, inside a character or between return and line feed, the frames are the same.
         #[test]

@@ -66,7 +66,11 @@ impl Wire for Gemini {
         url
     }
 
-    fn key_header(&self, _base: &Url, key: &str) -> (&'static str, String) {
+    fn key_header(&self, base: &Url, key: &str) -> (&'static str, String) {
+        // Vertex AI takes tokens of the cloud's accounts, which a command prints.
+        if base.host_str().is_some_and(|host| host.ends_with("aiplatform.googleapis.com")) {
+            return ("authorization", format!("Bearer {key}"));
+        }
         ("x-goog-api-key", key.to_owned())
     }
 

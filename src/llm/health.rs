@@ -267,6 +267,13 @@ impl History {
 
     /// What validation says about the last answers.
     fn answers(&self) -> Option<Health> {
+        let is_empty =
+            |last: &Observation| last.outcome == Outcome::Finished(FinishReason::Length) && last.first_token.is_none();
+        if self.seen.back().is_some_and(is_empty) {
+            let what = "answers fail validation: the last was empty, its tokens went into thinking";
+            let advice = "raise answer_tokens of the end point, or use a model that thinks less";
+            return Some(Health::of(HealthState::AnswersFail, what, advice));
+        }
         let lately = || self.seen.iter().rev().take(JUDGED);
         let shaped = lately().filter(|seen| seen.schema_kept.is_some()).count();
         let broken = lately().filter(|seen| seen.schema_kept == Some(false)).count();
@@ -478,6 +485,8 @@ mod tests {
         assert_eq!(state(&[judged(false), judged(false), judged(true), judged(true), judged(true)]), HealthState::Fine);
         let shapeless = Observation { schema_kept: Some(false), valid: Some(false), ..answered(SECOND) };
         assert_eq!(state(std::slice::from_ref(&shapeless)), HealthState::SchemaNotEnforced);
+        let empty = Observation::new(Outcome::Finished(FinishReason::Length));
+        assert_eq!(state(&[judged(true), empty]), HealthState::AnswersFail);
         let mut probed = after(&[]);
         probed.probed_schema(false);
         assert_eq!(probed.assess(Instant::now()).state, HealthState::SchemaNotEnforced);

@@ -10,6 +10,7 @@ use crate::app::witness::LedgerWitness;
 use crate::context::count_tokens;
 use crate::copilot::call::{CallOutcome, Content, Leaving, Witness as _};
 use crate::domain::diagnosis::{PromptRef, Timing};
+use crate::domain::settings::Protocol;
 use crate::ledger::Ledger;
 use crate::llm::{Endpoint, Health, HealthState, LlmClient, LlmError, Outcome, Probe, SAMPLE, Shape, Trial, Tried};
 
@@ -198,7 +199,7 @@ async fn trials(
         streaming(findings, one, &cost);
     }
     if let Some(one) = tried.get(1) {
-        shape(findings, endpoint, one);
+        shape(findings, endpoint, client, one);
     }
 }
 
@@ -261,7 +262,7 @@ fn streaming(findings: &mut Findings, tried: &Tried, cost: &str) {
     }
 }
 
-fn shape(findings: &mut Findings, endpoint: &Endpoint, tried: &Tried) {
+fn shape(findings: &mut Findings, endpoint: &Endpoint, client: &LlmClient, tried: &Tried) {
     match (tried.shape(), &tried.seen.outcome) {
         (Shape::Enforced, _) => {
             endpoint.probed_schema(true);
@@ -269,7 +270,12 @@ fn shape(findings: &mut Findings, endpoint: &Endpoint, tried: &Tried) {
         }
         (Shape::Ignored(text), _) => {
             endpoint.probed_schema(false);
-            let fix = "answers may fail validation: use a server or protocol that enforces JSON schemas";
+            let fix = match client.settings().protocol {
+                Protocol::OpenaiResponses | Protocol::Anthropic => {
+                    "set protocol = \"openai-chat\" if the server speaks it, where more servers enforce JSON schemas"
+                }
+                _ => "answers may fail validation: use a server or protocol that enforces JSON schemas",
+            };
             let detail = format!("{}: it answered `{}`", HealthState::SchemaNotEnforced.words(), text.truncated(60));
             findings.add("schema", Status::Warn, detail, fix);
         }

@@ -102,6 +102,9 @@ fn vendors_gateways_and_azure_have_their_urls_and_headers() {
     }
     let azure = reqwest::Url::parse("https://x.openai.azure.com/openai/v1").unwrap();
     assert_eq!(wire::bearer(&azure, "k"), ("api-key", "k".to_owned()));
+    let gemini = wire::wire(Protocol::Gemini);
+    let vertex = reqwest::Url::parse("https://europe-west4-aiplatform.googleapis.com/v1/projects/p").unwrap();
+    assert_eq!(gemini.key_header(&vertex, "k"), ("authorization", "Bearer k".to_owned()));
 }
 
 #[tokio::test]
