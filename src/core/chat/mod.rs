@@ -47,6 +47,8 @@ pub struct Chat {
     pub slot: Slot<()>,
     /// Which earlier question stands in the editor, counted from the newest; none for one's own.
     pub recalled: Option<usize>,
+    /// The question that Return was pressed on once, where the operator wants to be asked before anything is sent.
+    pub armed: Option<String>,
     /// What was being written before earlier questions were looked at.
     pub own: String,
     next: u64,

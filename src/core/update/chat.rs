@@ -59,6 +59,7 @@ fn ask(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
     chat.begin(question.clone(), now);
     chat.slot.begin(generation, now);
     chat.recalled = None;
+    chat.armed = None;
     chat.own.clear();
     if let Screen::Chat(screen) = model.top_mut() {
         screen.back = 0;
@@ -95,6 +96,13 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
             return Vec::new();
         }
         let written = chat.editor.text().to_owned();
+        if model.identity.ask_first && chat.armed.as_deref() != Some(written.as_str()) {
+            chat.armed = Some(written);
+            let to = model.identity.models.first().cloned().unwrap_or_default();
+            let what = if name == SYSTEM { "the incidents that are open" } else { "the incident's pack" };
+            say(model, &format!("⏎ again sends it to {to}, masked, with {what} and what its tools find"));
+            return Vec::new();
+        }
         let effects = ask(model, &name, &written);
         if !effects.is_empty()
             && let Some(chat) = model.chats.get_mut(&name)

@@ -155,6 +155,18 @@ fn alt_with_return_is_a_new_line_here_and_escape_with_return_elsewhere() {
 }
 
 #[test]
+fn whoever_wants_to_be_asked_first_presses_return_twice() {
+    let mut model = loaded();
+    model.identity.ask_first = true;
+    press(&mut model, "awhy?");
+    assert_eq!(key(&mut model, Key::Enter), []);
+    assert!(toast(&model).contains("again sends it to"), "{}", toast(&model));
+    press(&mut model, "?");
+    assert_eq!(key(&mut model, Key::Enter), [], "another question is asked about again");
+    assert!(matches!(key(&mut model, Key::Enter).as_slice(), [Effect::Question { .. }]));
+}
+
+#[test]
 fn the_palette_asks_what_follows_the_name() {
     let mut model = loaded();
     press(&mut model, ":ask which services are down?");
