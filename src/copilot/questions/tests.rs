@@ -473,6 +473,25 @@ async fn a_second_question_knows_the_first_answer_and_numbers_go_on() {
     assert_eq!(second.reply().diagnosed.unsupported, []);
 }
 
+#[test]
+fn a_long_chat_forgets_its_beginning_but_not_what_it_is_about() {
+    let mut thread = system();
+    for round in 0..40 {
+        for _ in 0..10 {
+            let mut item = thread.evidence()[0].clone();
+            item.id.number = thread.next_number();
+            thread.take(item);
+        }
+        thread.question(&format!("question {round}?"), fixture::at(900), "now".into());
+        thread.model("{}", true);
+    }
+    let rendered = thread.render(1_000, crate::domain::settings::Sees::Production);
+    let first = &rendered.messages[0].parts;
+    assert!(first[0].starts_with("[Q1] told\n1 open of 1 incidents"), "{first:#?}");
+    assert!(rendered.messages.len() < 30 && thread.evidence().len() < 220);
+    assert_eq!(thread.next_number(), 402);
+}
+
 #[tokio::test]
 async fn nothing_is_sent_when_it_cannot_be_written_down() {
     let done = asked_in(system(), &Shop::default(), &[promql("up")], "why?", Limits::default(), true).await;

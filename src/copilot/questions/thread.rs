@@ -140,8 +140,10 @@ impl Thread {
         self.questions.push((Text::new(question), now));
         let oldest = turn.saturating_sub(TURNS);
         self.said.retain(|said| said.turn >= oldest);
+        // What is open in the whole system stays, whatever else is forgotten.
+        let kept = usize::from(matches!(self.subject, Subject::System(_)));
         let excess = self.evidence.len().saturating_sub(ITEMS);
-        self.evidence.drain(..excess);
+        self.evidence.drain(kept..kept + excess);
         let mut parts = vec![Part::Outside(format!("The question:\n{question}")), Part::Ours(instructions)];
         if self.said.is_empty() {
             parts.insert(0, Part::Subject);
