@@ -79,7 +79,10 @@ impl<'a> Turns<'a> {
                 say(format!("{name} failed before: trying it with a few tokens"));
                 let witness =
                     LedgerWitness::new(self.engine, &self.ledger, self.incident.as_deref(), endpoint.settings().price);
+                // Until its end is observed no other goes ahead: given up here, or by whoever drops this, it makes room.
+                let mut trying = Turn { endpoint: endpoint.clone(), client: client.clone(), sees, settled: false };
                 witness.canary(endpoint).await?;
+                trying.settled = true;
             }
             Admission::Resting { until, why } => {
                 let left = until.saturating_duration_since(Instant::now()).as_secs().max(1);
