@@ -109,7 +109,7 @@ fn kind(values: &BTreeSet<&str>) -> &'static str {
         "always the same"
     } else if all(&digits) {
         "numbers"
-    } else if all(&|value| value.parse::<std::net::IpAddr>().is_ok()) {
+    } else if all(&|value| value.parse::<::core::net::IpAddr>().is_ok()) {
         "addresses"
     } else if all(&|value| value.parse::<f64>().is_ok()) {
         "measurements"
