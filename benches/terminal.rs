@@ -4,8 +4,9 @@
 //! comparison. Waiting on the clock is what a measurement at rest is.
 
 use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::num::NonZero;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -18,6 +19,11 @@ const QUIET: Duration = Duration::from_millis(700);
 const WATCHED: Duration = Duration::from_secs(5);
 /// Starts of which the median is told.
 const STARTS: usize = 5;
+
+/// Tokens that the language model of the measurement streams.
+const TOKENS_A_SECOND: u32 = 200;
+/// Keys pressed meanwhile.
+const KEYS: usize = 60;
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
@@ -36,6 +42,10 @@ struct Session {
 
 impl Session {
     fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
@@ -51,6 +61,9 @@ impl Session {
             ("ALERTMANAGER_URL", nowhere),
             ("LOKI_ADDR", nowhere),
         ] {
+            command.env(name, value);
+        }
+        for (name, value) in variables {
             command.env(name, value);
         }
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
@@ -81,11 +94,15 @@ impl Session {
     }
 
     fn wait_for(&mut self, wanted: &str) {
+        self.wait_until(|contents| contents.contains(wanted));
+    }
+
+    fn wait_until(&mut self, good: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.screen.screen().contents().contains(wanted) {
+        while !good(&self.screen.screen().contents()) {
             let left = deadline.saturating_duration_since(Instant::now());
             let bytes = self.output.recv_timeout(left).unwrap_or_else(|why| {
-                panic!("{why} while waiting for `{wanted}`:\n{}", self.screen.screen().contents());
+                panic!("{why} while waiting:\n{}", self.screen.screen().contents());
             });
             self.take(&bytes);
         }
@@ -163,6 +180,96 @@ fn first_frame(args: &[&str]) -> f64 {
     session.started.elapsed().as_secs_f64() * 1e3
 }
 
+/// A language model that streams a diagnosis for ever, [`TOKENS_A_SECOND`], and tells when a request came and when its
+/// connection was closed.
+fn model() -> (String, Receiver<Instant>, Receiver<Instant>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let ((asked, requests), (closed, ends)) = (channel(), channel());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (asked, closed) = (asked.clone(), closed.clone());
+            std::thread::spawn(move || serve(stream, &asked, &closed));
+        }
+    });
+    (url, requests, ends)
+}
+
+fn serve(mut stream: TcpStream, asked: &Sender<Instant>, closed: &Sender<Instant>) {
+    let mut head = [0; 4_096];
+    let Ok(read @ 1..) = stream.read(&mut head) else { return };
+    if !head[..read].starts_with(b"POST") {
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        return;
+    }
+    let _ = asked.send(Instant::now());
+    // The rest of the request is not looked at; it must not stand in the way of seeing the end.
+    let mut rest = stream.try_clone().unwrap();
+    let closed = closed.clone();
+    std::thread::spawn(move || {
+        let mut sink = [0; 65_536];
+        while let Ok(1..) = rest.read(&mut sink) {}
+        let _ = closed.send(Instant::now());
+    });
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
+    let opening = r#"{"observations":[{"text":""#;
+    let words = ["the ", "pool ", "of ", "payments ", "rose ", "and ", "did ", "not ", "fall "];
+    let sentence = r#"","evidence":["M1"]},{"text":""#;
+    let mut began = false;
+    let mut due = Instant::now();
+    for at in 0_usize.. {
+        let text = match at {
+            _ if !began => opening,
+            _ if at % 40 == 0 => sentence,
+            _ => words[at % words.len()],
+        };
+        began = true;
+        let frame = format!("data: {}\n\n", serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+        if stream.write_all(frame.as_bytes()).is_err() {
+            return;
+        }
+        due += Duration::from_secs(1) / TOKENS_A_SECOND;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// How long keys take while a diagnosis is streamed: what is asked, what is pressed meanwhile, what is cancelled.
+fn streaming() {
+    let (url, requests, ends) = model();
+    let mut session = Session::start_with(&["demo"], &[("OPENAI_BASE_URL", &url), ("OPENAI_MODEL", "endless")]);
+    session.wait_for("payments ←");
+    session.press("\r");
+    session.wait_for("why payments");
+    session.settle();
+    let pressed = Instant::now();
+    session.press("d");
+    let sent = requests.recv_timeout(PATIENCE).unwrap() - pressed;
+    println!("{:<44} {sent:.1?}", "d, until the request leaves (packed, in ledger)");
+    session.wait_for("tok/s");
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..KEYS {
+        let pressed = Instant::now();
+        session.press("?");
+        session.wait_for("Help: keys");
+        times.push(pressed.elapsed());
+        session.press("\x1b");
+        session.wait_until(|contents| !contents.contains("Help: keys"));
+    }
+    times.sort();
+    let share = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    println!(
+        "{:<44} median {:.1?}, 95 % below {:.1?}, at most {:.1?} ({KEYS} keys)",
+        format!("a key until it shows, {TOKENS_A_SECOND} tokens/s"),
+        share(50),
+        share(95),
+        share(100)
+    );
+    let pressed = Instant::now();
+    session.press("\x1b");
+    let closed = ends.recv_timeout(PATIENCE).unwrap() - pressed;
+    println!("{:<44} {closed:.1?}", "Esc, until the connection is closed");
+}
+
 fn told(name: &str, args: &[&str]) {
     let mut times: Vec<f64> = (0..STARTS).map(|_| first_frame(args)).collect();
     times.sort_by(f64::total_cmp);
@@ -171,6 +278,10 @@ fn told(name: &str, args: &[&str]) {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "streaming") {
+        streaming();
+        return;
+    }
     println!("terminal of {COLUMNS}x{ROWS}; at rest means {} s", WATCHED.as_secs());
     told("first frame, all sources unreachable", &[]);
     told("first frame, demo", &["demo"]);
@@ -196,4 +307,6 @@ fn main() {
     session.key("key: Ctrl-d on the logs", "\x04");
     session.key("key: ?, help", "?");
     session.key("key: Esc, back", "\x1b");
+    drop(session);
+    streaming();
 }
