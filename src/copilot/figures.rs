@@ -17,6 +17,10 @@ pub(super) enum Unit {
     Bytes(f64),
     /// A multiple: `×12`, `12 times`, `12-fold`.
     Times,
+    /// A measured figure that has no unit: a count, a gauge. Nothing that is told in a unit is one.
+    Bare,
+    /// So many a time; the base is the second.
+    Rate(f64),
 }
 
 /// A number with its unit and the size of its last written digit.
@@ -34,25 +38,46 @@ impl Number {
         Self { value, unit, slack: 0.0 }
     }
 
+    /// The value in its base unit.
+    pub(super) fn base(self) -> f64 {
+        self.value * self.factor()
+    }
+
     fn factor(self) -> f64 {
         match self.unit {
-            Unit::None | Unit::Times => 1.0,
+            Unit::None | Unit::Times | Unit::Bare => 1.0,
             Unit::Percent => 0.01,
-            Unit::Seconds(factor) | Unit::Bytes(factor) => factor,
+            Unit::Seconds(factor) | Unit::Bytes(factor) | Unit::Rate(factor) => factor,
+        }
+    }
+
+    /// Whether both count the same kind of thing, as far as they say.
+    pub(super) fn is_of_the_kind_of(self, other: Self) -> bool {
+        use Unit::{Bytes, Percent, Seconds};
+        match (self.unit, other.unit) {
+            (Percent, Seconds(_) | Bytes(_)) | (Seconds(_), Percent | Bytes(_)) | (Bytes(_), Percent | Seconds(_)) => {
+                false
+            }
+            _ => true,
         }
     }
 
     /// Whether `self`, as claimed, is `proof` within the rounding of the claim. A sign is not compared: "fell by 40"
     /// and "-40" are the same figure. Units must agree where both are given.
     pub(super) fn is(self, proof: Self) -> bool {
-        use Unit::{Bytes, None, Percent, Seconds, Times};
+        use Unit::{Bare, Bytes, None, Percent, Rate, Seconds, Times};
         let raw = || near(self.value, proof.value, self.slack);
         let base = || near(self.value * self.factor(), proof.value * proof.factor(), self.slack * self.factor());
         match (self.unit, proof.unit) {
-            (None, None) | (Times, Times | None) => raw(),
+            (None | Bare, None | Bare) | (Rate(_), None) | (Times, Times | None | Bare) => raw(),
             (None, Times) => false,
+            // A share of a measured figure without a unit: `31 %` of 0.31.
+            (Percent, None | Bare) => proof.value.abs() <= 1.0 && base(),
+            (_, Bare) => false,
+            // A share is told without its sign only as a fraction.
+            (None, Percent) => self.value.abs() <= 1.0 && base(),
             (None, _) | (_, None) => raw() || base(),
-            (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) => base(),
+            (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) | (Rate(_), Rate(_)) => base(),
             _ => false,
         }
     }
@@ -88,6 +113,20 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant expression")
 });
 
+/// How far from a figure a number may lie that is said to be about it.
+const APPROXIMATELY: f64 = 0.1;
+
+/// Words in front of a number that is not meant to the last digit.
+static APPROXIMATE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.?|\bcirca|\bca\.|\bnearly|\balmost|\bsome|\bover|\bmore than|\babove|\bunder|\bless than|\bbelow|\bclose to|~|≈|>|<)\s*(?:×\s*)?$")
+        .expect("a constant expression")
+});
+/// What makes a number a rate.
+static RATE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)^(?:\s?(?:times|lines|errors|requests|req|messages|calls|events|entries))?\s?(?:/\s?|a\s|per\s|each\s|every\s)(s|sec|second|min|minute|m|h|hour)\b")
+        .expect("a constant expression")
+});
+
 /// Finds what can be checked in `text`.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
@@ -98,7 +137,22 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             if captures.name("tail").is_some_and(|tail| !tail.as_str().is_empty()) {
                 // `5xx`, `7d9fb`, `3rd`: not a number.
                 found.push(Token::Word(whole.to_owned()));
-            } else if let Some(read) = read(number.as_str(), captures.name("unit").map(|unit| unit.as_str()), before) {
+            } else if let Some(mut read) =
+                read(number.as_str(), captures.name("unit").map(|unit| unit.as_str()), before)
+            {
+                let (start, end) = captures.get(0).map_or((0, 0), |m| (m.start(), m.end()));
+                if APPROXIMATE.is_match(&text[..start]) {
+                    read.slack = read.slack.max(read.value.abs() * APPROXIMATELY);
+                }
+                if matches!(read.unit, Unit::None | Unit::Times)
+                    && let Some(each) = RATE.captures(&text[end..]).and_then(|rate| rate.get(1))
+                {
+                    read.unit = Unit::Rate(match each.as_str().as_bytes().first() {
+                        Some(b'm' | b'M') => 1.0 / 60.0,
+                        Some(b'h' | b'H') => 1.0 / 3_600.0,
+                        _ => 1.0,
+                    });
+                }
                 found.push(Token::Number(read, whole.trim().to_owned()));
             }
         } else if whole.bytes().any(|byte| byte.is_ascii_digit()) {

@@ -19,6 +19,7 @@ mod placeholders;
 pub mod playbook;
 pub mod questions;
 pub mod schema;
+mod sense;
 mod template;
 pub mod verify;
 mod wording;

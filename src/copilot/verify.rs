@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::figures::{Number, Token, Unit, tokens};
+use super::sense::{self, Shown};
 use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Claim, Diagnosis, Unsupported};
-use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId};
+use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId, EvidenceKind, MetricDetail};
 use crate::domain::pack::Pack;
 use crate::domain::{Text, Timestamp};
 use crate::gate::changes;
 
 /// Text of one item that is searched at most, in bytes.
 const ITEM_BYTES: usize = 64 << 10;
-/// Quotations shorter than this, in characters, are words put in marks, not quotations.
+/// Quotations shorter than this, in characters, must stand as words, or they would stand everywhere.
 const QUOTATION: usize = 3;
 
 /// Everything that may be cited, ready to be searched.
@@ -33,6 +34,9 @@ struct Item {
     text: String,
     numbers: Vec<Number>,
     times: Vec<Timestamp>,
+    shown: Shown,
+    /// Whether its figures are held apart from its words.
+    measured: bool,
 }
 
 /// What verification found.
@@ -49,13 +53,17 @@ impl Proof {
     /// not shown has guessed its id.
     pub fn new(analysis: &Analysis, pack: Option<&Pack>) -> Self {
         let mut items: BTreeMap<EvidenceId, Item> = BTreeMap::new();
+        let item = |id: EvidenceId| Item {
+            measured: matches!(id.kind, EvidenceKind::Metric | EvidenceKind::Edge),
+            ..Item::default()
+        };
         match pack {
             Some(pack) => {
                 for packed in &pack.evidence {
-                    items.entry(packed.id).or_default().say(&packed.text);
+                    items.entry(packed.id).or_insert_with(|| item(packed.id)).say(&packed.text);
                 }
             }
-            None => items.extend(analysis.evidence.iter().map(|item| (item.id, Item::default()))),
+            None => items.extend(analysis.evidence.iter().map(|one| (one.id, item(one.id)))),
         }
         for evidence in &analysis.evidence {
             if let Some(item) = items.get_mut(&evidence.id) {
@@ -76,7 +84,7 @@ impl Proof {
             for signal in &suspect.signals {
                 for id in &signal.evidence {
                     if let Some(item) = items.get_mut(id) {
-                        item.say(&signal.text);
+                        item.quote(&signal.text);
                         item.say(&suspect.service);
                         item.times.extend(signal.onset);
                         item.clock(signal.onset);
@@ -103,39 +111,81 @@ impl Proof {
         self.items.contains_key(&id)
     }
 
+    /// The sentence with the id of the one cited item that holds it in place of each quotation.
+    fn with_ids(&self, text: &str, cited: &[EvidenceId]) -> String {
+        let mut out = text.to_owned();
+        for quotation in split_quotations(text).0 {
+            let piece = plain(quotation.split('…').next().unwrap_or_default());
+            let mut holding =
+                cited.iter().filter(|id| self.items.get(id).is_some_and(|item| item.text.contains(piece.trim())));
+            let id = match (holding.next(), holding.next()) {
+                (Some(id), None) => id.to_string(),
+                _ => String::new(),
+            };
+            out = out.replacen(&quotation, &id, 1);
+        }
+        out
+    }
+
     /// Why `text` is not supported by `cited`; `None` when it is.
     fn refutes(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
+        self.refutes_facts(text, cited).or_else(|| {
+            let shown: Vec<&Shown> = cited.iter().filter_map(|id| self.items.get(id)).map(|item| &item.shown).collect();
+            sense::contradiction(&self.with_ids(text, cited), &shown)
+        })
+    }
+
+    /// As [`Self::refutes`], for a theory: its names, figures and quotations, not which way it says that things go.
+    fn refutes_facts(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
         let says = |needle: &str| self.common.contains(needle) || items.iter().any(|item| item.text.contains(needle));
         let has = |word: &str| stands_in(&self.common, word) || items.iter().any(|item| stands_in(&item.text, word));
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {
-                if piece.chars().count() >= QUOTATION && !says(piece.trim()) {
+                let short = piece.trim().chars().count() < QUOTATION;
+                if !piece.is_empty() && !(if short { has(piece.trim()) } else { says(piece.trim()) }) {
                     return Some(format!("the quotation “{quotation}” is not in what it cites"));
                 }
             }
         }
         // A known service that nothing cited speaks of: the right figures of the wrong place.
-        let told = plain(text);
+        let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
         for (name, service) in &self.services {
             if stands_in(&told, service) && !items.iter().any(|item| stands_in(&item.text, service)) {
                 return Some(format!("nothing it cites speaks of {name}"));
             }
         }
+        if let Some(name) = sense::stranger(&rest, &|word: &str| has(plain(word).trim())) {
+            return Some(format!("nothing it cites speaks of {name}"));
+        }
+        let rest = match sense::spelled_out(&rest) {
+            Ok(rest) => rest,
+            Err(sign) => return Some(format!("the number {sign} cannot be checked")),
+        };
         let spans = spans(&items);
         for token in tokens(&rest) {
             match token {
                 Token::Word(word) => {
-                    if !is_reference(&word) && !has(plain(&word).trim()) && !quantile(&word, &has) {
+                    if let Some(id) = evidence_id(&word) {
+                        if !cited.contains(&id) {
+                            return Some(format!("it speaks of {id} and does not cite it"));
+                        }
+                    } else if !is_reference(&word) && !has(plain(&word).trim()) && !quantile(&word, &has) {
                         return Some(format!("`{word}` is not in what it cites"));
                     }
                 }
                 Token::Number(number, written) => {
                     let known =
                         items.iter().flat_map(|item| &item.numbers).chain(&spans).any(|proof| number.is(*proof));
-                    if !known && !has(plain(&written).trim()) {
-                        return Some(format!("the number {written} is not in what it cites"));
+                    let written = plain(&written);
+                    // A rate is told with its time, which stands behind the number.
+                    let literal = || {
+                        !matches!(number.unit, Unit::Rate(_))
+                            && items.iter().any(|item| stands_apart(&item.text, written.trim()))
+                    };
+                    if !known && !literal() && !stands_apart(&self.common, written.trim()) {
+                        return Some(format!("the number {} is not in what it cites", written.trim()));
                     }
                 }
             }
@@ -146,11 +196,19 @@ impl Proof {
 
 impl Item {
     fn say(&mut self, text: &str) {
-        for token in tokens(text) {
-            if let Token::Number(number, _) = token {
-                self.numbers.push(Number { slack: 0.0, ..number });
+        // What was measured has its figures with their units; in the words about it they have lost some.
+        if !self.measured {
+            for token in tokens(text) {
+                if let Token::Number(number, _) = token {
+                    self.numbers.push(Number { slack: 0.0, ..number });
+                }
             }
         }
+        self.quote(text);
+    }
+
+    /// Words about it that are our own: their figures are held with their units already.
+    fn quote(&mut self, text: &str) {
         if self.text.len() < ITEM_BYTES {
             self.text.push('\n');
             self.text.push_str(&plain(text));
@@ -193,6 +251,7 @@ impl Item {
 
     /// Takes in everything an evidence item holds.
     fn hold(&mut self, evidence: &Evidence) {
+        self.shown = Shown::of(evidence);
         self.say(&evidence.title);
         self.say(evidence.service.as_deref().unwrap_or_default());
         self.say(&evidence.provenance.expr);
@@ -209,20 +268,14 @@ impl Item {
                 self.clock(Some(alert.starts_at));
             }
             Detail::Metric(metric) => {
-                let unit = match metric.unit.as_str() {
-                    "s" => Unit::Seconds(1.0),
-                    "ms" => Unit::Seconds(1e-3),
-                    "B" => Unit::Bytes(1.0),
-                    "%" => Unit::Percent,
-                    _ => Unit::None,
-                };
+                let unit = unit_of(metric);
                 self.say(&metric.metric);
                 self.say(&metric.labels.to_string());
                 let band = metric.baseline;
                 for value in [band.low, band.median, band.high, metric.peak, metric.last] {
                     self.figure(value, unit);
                 }
-                self.figure(metric.score, Unit::None);
+                self.figure(metric.score, Unit::Bare);
                 self.compare(band.median, metric.peak);
                 self.compare(band.median, metric.last);
             }
@@ -232,10 +285,10 @@ impl Item {
                     self.say(&entry.line);
                     self.say(&entry.labels.to_string());
                 }
-                self.figure(log.baseline_count as f64, Unit::None);
-                self.figure(log.window_count as f64, Unit::None);
-                self.figure(log.baseline_per_minute, Unit::None);
-                self.figure(log.window_per_minute, Unit::None);
+                self.figure(log.baseline_count as f64, Unit::Bare);
+                self.figure(log.window_count as f64, Unit::Bare);
+                self.figure(log.baseline_per_minute, Unit::Rate(1.0 / 60.0));
+                self.figure(log.window_per_minute, Unit::Rate(1.0 / 60.0));
                 self.compare(log.baseline_per_minute, log.window_per_minute);
                 self.times.extend(log.first);
                 self.clock(log.first);
@@ -243,7 +296,7 @@ impl Item {
             Detail::Edge(edge) => {
                 self.say(&edge.client);
                 self.say(&edge.server);
-                self.before_after(edge.rate, Unit::None);
+                self.before_after(edge.rate, Unit::Rate(1.0));
                 self.before_after(edge.errors, Unit::Percent);
                 self.before_after(edge.client_seconds, Unit::Seconds(1.0));
                 self.before_after(edge.server_seconds, Unit::Seconds(1.0));
@@ -263,6 +316,30 @@ impl Item {
             }
             Detail::Runbook { text } | Detail::Query { text } => self.say(text),
         }
+    }
+}
+
+/// The unit of a metric: as it is told, else as its name says.
+pub(super) fn unit_of(metric: &MetricDetail) -> Unit {
+    match metric.unit.as_str() {
+        "s" => Unit::Seconds(1.0),
+        "ms" => Unit::Seconds(1e-3),
+        "B" => Unit::Bytes(1.0),
+        "%" => Unit::Percent,
+        "/s" => Unit::Rate(1.0),
+        _ => unit_of_name(&metric.metric),
+    }
+}
+
+/// The unit that a metric's name ends in, as Prometheus advises.
+fn unit_of_name(name: &str) -> Unit {
+    let name = name.trim_end_matches("_total").trim_end_matches("_sum");
+    match name.rsplit('_').next().unwrap_or_default() {
+        "seconds" => Unit::Seconds(1.0),
+        "milliseconds" | "ms" => Unit::Seconds(1e-3),
+        "bytes" => Unit::Bytes(1.0),
+        "percent" => Unit::Percent,
+        _ => Unit::Bare,
     }
 }
 
@@ -307,6 +384,15 @@ pub(super) fn stands_in(text: &str, word: &str) -> bool {
         })
 }
 
+/// As [`stands_in`] for a number: no part of a time, a name or a range.
+fn stands_apart(text: &str, number: &str) -> bool {
+    let joins = |c: char| c.is_alphanumeric() || matches!(c, ':' | '-' | '_' | '/');
+    stands_in(text, number)
+        && text
+            .match_indices(number)
+            .any(|(at, _)| !text[..at].ends_with(joins) && !text[at + number.len()..].starts_with(joins))
+}
+
 /// The quotations of a sentence, and the sentence without them.
 fn split_quotations(text: &str) -> (Vec<String>, String) {
     let mut quotations = Vec::new();
@@ -340,13 +426,20 @@ fn spans(items: &[&Item]) -> Vec<Number> {
     spans
 }
 
-/// Ids of evidence, hypotheses and actions are checked as such, not as words.
+/// The id of evidence that a word is.
+fn evidence_id(word: &str) -> Option<EvidenceId> {
+    let id: EvidenceId = word.parse().ok()?;
+    let kinds = EvidenceKind::ALL.iter().any(|kind| word.starts_with(kind.letter()));
+    (kinds && word.len() <= 5).then_some(id)
+}
+
+/// Ids of hypotheses and actions are ours, not words of the evidence.
 fn is_reference(word: &str) -> bool {
     let mut chars = word.chars();
-    chars.next().is_some_and(|c| c.is_ascii_uppercase())
+    chars.next().is_some_and(|c| matches!(c, 'H' | 'P'))
         && !chars.as_str().is_empty()
-        && chars.as_str().len() <= 4
-        && chars.all(|c| c.is_ascii_digit())
+        && chars.as_str().len() <= 2
+        && chars.as_str().parse::<u8>().is_ok_and(|number| number <= 20)
 }
 
 /// `p99` stands for the quantile 0.99.
@@ -386,7 +479,7 @@ pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
         } else if let Some(why) = proof.refutes(&hypothesis.cause, &support) {
             refuse("cause", &hypothesis.cause, why);
         }
-        if let Some(why) = proof.refutes(&hypothesis.mechanism, &all) {
+        if let Some(why) = proof.refutes_facts(&hypothesis.mechanism, &all) {
             refuse("mechanism", &hypothesis.mechanism, why);
         }
     }
@@ -438,3 +531,7 @@ fn check_claim(
 #[cfg(test)]
 #[path = "verify_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "mutations_tests.rs"]
+mod mutations_tests;
