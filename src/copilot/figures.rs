@@ -54,12 +54,10 @@ impl Number {
     /// Whether both count the same kind of thing, as far as they say.
     pub(super) fn is_of_the_kind_of(self, other: Self) -> bool {
         use Unit::{Bytes, Percent, Seconds};
-        match (self.unit, other.unit) {
-            (Percent, Seconds(_) | Bytes(_)) | (Seconds(_), Percent | Bytes(_)) | (Bytes(_), Percent | Seconds(_)) => {
-                false
-            }
-            _ => true,
-        }
+        !matches!(
+            (self.unit, other.unit),
+            (Percent, Seconds(_) | Bytes(_)) | (Seconds(_), Percent | Bytes(_)) | (Bytes(_), Percent | Seconds(_))
+        )
     }
 
     /// Whether `self`, as claimed, is `proof` within the rounding of the claim. A sign is not compared: "fell by 40"
@@ -70,10 +68,9 @@ impl Number {
         let base = || near(self.value * self.factor(), proof.value * proof.factor(), self.slack * self.factor());
         match (self.unit, proof.unit) {
             (None | Bare, None | Bare) | (Rate(_), None) | (Times, Times | None | Bare) => raw(),
-            (None, Times) => false,
             // A share of a measured figure without a unit: `31 %` of 0.31.
             (Percent, None | Bare) => proof.value.abs() <= 1.0 && base(),
-            (_, Bare) => false,
+            (None, Times) | (_, Bare) => false,
             // A share is told without its sign only as a fraction.
             (None, Percent) => self.value.abs() <= 1.0 && base(),
             (None, _) | (_, None) => raw() || base(),

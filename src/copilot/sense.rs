@@ -396,7 +396,7 @@ pub(super) fn stranger(text: &str, known: &dyn Fn(&str) -> bool) -> Option<Strin
         [
             regex(r"(?P<a>[A-Za-z][\w.-]*)\s?(?:→|->)\s?(?P<b>[A-Za-z][\w.-]*)"),
             regex(
-                r"\b(?i:service|deployment|workload)\s(?P<c>[a-z][\w-]{2,})|\b(?P<d>[a-z][\w]*(?:-[a-z0-9]+)+)\s(?i:service|deployment|pods?)\b",
+                r"\b(?i:service|deployment|workload)\s(?P<c>[a-z]\w*(?:-[a-z0-9]+)+)|\b(?P<d>[a-z][\w]*(?:-[a-z0-9]+)+)\s(?i:service|deployment|pods?)\b",
             ),
             regex(
                 r"\b(?i:errors|latency|cpu|memory|traffic|logs|metrics|replicas|\w+_\w+)\s(?:of|in|on)\s(?P<e>[a-z][\w-]{2,})",

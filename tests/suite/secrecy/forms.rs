@@ -57,6 +57,9 @@ pub(crate) fn fill(template: &str, noise: &mut Noise) -> String {
     out
 }
 
+const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 fn part(name: &str, noise: &mut Noise) -> String {
     let (kind, length) = name.split_at(1);
     let length = length.parse().unwrap_or(1);
@@ -64,8 +67,6 @@ fn part(name: &str, noise: &mut Noise) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();
         (0..length).map(|_| *noise.pick(&alphabet)).collect()
     };
-    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
-    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     match kind {
         "l" => from(LOWER, noise),
         "a" => from(&format!("{LOWER}0123456789"), noise),

@@ -42,8 +42,8 @@ pub(crate) fn traces(secret: &str) -> Vec<String> {
         spellings.push(line.to_owned());
         spellings.push(STANDARD_NO_PAD.encode(line));
         spellings.push(URL_SAFE_NO_PAD.encode(line));
-        spellings.push(line.bytes().map(|byte| format!("%{byte:02X}")).collect());
-        spellings.push(line.bytes().map(|byte| format!("{byte:02x}")).collect());
+        spellings.push(line.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat());
+        spellings.push(line.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat());
     }
     let mut traces = Vec::new();
     for spelling in spellings {
@@ -64,8 +64,11 @@ pub(crate) fn leak<'t>(text: &str, traces: &'t [String]) -> Option<&'t String> {
     traces.iter().find(|trace| text.contains(trace.as_str()))
 }
 
+/// Puts a text into a place.
+type Put = fn(&str) -> String;
+
 /// In which a text may stand.
-const PLACES: [(&str, fn(&str) -> String); 6] = [
+const PLACES: [(&str, Put); 6] = [
     ("log line", |text| format!("2026-11-21T14:02:21Z ERROR [pay-7] c.e.Pay - {text}")),
     ("structured log", |text| json!({"level": "error", "msg": text, "n": 3}).to_string()),
     ("label", |text| format!("CheckoutErrors critical {{service=checkout,detail={text},pod=x}}")),
