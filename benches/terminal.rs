@@ -195,6 +195,7 @@ fn model() -> (String, Receiver<Instant>, Receiver<Instant>) {
     (url, requests, ends)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a stream of so many tokens a second has a pace")]
 fn serve(mut stream: TcpStream, asked: &Sender<Instant>, closed: &Sender<Instant>) {
     let mut head = [0; 4_096];
     let Ok(read @ 1..) = stream.read(&mut head) else { return };
@@ -207,7 +208,7 @@ fn serve(mut stream: TcpStream, asked: &Sender<Instant>, closed: &Sender<Instant
     let mut rest = stream.try_clone().unwrap();
     let closed = closed.clone();
     std::thread::spawn(move || {
-        let mut sink = [0; 65_536];
+        let mut sink = vec![0; 65_536];
         while let Ok(1..) = rest.read(&mut sink) {}
         let _ = closed.send(Instant::now());
     });
@@ -215,15 +216,13 @@ fn serve(mut stream: TcpStream, asked: &Sender<Instant>, closed: &Sender<Instant
     let opening = r#"{"observations":[{"text":""#;
     let words = ["the ", "pool ", "of ", "payments ", "rose ", "and ", "did ", "not ", "fall "];
     let sentence = r#"","evidence":["M1"]},{"text":""#;
-    let mut began = false;
     let mut due = Instant::now();
     for at in 0_usize.. {
         let text = match at {
-            _ if !began => opening,
+            0 => opening,
             _ if at % 40 == 0 => sentence,
             _ => words[at % words.len()],
         };
-        began = true;
         let frame = format!("data: {}\n\n", serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
         if stream.write_all(frame.as_bytes()).is_err() {
             return;

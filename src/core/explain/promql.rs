@@ -275,7 +275,9 @@ mod tests {
 
     fn text(expression: &str) -> String {
         let steps = explain(expression).unwrap();
-        steps.iter().map(|step| format!("{}{}\n", "  ".repeat(step.depth), step.text)).collect()
+        let lines: Vec<String> =
+            steps.iter().map(|step| format!("{}{}\n", "  ".repeat(step.depth), step.text)).collect();
+        lines.concat()
     }
 
     #[test]

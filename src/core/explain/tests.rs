@@ -6,13 +6,15 @@ use crate::core::sample::{id, loaded, payments, press};
 use crate::core::update::update;
 
 fn text(said: &[Said]) -> String {
-    said.iter()
+    let lines: Vec<String> = said
+        .iter()
         .map(|line| match line {
             Said::Heading(text) => format!("# {text}\n"),
             Said::Line(depth, text) => format!("{}{text}\n", "  ".repeat(*depth)),
             Said::Exact(text) => format!("> {text}\n"),
         })
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 fn of(topic: &Topic) -> String {
