@@ -90,6 +90,9 @@ pub enum Command {
         /// Ask the queries of its checks as well; a model then diagnoses again with their answers.
         #[arg(long)]
         checks: bool,
+        /// Ask the queries behind the cited evidence again, and say of each item whether it still holds.
+        #[arg(long)]
+        recheck: bool,
         /// Check the answer of a model elsewhere instead of asking one: a file, or - for standard input.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "endpoint"])]
         answer: Option<PathBuf>,

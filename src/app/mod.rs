@@ -22,6 +22,7 @@ pub mod ledger;
 mod logging;
 pub mod output;
 mod queue;
+mod recheck;
 mod record;
 mod recording;
 mod reviews;

@@ -18,6 +18,7 @@ pub mod partial;
 mod placeholders;
 pub mod playbook;
 pub mod questions;
+pub mod recheck;
 pub mod schema;
 mod sense;
 mod template;

@@ -23,6 +23,7 @@ pub mod outgoing;
 pub mod pack;
 pub mod query;
 pub mod question;
+pub mod recheck;
 pub mod settings;
 pub mod snapshot;
 pub mod text;

@@ -47,6 +47,30 @@ fn every_command_answers_on_a_bundle_with_one_document() {
 }
 
 #[test]
+fn a_recording_that_is_asked_again_says_the_same() {
+    let program = Program::new();
+    let bundle = demo_bundle(program.home());
+    let replay = ["--replay", bundle.to_str().unwrap()];
+    let incidents = program.json(&[&["incidents"], &replay[..]].concat());
+    let list = incidents["incidents"].as_array().unwrap();
+    let id = list.iter().find(|incident| incident["severity"] == "critical").unwrap()["id"].as_str().unwrap();
+    let diagnosed = program.json(&[&["diagnose", id, "--offline", "--recheck"], &replay[..]].concat());
+    let rechecked = diagnosed["rechecked"].as_array().unwrap();
+    let mut kinds = BTreeSet::new();
+    for one in rechecked {
+        let kind = one["id"].as_str().unwrap().chars().next().unwrap();
+        kinds.insert(kind);
+        let wanted = if matches!(kind, 'C' | 'R') { "notAsked" } else { "same" };
+        assert_eq!(one["outcome"], wanted, "{one}");
+    }
+    assert!(kinds.contains(&'M') && kinds.contains(&'L') && kinds.contains(&'A'), "{kinds:?}");
+    let plain = program.json(&[&["diagnose", id, "--offline"], &replay[..]].concat());
+    assert!(plain.get("rechecked").is_none(), "it was not asked for");
+    let said = program.run(&[&["diagnose", id, "--offline", "--recheck"], &replay[..]].concat());
+    assert!(said.stdout.contains("the evidence, asked again:") && said.stdout.contains("the same"), "{said:?}");
+}
+
+#[test]
 fn every_cited_id_exists() {
     let program = Program::new();
     let bundle = demo_bundle(program.home());

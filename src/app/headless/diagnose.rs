@@ -13,11 +13,14 @@ use crate::app::engine::Engine;
 use crate::app::failure::Failure;
 use crate::app::investigate::Investigated;
 use crate::app::output::Output;
+use crate::app::recheck;
+use crate::copilot::recheck::cited;
 use crate::core::figures::bill;
 use crate::core::message::Draft;
 use crate::core::screen::PASTE_MAX;
 use crate::domain::diagnosis::{Claim, Diagnosed};
 use crate::domain::evidence::Evidence;
+use crate::domain::recheck::Recheck;
 
 use super::incidents::investigated;
 use super::progress::Meter;
@@ -32,6 +35,15 @@ pub(super) enum By<'a> {
     Endpoint(Option<&'a str>),
     /// A model elsewhere, whose answer stands in this file.
     Answer(&'a Path),
+}
+
+/// What is asked beside the diagnosis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Further {
+    /// The queries of its checks.
+    pub(super) checks: bool,
+    /// The queries behind what it cites, once more.
+    pub(super) recheck: bool,
 }
 
 /// Answer of `pack --request`.
@@ -54,7 +66,7 @@ pub(super) async fn diagnose(
     engine: &Engine,
     incident: Option<&str>,
     by: By<'_>,
-    checks: bool,
+    further: Further,
     output: Output,
 ) -> Result<(), Failure> {
     // What is wrong with the usage is said before anything is asked.
@@ -68,18 +80,26 @@ pub(super) async fn diagnose(
     };
     let investigated = investigated(engine, incident, output).await?;
     let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await?;
-    let mut checked = Vec::new();
-    if checks {
+    let (mut checked, mut answers) = (Vec::new(), Vec::new());
+    if further.checks {
         checked = checking::ask_all(engine, &investigated.analysis, &concluded.diagnosed.diagnosis).await;
-        let answers: Vec<Evidence> = checked.iter().filter_map(|one| one.evidence.clone()).collect();
+        answers = checked.iter().filter_map(|one| one.evidence.clone()).collect();
         if matches!(by, By::Endpoint(_)) && !answers.is_empty() {
             concluded = once(engine, &investigated, by, None, &answers, output).await?;
         }
     }
+    let rechecked = if further.recheck {
+        let ids = cited(&concluded.diagnosed.diagnosis);
+        Some(recheck::ask(engine, &investigated, &ids, &answers).await)
+    } else {
+        None
+    };
     let Concluded { diagnosed, actions, .. } = &concluded;
     let views = actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();
-    let view = DiagnoseView::new(&investigated.analysis.incident.id, diagnosed, views).with_checks(&checked);
-    output.answer(&view, || text(&concluded, &checked))?;
+    let view = DiagnoseView::new(&investigated.analysis.incident.id, diagnosed, views)
+        .with_checks(&checked)
+        .with_recheck(rechecked.as_ref());
+    output.answer(&view, || text(&concluded, &checked, rechecked.as_ref()))?;
     if diagnosed.complete {
         Ok(())
     } else {
@@ -140,7 +160,22 @@ fn ids(claim: &Claim) -> String {
     if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
 }
 
-fn text(concluded: &Concluded, checked: &[Checked]) -> String {
+/// What came of asking again.
+fn told_again(out: &mut String, rechecked: &Recheck) {
+    out.push_str("\nthe evidence, asked again:\n");
+    for one in &rechecked.items {
+        let mark = if one.is_refuted() { '!' } else { ' ' };
+        let _ = writeln!(out, " {mark} {:<4} {}", one.id, one.line());
+    }
+    if rechecked.items.is_empty() {
+        out.push_str("   nothing is cited\n");
+    }
+    if rechecked.left_out > 0 {
+        let _ = writeln!(out, "   {} more cited items were not asked again", rechecked.left_out);
+    }
+}
+
+fn text(concluded: &Concluded, checked: &[Checked], rechecked: Option<&Recheck>) -> String {
     let Concluded { diagnosed, actions, .. } = concluded;
     let Diagnosed { diagnosis, analyst, prompt, .. } = diagnosed;
     let mut head = vec![format!("by {}", analyst.name), format!("{}@{}", prompt.name, prompt.version)];
@@ -172,6 +207,9 @@ fn text(concluded: &Concluded, checked: &[Checked]) -> String {
                 let _ = writeln!(out, "     = {}{id}", one.summary.one_line());
             }
         }
+    }
+    if let Some(rechecked) = rechecked {
+        told_again(&mut out, rechecked);
     }
     if !actions.is_empty() {
         out.push_str("\nsuggested, nothing has been run:\n");

@@ -66,13 +66,14 @@ pub(super) async fn run(
         Command::Pack { incident, budget, .. } => {
             incidents::pack(&engine(config)?, incident.as_deref(), *budget, output).await
         }
-        Command::Diagnose { incident, offline, endpoint, checks, answer } => {
+        Command::Diagnose { incident, offline, endpoint, checks, recheck, answer } => {
             let by = match answer {
                 Some(path) => diagnose::By::Answer(path),
                 None if *offline => diagnose::By::Offline,
                 None => diagnose::By::Endpoint(endpoint.as_deref()),
             };
-            diagnose::diagnose(&engine(config)?, incident.as_deref(), by, *checks, output).await
+            let further = diagnose::Further { checks: *checks, recheck: *recheck };
+            diagnose::diagnose(&engine(config)?, incident.as_deref(), by, further, output).await
         }
         Command::Ask { question, incident, endpoint, max_steps } => {
             let question = ask::Question {

@@ -13,6 +13,7 @@ use crate::domain::evidence::{Detail, EvidenceId, EvidenceKind};
 use crate::domain::health::{SourceHealth, Status};
 use crate::domain::incident::{Flapping, Incident};
 use crate::domain::query::Note;
+use crate::domain::recheck::{Recheck, Rechecked};
 use crate::domain::settings::Sees;
 use crate::domain::{Text, Timestamp};
 use crate::gate::changes;
@@ -201,12 +202,27 @@ pub(super) struct DiagnoseView<'a> {
     pub(super) earlier: &'a [Earlier],
     /// Queries of checks that were asked, with their answers.
     pub(super) checks: &'a [Checked],
+    /// The cited evidence, asked again; absent when that was not wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rechecked: Option<&'a [Rechecked]>,
+    /// Cited items that were not asked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rechecked_left_out: Option<usize>,
 }
 
 impl<'a> DiagnoseView<'a> {
     /// The same with the checks that were asked.
     pub(super) fn with_checks(self, checks: &'a [Checked]) -> Self {
         Self { checks, ..self }
+    }
+
+    /// The same with the cited evidence asked again.
+    pub(super) fn with_recheck(self, recheck: Option<&'a Recheck>) -> Self {
+        Self {
+            rechecked: recheck.map(|recheck| recheck.items.as_slice()),
+            rechecked_left_out: recheck.map(|recheck| recheck.left_out).filter(|count| *count > 0),
+            ..self
+        }
     }
 
     pub(super) fn new(incident: &'a str, diagnosed: &'a Diagnosed, actions: Vec<ActionView<'a>>) -> Self {
@@ -229,6 +245,8 @@ impl<'a> DiagnoseView<'a> {
             sees: diagnosed.sees,
             earlier: &diagnosed.earlier,
             checks: &[],
+            rechecked: None,
+            rechecked_left_out: None,
         }
     }
 }

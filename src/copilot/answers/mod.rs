@@ -19,6 +19,7 @@ use crate::domain::time::human_duration;
 use crate::domain::{Text, TimeRange};
 
 use rows::Rows;
+pub(super) use rows::figure;
 
 /// Characters of an expression in a title.
 const TITLE: usize = 400;

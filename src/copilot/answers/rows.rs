@@ -93,7 +93,7 @@ impl Rows {
 }
 
 /// A figure as it can be quoted: whole numbers in full, others with five significant digits.
-pub(super) fn figure(value: f64) -> String {
+pub(in crate::copilot) fn figure(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
