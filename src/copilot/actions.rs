@@ -22,9 +22,10 @@ pub fn actions(incident: &str, diagnosed: &Diagnosed) -> Vec<Action> {
         .iter()
         .filter_map(|suggested| {
             let (argv, rollback) = command(suggested)?;
-            let origin = match &diagnosed.analyst.endpoint {
-                None => Origin::Playbook(diagnosed.prompt.name.clone()),
-                Some(_) => Origin::Model(diagnosed.analyst.name.clone()),
+            let origin = if diagnosed.analyst.is_model() {
+                Origin::Model(diagnosed.analyst.name.clone())
+            } else {
+                Origin::Playbook(diagnosed.prompt.name.clone())
             };
             Some((argv, rollback, origin, suggested))
         })
@@ -71,6 +72,9 @@ mod tests {
         let offered = actions("I-1", &diagnosed);
         assert_eq!(offered[0].id, "P1");
         assert_eq!(offered[0].origin, Origin::Playbook("playbooks".into()));
+        // A pasted answer has no end point, and is a model's all the same.
+        diagnosed.analyst.name = "pasted answer".into();
+        assert_eq!(actions("I-1", &diagnosed)[0].origin, Origin::Model("pasted answer".into()));
         diagnosed.complete = false;
         assert!(actions("I-1", &diagnosed).is_empty());
     }

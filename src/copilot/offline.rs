@@ -36,7 +36,7 @@ pub fn diagnose(analysis: &Analysis, playbooks: &Playbooks) -> Diagnosed {
     };
     let report = verify::verify(&mut diagnosis, &Proof::new(analysis, None));
     Diagnosed {
-        analyst: Analyst { name: "offline".into(), endpoint: None },
+        analyst: Analyst { name: Analyst::OFFLINE.into(), endpoint: None },
         prompt: playbooks.reference(),
         diagnosis,
         unsupported: report.unsupported,

@@ -8,9 +8,6 @@ use super::list::List;
 use super::model::Case;
 use super::reveal;
 
-/// Name of the analyst that needs no model.
-const OFFLINE: &str = "offline";
-
 /// Kind of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
@@ -89,7 +86,7 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn finished(&mut self, diagnosed: &'a Diagnosed) {
         self.verified = &diagnosed.unsupported;
-        self.by_model = diagnosed.analyst.name != OFFLINE;
+        self.by_model = diagnosed.analyst.is_model();
         if !diagnosed.complete {
             let warning = "incomplete: no action of it can be selected";
             self.push(Kind::Remark, warning, Vec::new(), None);

@@ -171,8 +171,18 @@ pub enum TypedChange {
 pub struct Analyst {
     /// `offline`, or the model's name.
     pub name: String,
-    /// The end point's name; none offline.
+    /// The end point's name; none offline, and none of an answer that was pasted in.
     pub endpoint: Option<String>,
+}
+
+impl Analyst {
+    /// Name of the analyst that needs no model.
+    pub const OFFLINE: &str = "offline";
+
+    /// Whether a language model wrote it. Not every model has an end point: a pasted answer has none.
+    pub fn is_model(&self) -> bool {
+        self.endpoint.is_some() || self.name != Self::OFFLINE
+    }
 }
 
 /// One verified claim: which of its ids exist, and whether it stands.

@@ -52,10 +52,20 @@ fn script(name: &str) -> String {
 
 /// A llama.cpp server with a model of random weights.
 pub(crate) async fn llama(context_tokens: usize) -> Server {
+    serve(context_tokens, &[]).await
+}
+
+/// As [`llama`], with a model whose answers end soon and cite ids, there or not.
+pub(crate) async fn short_llama(context_tokens: usize) -> Server {
+    serve(context_tokens, &["short"]).await
+}
+
+async fn serve(context_tokens: usize, making: &[&str]) -> Server {
     let python = python();
     let folder = TempDir::new().expect("a temporary folder");
     let made = Command::new(&python)
         .args([&script("mkgguf.py"), "tiny.gguf"])
+        .args(making)
         .current_dir(folder.path())
         .output()
         .expect("the Python that exists can be run");
@@ -80,10 +90,15 @@ impl Secrets for NoSecrets {
 }
 
 fn client(server: &Server, protocol: Protocol) -> LlmClient {
+    client_of(server, protocol, 3_000)
+}
+
+/// A client whose answers have at most so many tokens.
+pub(crate) fn client_of(server: &Server, protocol: Protocol, answer_tokens: u32) -> LlmClient {
     let settings = EndpointSettings {
         url: Some(format!("{}/v1", server.url())),
         pack_tokens: 1_000,
-        answer_tokens: 3_000,
+        answer_tokens,
         ..EndpointSettings::new("local", protocol, "tiny-random")
     };
     LlmClient::new(settings, Arc::new(NoSecrets)).expect("settings that work")
@@ -102,7 +117,7 @@ pub(crate) fn ask(text: &str, max_tokens: u32) -> ChatRequest {
 }
 
 /// An incident with one suspect and one metric.
-fn analysis() -> Analysis {
+pub(crate) fn analysis() -> Analysis {
     let at = |seconds: i64| Timestamp::from_secs(1_790_000_000 + seconds);
     let id = EvidenceId { kind: EvidenceKind::Metric, number: 1 };
     let metric = Evidence {
@@ -169,9 +184,9 @@ fn analysis() -> Analysis {
 
 /// Counts what passes.
 #[derive(Default)]
-struct Notes {
+pub(crate) struct Notes {
     sent: usize,
-    outcomes: Vec<CallOutcome>,
+    pub(crate) outcomes: Vec<CallOutcome>,
 }
 
 impl Witness for Notes {
@@ -185,23 +200,24 @@ impl Witness for Notes {
     }
 }
 
-async fn diagnose(
+/// One diagnosis of `analysis`.
+pub(crate) async fn diagnose(
     client: &LlmClient,
+    analysis: &Analysis,
     seed: u64,
     notes: &mut Notes,
     on_progress: impl FnMut(Progress) + Send,
     cancel: &CancellationToken,
 ) -> Result<Diagnosed, OnlineError> {
-    let analysis = analysis();
-    let pack = pack(&analysis, 1_000);
+    let pack = pack(analysis, 1_000);
     let (library, playbooks) = (Library::builtin(), Playbooks::builtin());
     let case = Case {
         client,
         library: &library,
         playbooks: &playbooks,
-        analysis: &analysis,
+        analysis,
         pack: &pack,
-        repack: &|budget| stanch::context::pack(&analysis, budget),
+        repack: &|budget| stanch::context::pack(analysis, budget),
         sampling: Sampling { temperature: Some(1.0), seed: Some(seed) },
     };
     online::diagnose(&case, notes, on_progress, cancel).await.map(|attempt| attempt.diagnosed)
@@ -243,7 +259,9 @@ async fn nonsense_of_the_right_shape_is_shown_as_unsupported() {
         let mut notes = Notes::default();
         let mut partials = 0;
         let count = |step| partials += usize::from(matches!(step, Progress::Writing { .. }));
-        let diagnosed = diagnose(&client, seed, &mut notes, count, &CancellationToken::new()).await.expect("an answer");
+        let diagnosed = diagnose(&client, &analysis(), seed, &mut notes, count, &CancellationToken::new())
+            .await
+            .expect("an answer");
         assert_eq!(notes.sent, notes.outcomes.len(), "each intent has its outcome");
         assert!(partials > 0, "it can be watched");
         for outcome in notes.outcomes.iter().filter(|outcome| outcome.finish == Some(FinishReason::Stop)) {
@@ -303,7 +321,7 @@ async fn cancelling_ends_the_request_at_once() {
             cancel.cancel();
         }
     };
-    let ended = diagnose(&client, 1, &mut notes, stop, &cancel).await;
+    let ended = diagnose(&client, &analysis(), 1, &mut notes, stop, &cancel).await;
     assert_eq!(ended, Err(OnlineError::Call(CallError::Cancelled)));
     let took = cancelled_at.expect("the answer had begun").elapsed();
     assert!(took < Duration::from_millis(100), "{took:?}");

@@ -21,6 +21,7 @@ mod ledger_tampering;
 mod live;
 mod llm_aimock;
 mod llm_endpoints;
+mod llm_random;
 mod llm_real;
 mod loki_server;
 mod order;

@@ -190,7 +190,7 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
     super::consult::keep_answers(case);
     let mut effects = Vec::new();
     // The offline diagnosis costs nothing and is always there; one by a model is not replaced unasked.
-    let by_model = case.conclusion.value.as_ref().is_some_and(|made| made.diagnosed.analyst.endpoint.is_some());
+    let by_model = case.conclusion.value.as_ref().is_some_and(|made| made.diagnosed.analyst.is_model());
     if good && !case.conclusion.busy() && !by_model {
         effects.extend(begin_diagnosis(model, &id, Wish::Offline));
     }

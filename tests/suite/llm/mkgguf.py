@@ -2,7 +2,7 @@
 """A tiny llama model with random weights, made without any download.
 
 Its words are nonsense; the server's protocol, schema-shaped JSON and errors around it are real.
-Usage: mkgguf.py OUT.gguf
+Usage: mkgguf.py OUT.gguf [short]; `short` makes answers that end soon and cite ids.
 """
 import sys
 
@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 
 OUT = sys.argv[1]
+SHORT = sys.argv[2:] == ["short"]
 WIDTH, LAYERS, CONTEXT, HEADS = 64, 2, 16384, 4
 FEED_FORWARD = 4 * WIDTH
 random = np.random.default_rng(7)
@@ -41,6 +42,11 @@ for place, word in enumerate(WORDS):
             tokens.append(piece)
             types.append(kind.NORMAL)
             scores.append(-1.0 - place * 0.01 - (len(word) - end) * 0.001)
+IDS = "M1 M2 M3 L1 E1 C1 M7 L9 50".split() if SHORT else []
+for place, word in enumerate(IDS):
+    tokens.append(word.encode())
+    types.append(kind.NORMAL)
+    scores.append(-0.5 - place * 0.01)
 
 writer = gguf.GGUFWriter(OUT, "llama")
 writer.add_name("tiny-random")
@@ -79,8 +85,11 @@ output = weights(len(tokens), WIDTH, spread=0.25)
 output[:unlikely, 0] = -6.0  # bytes and control tokens seldom
 output[unlikely:, 0] = 0.0
 output[4, 0] = -0.6  # the end of the answer now and then
-for char, bias in [(b'"', 0.7), (b"]", 0.5), (b"}", 0.5)]:
+LONG = [(b'"', 0.7), (b"]", 0.5), (b"}", 0.5)]
+for char, bias in [(b'"', 1.0), (b"]", 0.55), (b"}", 0.5), (b"{", 0.4), (b",", 0.1)] if SHORT else LONG:
     output[tokens.index(char), 0] = bias  # texts and lists of an answer in JSON end soon
+for word in IDS:
+    output[tokens.index(word.encode()), 0] = 0.6
 writer.add_tensor("token_embd.weight", embedding)
 writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
 writer.add_tensor("output.weight", output)
