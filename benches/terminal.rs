@@ -238,7 +238,9 @@ fn streaming() {
     let mut session = Session::start_with(&["demo"], &[("OPENAI_BASE_URL", &url), ("OPENAI_MODEL", "endless")]);
     session.wait_for("payments ←");
     session.press("\r");
-    session.wait_for("1 payments");
+    session.wait_for("1 Suspects");
+    session.press("3");
+    session.wait_for("by offline");
     session.settle();
     let pressed = Instant::now();
     session.press("d");
