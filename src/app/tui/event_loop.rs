@@ -19,10 +19,8 @@ use crate::ui::{Theme, render};
 
 use super::backend::Backend;
 use super::effects::{News, Tasks};
+use super::frames::{Cause, Frames};
 use super::{Exit, editor, input};
-
-/// Shortest time between two frames.
-const FRAME: Duration = Duration::from_micros(16_667);
 
 /// How often the ledger is asked for requests for approval.
 const QUEUE: Duration = Duration::from_secs(2);
@@ -69,8 +67,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
         let (mut tasks, mut news) = Tasks::new(backend.clone());
         // The first frame waits for nothing.
         self.draw()?;
-        let mut last_frame = Instant::now();
-        let mut dirty = false;
+        let mut frames = Frames::drawn_first(Instant::now());
         let mut next_refresh = self.refresh.map(|every| Instant::now() + every);
         let mut next_queue = self.queue_due().map(|_| Instant::now());
         let mut leave = None;
@@ -89,7 +86,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 biased;
                 asked = signal => Woken::Signal(asked),
                 event = self.events.next() => Woken::Input(event),
-                () = sleep_until(last_frame + FRAME), if dirty => Woken::Frame,
+                () = until(frames.due()) => Woken::Frame,
                 Some(item) = news.recv() => Woken::News(item),
                 () = until(next_refresh) => Woken::Refresh,
                 () = until(next_queue) => Woken::Queue,
@@ -98,7 +95,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
             let mut effects = Vec::new();
             if !matches!(woken, Woken::Frame | Woken::Signal(_)) {
                 update(&mut self.model, Msg::Tick(backend.now()));
-                dirty = true;
+                frames.want(if matches!(woken, Woken::Input(_)) { Cause::Input } else { Cause::News });
             }
             match woken {
                 Woken::Signal(Asked::Leave(number)) => leave = Some(Exit::Signal(number)),
@@ -112,8 +109,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 Woken::Input(Some(Err(_)) | None) => leave = Some(Exit::Quit),
                 Woken::Frame => {
                     self.draw()?;
-                    last_frame = Instant::now();
-                    dirty = false;
+                    frames.drawn(Instant::now());
                 }
                 Woken::News(first) => {
                     let mut item = Some(first);

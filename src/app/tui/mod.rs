@@ -4,6 +4,7 @@ pub mod backend;
 mod editor;
 mod effects;
 mod event_loop;
+mod frames;
 mod input;
 #[cfg(test)]
 mod tests;
