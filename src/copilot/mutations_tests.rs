@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::evidence::LogChange;
 
 /// A claim that is true, and what it cites.
-type True = (&'static str, &'static [&'static str]);
+pub(super) type True = (&'static str, &'static [&'static str]);
 
 /// Of the incident in which a deploy exhausts the connection pool of payments.
 const POOL: &[True] = &[
@@ -104,7 +104,7 @@ const LEAK: &[True] = &[
 ];
 
 /// What a model writes around a fact.
-const AROUND: &[(&str, &str)] = &[("", ""), ("We see that ", "."), ("", ", which fits the picture")];
+pub(super) const AROUND: &[(&str, &str)] = &[("", ""), ("We see that ", "."), ("", ", which fits the picture")];
 
 fn leak() -> Analysis {
     let mut analysis = shop(vec![
@@ -121,7 +121,7 @@ fn leak() -> Analysis {
     analysis
 }
 
-fn refuted(proof: &Proof, text: &str, ids: &[&str]) -> Option<String> {
+pub(super) fn refuted(proof: &Proof, text: &str, ids: &[&str]) -> Option<String> {
     let claim = Claim { text: text.into(), evidence: ids.iter().map(|id| (*id).to_owned()).collect() };
     let mut diagnosis = Diagnosis { observations: vec![claim], ..Diagnosis::default() };
     let report = verify(&mut diagnosis, proof);
@@ -130,10 +130,10 @@ fn refuted(proof: &Proof, text: &str, ids: &[&str]) -> Option<String> {
 }
 
 /// A claim made false, and how.
-struct False {
-    how: &'static str,
-    text: String,
-    ids: Vec<String>,
+pub(super) struct False {
+    pub(super) how: &'static str,
+    pub(super) text: String,
+    pub(super) ids: Vec<String>,
 }
 
 /// Numbers of a sentence with their places: no part of a name, version or time.
@@ -151,7 +151,7 @@ fn numbers(text: &str) -> Vec<(usize, usize)> {
     out
 }
 
-fn falsified((text, ids): True, others: &[&str], known: &[&str]) -> Vec<False> {
+pub(super) fn falsified((text, ids): True, others: &[&str], known: &[&str]) -> Vec<False> {
     let mut out = Vec::new();
     let same: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let mut say = |how: &'static str, told: String| {

@@ -535,3 +535,7 @@ mod tests;
 #[cfg(test)]
 #[path = "mutations_tests.rs"]
 mod mutations_tests;
+
+#[cfg(test)]
+#[path = "held_out/mod.rs"]
+mod held_out;

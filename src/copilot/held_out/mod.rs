@@ -1,0 +1,102 @@
+//! The same question as the mutation test, asked with claims that no check was made for: what is caught of claims made
+//! false, and what is flagged of true ones? The incidents are kept as they were analysed, so that ids stay what they
+//! are.
+
+mod claims;
+mod mutators;
+
+use claims::True;
+use mutators::{Around, wrongs};
+
+use super::mutations_tests::{AROUND, falsified, refuted};
+use super::*;
+use crate::domain::evidence::EvidenceKind;
+
+#[derive(Default)]
+struct Count {
+    tried: usize,
+    hit: usize,
+}
+
+impl Count {
+    fn add(&mut self, hit: bool) {
+        self.tried += 1;
+        self.hit += usize::from(hit);
+    }
+}
+
+#[derive(Default)]
+struct Score {
+    /// False claims of this module's own mutators, and those caught.
+    caught: Count,
+    /// Those of the mutation test's.
+    caught_others: Count,
+    /// True claims, and those flagged.
+    flagged: Count,
+    notes: Vec<String>,
+}
+
+fn measure(analysis: &str, claims: &[True]) -> Score {
+    let analysis: Analysis = serde_json::from_str(analysis).unwrap();
+    let proof = Proof::new(&analysis, Some(&crate::context::pack(&analysis, 8_000)));
+    let mut services: Vec<String> = analysis
+        .evidence
+        .iter()
+        .filter(|item| item.id.kind != EvidenceKind::Alert)
+        .filter_map(|item| item.service.clone())
+        .collect();
+    services.sort();
+    services.dedup();
+    let items: Vec<(String, Option<String>)> =
+        analysis.evidence.iter().map(|item| (item.id.to_string(), item.service.clone())).collect();
+    let around = Around { services: &services, items: &items };
+    let mut score = Score::default();
+    for &(text, ids) in claims {
+        for (before, after) in AROUND {
+            let why = refuted(&proof, &format!("{before}{text}{after}"), ids);
+            score.flagged.add(why.is_some());
+            score.notes.extend(why.map(|why| format!("TRUE  {text} {ids:?}: {why}")));
+        }
+        for one in wrongs(text, ids, &around) {
+            let cited: Vec<&str> = one.ids.iter().map(String::as_str).collect();
+            let caught = refuted(&proof, &one.text, &cited).is_some();
+            score.caught.add(caught);
+            if !caught {
+                score.notes.push(format!("FALSE ({}) {} {cited:?}", one.how, one.text));
+            }
+        }
+        let known: Vec<&str> = services.iter().map(String::as_str).collect();
+        let others: Vec<&str> = known.iter().copied().filter(|one| !text.contains(one)).take(2).collect();
+        for one in falsified((text, ids), &others, &known) {
+            let cited: Vec<&str> = one.ids.iter().map(String::as_str).collect();
+            let caught = refuted(&proof, &one.text, &cited).is_some();
+            score.caught_others.add(caught);
+            if !caught {
+                score.notes.push(format!("OTHER ({}) {} {cited:?}", one.how, one.text));
+            }
+        }
+    }
+    score
+}
+
+#[test]
+fn claims_that_no_check_was_made_for_are_judged_rightly() {
+    for (name, analysis, claims) in [
+        ("demo", include_str!("demo.json"), claims::DEMO),
+        ("bookings", include_str!("bookings.json"), claims::BOOKINGS),
+        ("pictures", include_str!("pictures.json"), claims::PICTURES),
+    ] {
+        let score = measure(analysis, claims);
+        eprintln!(
+            "{name}: {} claims; {} of {} false ones caught, {} of {} by the other mutators; {} of {} true ones flagged",
+            claims.len(),
+            score.caught.hit,
+            score.caught.tried,
+            score.caught_others.hit,
+            score.caught_others.tried,
+            score.flagged.hit,
+            score.flagged.tried
+        );
+        eprintln!("{}", score.notes.join("\n"));
+    }
+}
