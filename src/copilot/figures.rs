@@ -104,7 +104,7 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*(?:[.\-/:@][A-Za-z0-9_]+)*)",
         // Numbers with a unit.
         r"|(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d+\b)?|\.\d+)",
-        r"(?:[ \u{a0}\-]?(?P<unit>%|per ?cent\b|percent\b|milliseconds?\b|ms\b|µs\b|us\b|microseconds?\b|seconds?\b|secs?\b|s\b|minutes?\b|mins?\b|hours?\b|hrs?\b|h\b|m\b|days?\b|d\b|KiB\b|MiB\b|GiB\b|TiB\b|kB\b|KB\b|MB\b|GB\b|TB\b|bytes?\b|B\b|k\b|K\b|M\b|million\b|thousand\b|x\b|×|times\b|fold\b))?",
+        r"(?:[ \u{a0}\-]?(?P<unit>%|per ?cent\b|percent\b|milliseconds?\b|ms\b|µs\b|us\b|microseconds?\b|seconds?\b|secs?\b|s\b|minutes?\b|mins?\b|hours?\b|hrs?\b|h\b|m\b|days?\b|d\b|(?i:[KMGT]iB|[KMGT]B)\b|bytes?\b|B\b|k\b|K\b|M\b|million\b|thousand\b|x\b|×|times\b|fold\b))?",
         r"(?P<tail>[A-Za-z_][A-Za-z0-9_]*(?:[.\-][A-Za-z0-9_]+)*)?",
     ))
     .expect("a constant expression")
@@ -126,7 +126,8 @@ static RATE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Finds what can be checked in `text`.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut found = Vec::new();
+    let mut found: Vec<Token> = Vec::new();
+    let mut last_end = 0;
     for captures in TOKENS.captures_iter(text) {
         let whole = captures.get(0).map_or("", |m| m.as_str());
         if let Some(number) = captures.name("number") {
@@ -150,11 +151,21 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
                         _ => 1.0,
                     });
                 }
+                // A range has its unit at the end: `22.8–26.5 ms`.
+                let begin = captures.get(0).map_or(0, |whole| whole.start());
+                if let Some(Token::Number(first, _)) = found.last_mut()
+                    && first.unit == Unit::None
+                    && !matches!(read.unit, Unit::None | Unit::Times)
+                    && matches!(text[last_end..begin].trim(), "–" | "-" | ".." | "…" | "→" | "->")
+                {
+                    first.unit = read.unit;
+                }
                 found.push(Token::Number(read, whole.trim().to_owned()));
             }
         } else if whole.bytes().any(|byte| byte.is_ascii_digit()) {
             found.push(Token::Word(whole.to_owned()));
         }
+        last_end = captures.get(0).map_or(last_end, |whole| whole.end());
     }
     found
 }

@@ -42,6 +42,8 @@ pub(super) struct Shown {
     at: Option<Timestamp>,
     /// Words by which a sentence may mean it, as [`plain`] makes them.
     names: Vec<String>,
+    /// What a change does in its own words, as [`plain`] makes them.
+    does: String,
     /// A text that tells what to do, not what is.
     pub(super) advice: bool,
 }
@@ -50,6 +52,8 @@ pub(super) struct Shown {
 const NEAR: f64 = 0.15;
 /// A change below this share of the figure before is none.
 const STILL: f64 = 0.02;
+/// A change below this share of the figure before may be told or left untold.
+const SMALL: f64 = 0.05;
 
 impl Shown {
     pub(super) fn of(item: &Evidence) -> Self {
@@ -103,6 +107,7 @@ impl Shown {
             }
             Detail::Change(change) => {
                 shown.at = Some(change.at);
+                shown.does = plain(&change.summary);
                 for name in [change.kind.as_str(), &change.reference, "change", "release", "deploy", "deployment"] {
                     shown.name(name);
                 }
@@ -137,6 +142,10 @@ impl Shown {
                     Way::Flat
                 };
                 self.ways.push((aspect, way));
+                // What moved little may be called still as well.
+                if way != Way::Flat && (after - before).abs() <= before.abs() * SMALL {
+                    self.ways.push((aspect, Way::Flat));
+                }
                 self.pair(before, after, unit);
             }
             (None, Some(_)) => self.ways.push((aspect, Way::Up)),
@@ -153,12 +162,12 @@ impl Shown {
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|went up|goes up|up from|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?)\b",
+        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?)\b",
     )
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|faster|went down|goes down|down from|more rarely|less often|absent|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -252,7 +261,7 @@ fn aspects(clause: &str) -> Vec<Aspect> {
     if has(&["error", "fail"]) {
         out.push(Aspect::Errors);
     }
-    if has(&["wait", "latenc", "slow", "fast", "duration", "p95", "response time", "takes", "took"]) {
+    if has(&["wait", "latenc", "slow", "fast", "sped", "duration", "p95", "response time", "takes", "took"]) {
         out.push(Aspect::Waits);
     }
     if has(&["works", "working", "callee", "server time", "own time"]) {
@@ -295,6 +304,11 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
                 ]
                 .iter()
                 .any(|word| after.starts_with(word));
+            // `no longer` tells of an end, not of a length.
+            let bound = bound || found.as_str() == "longer" && clause[..found.start()].ends_with("no ");
+            // A change may drop an index or raise a limit: its own words tell no direction of what was measured.
+            let stem: String = found.as_str().chars().take(4).collect();
+            let of_change = of_change || items.iter().any(|item| item.does.contains(&format!(" {stem}")));
             if !bound && !of_change {
                 told.push((way, found.as_str(), NOT.is_match(&clause[..found.start()])));
             }
@@ -316,8 +330,8 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
 fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
     static PAIRS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
         [
-            regex(r"\bfrom\s(?P<a>[^,;]{1,40}?)\s(?:to|up to|down to)\s(?P<b>[^,;]{1,30})"),
-            regex(r"(?:^|\s)(?P<a>\d[^\s,;→]*(?:\s[^\s→]{1,4})?)\s?(?:→|->)\s?(?P<b>\d[^,;]{0,30})"),
+            regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
+            regex(r"(?:^|\s)(?P<a>\d[^\s,;→]*(?:\s[^\s→]{1,4})?)\s?(?:→|->)\s?(?P<b>\d(?:[^,;]|,\d){0,30})"),
             regex(r"(?:^|\s)(?P<b>\d[^\s,;]*(?:\s[^\s,;]{1,4})?),?\s(?:from|up from|down from)\s(?P<a>[^,;]{1,40})"),
         ]
     });
@@ -355,12 +369,19 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
 /// Whether what is told to have come first did.
 fn order(text: &str, items: &[&Shown]) -> Option<String> {
     static WHEN: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\s(?P<by>preceded by|followed by|before|after|following|precedes|preceded|earlier than|later than)\s")
+        regex(
+            r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
+        )
     });
     let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();
     if timed.len() < 2 {
         return None;
     }
+    // `After the deploy, errors rose` says the same as `errors rose after the deploy`.
+    static FIRST: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
+    let turned = FIRST.replace(text, "$other $by $one");
+    let text = turned.as_ref();
     for groups in WHEN.captures_iter(text) {
         let (Some(whole), Some(by)) = (groups.get(0), groups.name("by")) else { continue };
         let (left, right) = (&text[..whole.start()], &text[whole.end()..]);
@@ -378,10 +399,20 @@ fn order(text: &str, items: &[&Shown]) -> Option<String> {
                 _ => None,
             }
         };
-        let Some(second) = best(right, None) else { continue };
-        let Some(first) = best(left, Some(second)) else { continue };
+        let (first, second) = if let Some(second) = best(right, None) {
+            (best(left, Some(second)), second)
+        } else if let (Some(first), [one, other], true) =
+            (best(left, None), timed.as_slice(), right.starts_with("the "))
+        {
+            // Of two, what one side does not name is the other.
+            (Some(first), if std::ptr::eq(first, *one) { *other } else { *one })
+        } else {
+            continue;
+        };
+        let Some(first) = first else { continue };
         let (Some(left_at), Some(right_at)) = (first.at, second.at) else { continue };
-        let left_is_later = matches!(by.as_str(), "after" | "following" | "preceded by" | "later than");
+        let left_is_later =
+            matches!(by.as_str(), "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
         if left_is_later && left_at < right_at || !left_is_later && left_at > right_at {
             return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
         }
@@ -420,11 +451,46 @@ pub(super) fn stranger(text: &str, known: &dyn Fn(&str) -> bool) -> Option<Strin
             }
         }
     }
+    if let Some(name) = compound(text, known) {
+        return Some(name);
+    }
     JOINED
         .find_iter(text)
         .map(|word| word.as_str())
         .find(|word| !known(&word.to_lowercase()) && !COMMON.contains(&format!(" {} ", word.to_lowercase())))
         .map(str::to_owned)
+}
+
+/// A name of several parts where only a service or its like is named, none of whose parts is known.
+fn compound(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)+\b"));
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?:^|[.;:]\s|\b(?:on|at|to|from|of|by|in|for|upstream|calls|calling|that|the|/)\s?|/)$")
+    });
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^(?:['’]|\s(?:p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
+        )
+    });
+    // First parts of words that are no names: `re-deploy`, `half-open`.
+    const PARTS: &str = " re pre post non self half full long short high low up down in out on off all time read write slow \
+        fast end back front real first last third one two per single multi cross over under well so follow roll hour minute \
+        second day week root worst best steady round tail side client server user long close open built hard soft co ";
+    NAME.find_iter(text)
+        .find(|name| {
+            let parts: Vec<&str> = name.as_str().split('-').collect();
+            let ordinary = parts.iter().any(|part| {
+                part.len() < 2
+                    || part.starts_with(|c: char| c.is_ascii_digit())
+                    || ["ing", "ed", "ly"].iter().any(|end| part.ends_with(end))
+                    || PARTS.contains(&format!(" {part} "))
+                    || known(part)
+            });
+            let placed = BEFORE.is_match(&text[..name.start()]) && AFTER.is_match(&text[name.end()..])
+                || text[name.end()..].starts_with(['\'', '’']);
+            !ordinary && placed && !known(name.as_str())
+        })
+        .map(|name| name.as_str().to_owned())
 }
 
 /// Numbers that are written in words or in signs of their own, as figures: `half`, `twofold`, `½`, `two minutes`.
@@ -453,6 +519,14 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             c => out.push(c),
         }
     }
+    // `2m30s`, `2 min 30 s`, `2 minutes and 30 seconds` are one figure.
+    static SPAN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
+    });
+    let out = SPAN.replace_all(&out, |groups: &regex::Captures<'_>| {
+        let part = |group: usize| groups[group].parse::<u32>().unwrap_or(0);
+        format!("{} seconds", part(1) * 60 + part(2))
+    });
     let spelled = WORDS.replace_all(&out, |groups: &regex::Captures<'_>| {
         if let Some(share) = groups.name("share") {
             let share = share.as_str().to_lowercase();

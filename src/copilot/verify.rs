@@ -26,6 +26,8 @@ pub struct Proof {
     common: String,
     /// Names of services as they are written, and as [`plain`] makes them.
     services: Vec<(String, String)>,
+    /// How long the window and the baseline are.
+    lengths: Vec<Number>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -103,7 +105,10 @@ impl Proof {
             common.push_str(&plain(name));
             services.push((name.to_owned(), plain(name).trim().to_owned()));
         }
-        Self { items, common, services }
+        let lengths = [analysis.incident.window, analysis.incident.baseline]
+            .map(|range| Number::exact(range.end.since(range.start).as_secs_f64(), Unit::Seconds(1.0)))
+            .to_vec();
+        Self { items, common, services, lengths }
     }
 
     /// Whether the id exists.
@@ -163,7 +168,10 @@ impl Proof {
             Ok(rest) => rest,
             Err(sign) => return Some(format!("the number {sign} cannot be checked")),
         };
-        let spans = spans(&items);
+        let mut spans = spans(&items);
+        if ["window", "baseline"].iter().any(|word| told.contains(word)) {
+            spans.extend(&self.lengths);
+        }
         for token in tokens(&rest) {
             match token {
                 Token::Word(word) => {
@@ -327,6 +335,8 @@ pub(super) fn unit_of(metric: &MetricDetail) -> Unit {
         "B" => Unit::Bytes(1.0),
         "%" => Unit::Percent,
         "/s" => Unit::Rate(1.0),
+        // What is divided by another rate is none.
+        _ if metric.metric.starts_with("rate(") && !metric.metric.contains(" / ") => Unit::Rate(1.0),
         _ => unit_of_name(&metric.metric),
     }
 }
@@ -398,10 +408,17 @@ fn split_quotations(text: &str) -> (Vec<String>, String) {
     let mut quotations = Vec::new();
     let mut rest = String::with_capacity(text.len());
     let mut left = text;
-    while let Some((at, open)) = left.char_indices().find(|(_, c)| matches!(c, '"' | '`' | '“')) {
+    // An apostrophe opens no quotation, and closes none inside of a word.
+    let opens = |left: &str, at: usize, c: char| match c {
+        '"' | '`' | '“' => true,
+        '\'' => !left[..at].ends_with(char::is_alphanumeric) && left[at + 1..].starts_with(char::is_alphanumeric),
+        _ => false,
+    };
+    while let Some((at, open)) = left.char_indices().find(|&(at, c)| opens(left, at, c)) {
         let close = if open == '“' { '”' } else { open };
         let inside = &left[at + open.len_utf8()..];
-        let Some(end) = inside.find(close) else { break };
+        let ends = |&(end, _): &(usize, &str)| open != '\'' || !inside[end + 1..].starts_with(char::is_alphanumeric);
+        let Some((end, _)) = inside.match_indices(close).find(ends) else { break };
         rest.push_str(&left[..at]);
         rest.push(' ');
         quotations.push(inside[..end].to_owned());
