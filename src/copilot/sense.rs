@@ -368,6 +368,8 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
 
 /// Whether what is told to have come first did.
 fn order(text: &str, items: &[&Shown]) -> Option<String> {
+    static FIRST: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
     static WHEN: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
@@ -378,8 +380,6 @@ fn order(text: &str, items: &[&Shown]) -> Option<String> {
         return None;
     }
     // `After the deploy, errors rose` says the same as `errors rose after the deploy`.
-    static FIRST: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
     let turned = FIRST.replace(text, "$other $by $one");
     let text = turned.as_ref();
     for groups in WHEN.captures_iter(text) {
@@ -496,6 +496,9 @@ fn compound(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
 /// Numbers that are written in words or in signs of their own, as figures: `half`, `twofold`, `½`, `two minutes`.
 /// An error names a sign that is a number and cannot be read.
 pub(super) fn spelled_out(text: &str) -> Result<String, String> {
+    static SPAN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
+    });
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"(?i)\b(?:(?P<share>(?:a |one )?half|(?:a |one )third|two[- ]thirds|(?:a |one )quarter|three[- ]quarters|(?:a |one )fifth|(?:a |one )tenth)\s(?:of\b)|(?P<fold>two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)[- ]?fold\b|(?P<count>one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|a hundred|hundred|a dozen)[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?P<twice>doubled|twice|tripled|quadrupled|halved)\b)",
@@ -520,9 +523,6 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
         }
     }
     // `2m30s`, `2 min 30 s`, `2 minutes and 30 seconds` are one figure.
-    static SPAN: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
-    });
     let out = SPAN.replace_all(&out, |groups: &regex::Captures<'_>| {
         let part = |group: usize| groups[group].parse::<u32>().unwrap_or(0);
         format!("{} seconds", part(1) * 60 + part(2))
