@@ -21,7 +21,7 @@ use crate::domain::query::{Data, Planned, Purpose, Query};
 use crate::domain::settings::{EndpointSettings, Protocol, Sees};
 use crate::domain::text::neutralise;
 use crate::domain::{Outgoing, Text};
-use crate::llm::{Admission, ChatRequest, LlmError};
+use crate::llm::{Admission, ChatRequest, Endpoint, LlmError};
 use crate::prompts::Library;
 
 use super::drafting::Board;
@@ -317,7 +317,12 @@ pub async fn preview(
         let resting = matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
         endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing) && !resting
     });
-    let first = usable.or(engine.pool.endpoints().first().filter(|first| first.client().is_ok()));
+    if most == Sees::Nothing {
+        let why = "nothing of this environment may be sent to any language model (profile, sees = \"nothing\")";
+        return Err(Failure::failed(why));
+    }
+    let seeing = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing);
+    let first = usable.or_else(|| engine.pool.endpoints().iter().find(seeing));
     let Some(endpoint) = first else {
         let defaults = EndpointSettings::new("", Protocol::OpenaiChat, "");
         let Package { pack, request, tokens } =

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::copilot::call::CallOutcome;
+use crate::core::figures::money;
 use crate::domain::Timestamp;
 use crate::domain::diagnosis::Bill;
 use crate::domain::ledger::{Entry, EntryKind};
@@ -125,15 +126,23 @@ pub(super) fn add(bill: &mut Bill, settings: &EndpointSettings, outcome: &CallOu
 
 /// Why a request of about so many tokens must not be sent today; `None` when it may be.
 pub(super) fn refuses(bill: &Bill, settings: &EndpointSettings, tokens: u64) -> Option<String> {
-    let cost = settings.price.map(|price| tokens as f64 * price.input / 1e6).unwrap_or_default();
+    // The answer may be as long as it is allowed to be.
+    let answer = u64::from(settings.answer_tokens);
+    let cost = settings
+        .price
+        .map(|price| (tokens as f64 * price.input + answer as f64 * price.output) / 1e6)
+        .unwrap_or_default();
     let today = bill.today.unwrap_or_default();
     if let Some(limit) = bill.limit.filter(|limit| settings.price.is_some() && today + cost > *limit) {
         let sign = &bill.currency;
         return Some(format!(
-            "the budget of the day is used up: {today:.2} of {limit:.2} {sign}, this needs {cost:.4} {sign} more \
-             (raise llm.cost_per_day)"
+            "the budget of the day is used up: {} of {} {sign}, this may need {} {sign} more (raise llm.cost_per_day)",
+            money(today),
+            money(limit),
+            money(cost)
         ));
     }
+    let tokens = tokens.saturating_add(answer);
     let limit = bill.tokens_limit.filter(|limit| bill.tokens_today.saturating_add(tokens) > *limit)?;
     Some(format!(
         "the tokens of the day are used up: {} of {limit}, this needs about {tokens} more (raise llm.tokens_per_day)",
@@ -175,7 +184,8 @@ mod tests {
     #[test]
     fn what_is_beyond_the_budget_is_not_sent() {
         let price = Some(Price { input: 1_000.0, ..Price::default() });
-        let priced = EndpointSettings { price, ..EndpointSettings::new("a", Protocol::Anthropic, "m") };
+        let settings = EndpointSettings::new("a", Protocol::Anthropic, "m");
+        let priced = EndpointSettings { price, answer_tokens: 0, ..settings };
         let free = EndpointSettings { price: None, ..priced.clone() };
         let bill =
             Bill { today: Some(4.0), limit: Some(5.0), tokens_today: 90, currency: "€".into(), ..Bill::default() };
@@ -185,5 +195,7 @@ mod tests {
         let bill = Bill { tokens_limit: Some(100), ..bill };
         assert_eq!(refuses(&bill, &free, 10), None);
         assert!(refuses(&bill, &free, 11).unwrap().contains("90 of 100"));
+        let talkative = EndpointSettings { answer_tokens: 4, ..free };
+        assert!(refuses(&bill, &talkative, 7).is_some(), "the answer is reserved");
     }
 }

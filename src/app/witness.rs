@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::context::redact;
 use crate::copilot::call::{CallOutcome, Content, Leaving, Witness};
 use crate::domain::canonical::hex;
-use crate::domain::diagnosis::PromptRef;
+use crate::domain::diagnosis::{PromptRef, Usage};
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::settings::Price;
 use crate::ledger::Ledger;
@@ -31,6 +32,10 @@ pub(super) struct LedgerWitness {
     actor: String,
     price: Option<Price>,
     open: Option<u64>,
+    /// Of the call that is open.
+    endpoint: String,
+    model: String,
+    sent_tokens: usize,
 }
 
 impl LedgerWitness {
@@ -43,6 +48,9 @@ impl LedgerWitness {
             actor: engine.standing.actor.clone(),
             price,
             open: None,
+            endpoint: String::new(),
+            model: String::new(),
+            sent_tokens: 0,
         }
     }
 
@@ -56,7 +64,7 @@ impl LedgerWitness {
         let call = endpoint.canary_request().map_err(|error| error.kind.to_string())?;
         let prompt = PromptRef { name: "canary".into(), version: String::new() };
         let content = Content { prompt: &prompt, pack: None, evidence: Vec::new() };
-        self.before_send(&Leaving { call: &call, content: &content }).await?;
+        self.before_send(&Leaving { call: &call, content: &content, tokens: 0 }).await?;
         let answer = endpoint.canary().await;
         let outcome = CallOutcome {
             endpoint: call.endpoint.clone(),
@@ -66,6 +74,16 @@ impl LedgerWitness {
         };
         self.after(&outcome).await?;
         answer.map(|_| ()).map_err(|error| error.kind.to_string())
+    }
+
+    /// What the call that is open costs when it is given up: what was sent was sent.
+    fn given_up(&self, intent: u64) -> Value {
+        let usage = Usage { input_tokens: self.sent_tokens as u64, ..Usage::default() };
+        let cost = self.price.map(|price| price.of(&usage));
+        json!({
+            "intent": intent, "endpoint": self.endpoint, "model": self.model, "cancelled": true, "answered": true,
+            "sent_tokens": self.sent_tokens, "cost": cost, "usage": usage,
+        })
     }
 
     /// Writes the finished diagnosis; best effort, its parts are in the entries before.
@@ -85,7 +103,10 @@ impl LedgerWitness {
 impl Witness for LedgerWitness {
     fn before_send<'a>(&'a mut self, leaving: &'a Leaving<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let Leaving { call, content } = *leaving;
+            let Leaving { call, content, tokens } = *leaving;
+            self.endpoint.clone_from(&call.endpoint);
+            self.model.clone_from(&call.model);
+            self.sent_tokens = tokens;
             let body = String::from_utf8_lossy(&call.body);
             let pack = content.pack.map(|pack| {
                 json!({
@@ -114,7 +135,7 @@ impl Witness for LedgerWitness {
                 "sent_tokens": outcome.sent_tokens, "cost": cost, "answered": outcome.answered(), "text": outcome.text[..kept], "bytes": outcome.text.len(),
                 "sha256": hex(&Sha256::digest(&outcome.text)),
                 "finish": outcome.finish.as_ref().map(|reason| format!("{reason:?}")),
-                "error": outcome.error.as_ref().map(ToString::to_string), "cancelled": outcome.cancelled,
+                "error": outcome.error.as_ref().map(|error| redact(&error.to_string()).text), "cancelled": outcome.cancelled,
                 "usage": outcome.usage, "timing": outcome.timing,
             });
             let written = self.ledger.append(self.draft(EntryKind::LlmOutcome, payload)).await;
@@ -127,7 +148,7 @@ impl Witness for LedgerWitness {
 impl Drop for LedgerWitness {
     fn drop(&mut self) {
         let Some(intent) = self.open else { return };
-        let draft = self.draft(EntryKind::LlmOutcome, json!({"intent": intent, "cancelled": true}));
+        let draft = self.draft(EntryKind::LlmOutcome, self.given_up(intent));
         let ledger = Arc::clone(&self.ledger);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {

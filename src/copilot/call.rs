@@ -31,6 +31,8 @@ pub struct Leaving<'a> {
     pub call: &'a Prepared,
     /// What it holds.
     pub content: &'a Content<'a>,
+    /// Its tokens, counted with o200k.
+    pub tokens: usize,
 }
 
 /// What a request was made from.
@@ -83,7 +85,7 @@ pub struct CallOutcome {
 impl CallOutcome {
     /// Whether the server did any of the work that it charges for.
     pub fn answered(&self) -> bool {
-        self.usage.reported || !self.text.is_empty() || self.finish.is_some()
+        self.usage.reported || self.cancelled || !self.text.is_empty() || self.finish.is_some()
     }
 
     /// Tokens a second from the first content to the end, by our own count; `None` for an answer too short to tell.
@@ -156,7 +158,10 @@ pub async fn call(
     if cancel.is_cancelled() {
         return Err(CallError::Cancelled);
     }
-    witness.before_send(&Leaving { call: &prepared, content }).await.map_err(CallError::NotWitnessed)?;
+    witness
+        .before_send(&Leaving { call: &prepared, content, tokens: sent_tokens })
+        .await
+        .map_err(CallError::NotWitnessed)?;
     let mut outcome = CallOutcome {
         endpoint: prepared.endpoint.clone(),
         model: prepared.model.clone(),

@@ -110,7 +110,7 @@ pub fn bill(bill: &Bill) -> Vec<String> {
 }
 
 /// An amount: cents, and of less than that the first two figures.
-fn money(amount: f64) -> String {
+pub fn money(amount: f64) -> String {
     if amount == 0.0 || amount >= 0.1 {
         return format!("{amount:.2}");
     }

@@ -341,8 +341,25 @@ impl Inner {
         let headers = response.headers().clone();
         // What a refusal says is of use, but not worth a wait.
         let body = tokio::time::timeout(REFUSAL_WITHIN, read_bounded(self, response)).await;
-        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        let body = self.without_own_secrets(body.ok().and_then(Result::ok).unwrap_or_default()).await;
         Err(self.error(refusal(&self.settings.model, status, &headers, &body)))
+    }
+
+    /// A refusal without the credentials that it may repeat: what a server says is shown and written down.
+    async fn without_own_secrets(&self, body: Vec<u8>) -> Vec<u8> {
+        let secrets = self.settings.headers.values().filter_map(|value| match value {
+            HeaderValue::Secret(secret) => Some(secret),
+            HeaderValue::Plain(_) => None,
+        });
+        let mut text = String::from_utf8_lossy(&body).into_owned();
+        for secret in self.settings.key.iter().chain(secrets) {
+            if let Ok(value) = self.secrets.fetch(secret).await
+                && value.len() >= 4
+            {
+                text = text.replace(&value, "‹key›");
+            }
+        }
+        text.into_bytes()
     }
 
     /// The error that stands in a frame or body of a successful response, if there is one.

@@ -143,11 +143,15 @@ fn ids(claim: &Claim) -> String {
 fn text(reply: &Reply) -> String {
     let diagnosed = &reply.diagnosed;
     let mut out = String::new();
+    let mark = |path: &str| {
+        let found = diagnosed.unsupported.iter().find(|claim| claim.path == path);
+        found.map_or_else(String::new, |claim| format!("  ⚠ unsupported: {}", claim.why))
+    };
     if diagnosed.complete {
-        let _ = writeln!(out, "{}\n", diagnosed.diagnosis.summary);
+        let _ = writeln!(out, "{}{}\n", diagnosed.diagnosis.summary, mark("summary"));
     }
-    for claim in &diagnosed.diagnosis.observations {
-        let _ = writeln!(out, "  · {}{}", claim.text, ids(claim));
+    for (i, claim) in diagnosed.diagnosis.observations.iter().enumerate() {
+        let _ = writeln!(out, "  · {}{}{}", claim.text, ids(claim), mark(&format!("observations[{i}]")));
     }
     if let Some(plain) = &diagnosed.plain {
         let _ = writeln!(out, "the model's words, not checked:\n{plain}");

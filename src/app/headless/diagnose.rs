@@ -156,6 +156,12 @@ fn read_answer(path: &Path) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The mark of what does not stand, where it stands.
+fn mark(diagnosed: &Diagnosed, path: &str) -> String {
+    let found = diagnosed.unsupported.iter().find(|claim| claim.path == path);
+    found.map_or_else(String::new, |claim| format!("  ⚠ unsupported: {}", claim.why))
+}
+
 fn ids(claim: &Claim) -> String {
     if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
 }
@@ -185,20 +191,25 @@ fn text(concluded: &Concluded, checked: &[Checked], rechecked: Option<&Recheck>)
     if let Some(plain) = &diagnosed.plain {
         let _ = writeln!(out, "the model's words, not checked:\n{plain}\n");
     }
+    let mark = |path: &str| mark(diagnosed, path);
     if !diagnosis.summary.is_empty() {
-        let _ = writeln!(out, "{}\n", diagnosis.summary);
+        let _ = writeln!(out, "{}{}\n", diagnosis.summary, mark("summary"));
     }
-    for claim in &diagnosis.observations {
-        let _ = writeln!(out, "  · {}{}", claim.text, ids(claim));
+    for (i, claim) in diagnosis.observations.iter().enumerate() {
+        let _ = writeln!(out, "  · {}{}{}", claim.text, ids(claim), mark(&format!("observations[{i}]")));
     }
-    for hypothesis in &diagnosis.hypotheses {
-        let _ = writeln!(out, "\n{} {}  {}", hypothesis.id, hypothesis.confidence.word(), hypothesis.cause);
-        let _ = writeln!(out, "     {}", hypothesis.mechanism);
-        for claim in &hypothesis.supporting {
-            let _ = writeln!(out, "   + {}{}", claim.text, ids(claim));
-        }
-        for claim in &hypothesis.contradicting {
-            let _ = writeln!(out, "   - {}{}", claim.text, ids(claim));
+    for (i, hypothesis) in diagnosis.hypotheses.iter().enumerate() {
+        let path = |field: &str| format!("hypotheses[{i}].{field}");
+        let (id, confidence, cause) = (&hypothesis.id, hypothesis.confidence.word(), &hypothesis.cause);
+        let _ = writeln!(out, "\n{id} {confidence}  {cause}{}", mark(&path("cause")));
+        let _ = writeln!(out, "     {}{}", hypothesis.mechanism, mark(&path("mechanism")));
+        for (sign, field, claims) in
+            [('+', "supporting", &hypothesis.supporting), ('-', "contradicting", &hypothesis.contradicting)]
+        {
+            for (j, claim) in claims.iter().enumerate() {
+                let mark = mark(&path(&format!("{field}[{j}]")));
+                let _ = writeln!(out, "   {sign} {}{}{mark}", claim.text, ids(claim));
+            }
         }
         for check in &hypothesis.checks {
             let _ = writeln!(out, "   ? {}  (expected: {})", check.query, check.expect);

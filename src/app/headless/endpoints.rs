@@ -215,7 +215,7 @@ async fn recorded(
     let mut witness = LedgerWitness::new(engine, ledger, None, endpoint.settings().price);
     let prompt = PromptRef { name: "trial".into(), version: String::new() };
     let content = Content { prompt: &prompt, pack: None, evidence: Vec::new() };
-    witness.before_send(&Leaving { call: &call, content: &content }).await?;
+    witness.before_send(&Leaving { call: &call, content: &content, tokens: 0 }).await?;
     let tried = client.try_out(trial).await;
     let (finish, error) = match &tried.seen.outcome {
         Outcome::Finished(reason) => (Some(reason.clone()), None),

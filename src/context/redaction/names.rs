@@ -123,7 +123,9 @@ pub(super) fn find(text: &str, keep: &BTreeSet<String>, found: &mut Vec<Found>) 
         let count = told.bytes().filter(u8::is_ascii_digit).count();
         let version = told.starts_with('v') && told.len() <= 8;
         // A rate (`/s`, `/60`), a version, a file with an ending are no identities.
-        if !version && !told.contains('.') && (count >= 3 || is_uuid(told)) {
+        // The second time of a range `START/END`.
+        let date = told.len() >= 10 && told.bytes().take(4).all(|byte| byte.is_ascii_digit()) && &told[4..=4] == "-";
+        if !version && !date && !told.contains('.') && (count >= 3 || is_uuid(told)) {
             add(part.start(), part.end(), "name:id", 6);
         }
     }

@@ -322,7 +322,7 @@ fn back(model: &mut Model) -> Vec<Effect> {
         if let Some(case) = model.cases.get_mut(&id) {
             let aborted = case.answer.abandon().map(|generation| (generation, "the query")).or_else(|| {
                 case.conclusion.abandon().map(|generation| {
-                    case.draft = None;
+                    super::consult::keep_draft(case);
                     (generation, "the diagnosis")
                 })
             });

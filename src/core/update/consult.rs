@@ -7,9 +7,12 @@ use crate::core::message::Answered;
 use crate::core::model::{ANSWERS_MAX, Case, Model};
 use crate::core::screen::{IncidentScreen, Pane, PasteBox, Reader, Screen};
 use crate::domain::Text;
-use crate::domain::diagnosis::Check;
+use crate::domain::diagnosis::{Check, Diagnosis, Earlier};
 
 use super::{complain, say};
+
+/// Answers that were given up, kept per incident.
+const EARLIER_MAX: usize = 8;
 
 /// Diagnoses with a language model; where the operator wants to look first, shows what would be sent.
 pub(super) fn diagnose(model: &mut Model) -> Vec<Effect> {
@@ -150,6 +153,25 @@ pub(super) fn answered(model: &mut Model, generation: Generation, result: Result
         }
         Err(why) => complain(model, &why),
     }
+}
+
+/// What came of a diagnosis that is given up stays readable beside the one before it.
+pub(super) fn keep_draft(case: &mut Case) {
+    let (Some(draft), Some(made)) = (case.draft.take(), &mut case.conclusion.value) else { return };
+    let earlier = &mut made.diagnosed.earlier;
+    for one in draft.earlier {
+        if !earlier.contains(&one) {
+            earlier.push(one);
+        }
+    }
+    if draft.partial != Diagnosis::default() {
+        let text = serde_json::to_string_pretty(&draft.partial).unwrap_or_default();
+        let endpoint = draft.by.one_line().into_owned();
+        earlier.push(Earlier { endpoint, why: Text::new("cancelled by you"), text: Text::new(&text) });
+    }
+    // Enough to look back at; the ledger has the others.
+    let extra = earlier.len().saturating_sub(EARLIER_MAX);
+    earlier.drain(..extra);
 }
 
 /// Answers are evidence of the incident, also after it was looked at anew.
