@@ -21,12 +21,13 @@ use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Decision, Digest, RunRecord, RunRequest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
-use crate::domain::evidence::Evidence;
+use crate::domain::evidence::{Evidence, EvidenceId};
 use crate::domain::health::EndpointHealth;
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::query::{Answer, Asked};
 use crate::domain::question::Reply;
+use crate::domain::recheck::Recheck;
 use crate::domain::{Text, Timestamp};
 use crate::gate::{lexer, preview};
 use crate::ledger::Filter;
@@ -45,6 +46,7 @@ use super::execution::{self, Execution, News, Ready};
 use super::failure::Failure;
 use super::investigate::Investigated;
 use super::queue;
+use super::recheck;
 use super::standing::Standing;
 use super::tui::{self, Backend, Exit, Reporter, RunSink, TuiOptions};
 use super::witness::LedgerWitness;
@@ -397,6 +399,13 @@ impl Backend for Screens {
             let (asked, answer, summary) = checking::ask(&self.engine, &check).await;
             let evidence = answer.as_ref().and_then(|answer| self.remember_answer(&incident, &asked, answer));
             Ok(Answered { asked, answer, summary, evidence })
+        })
+    }
+
+    fn recheck(&self, incident: String, ids: Vec<EvidenceId>) -> BoxFuture<'_, Result<Recheck, Text>> {
+        Box::pin(async move {
+            let case = self.case(&incident)?;
+            Ok(recheck::ask(&self.engine, &case.investigated, &ids, &case.answers).await)
         })
     }
 

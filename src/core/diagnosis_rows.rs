@@ -1,11 +1,12 @@
 //! A diagnosis as rows with links: what is drawn, and what the cursor moves over.
 
-use crate::domain::Text;
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
 use crate::domain::evidence::EvidenceId;
+use crate::domain::recheck::{Outcome, Rechecked};
+use crate::domain::{Text, Timestamp};
 
 use super::list::List;
-use super::model::Case;
+use super::model::{Case, Model};
 use super::reveal;
 
 /// Kind of a row.
@@ -57,6 +58,17 @@ pub struct Row {
     pub links: Vec<EvidenceId>,
     /// Why it does not stand, when it was verified and does not.
     pub unsupported: Option<String>,
+    /// What came of asking its evidence again, when that was done.
+    pub again: Option<Again>,
+}
+
+/// What came of asking the evidence of a row again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// In one line, with when.
+    pub text: String,
+    /// Whether some of it no longer holds.
+    pub refuted: bool,
 }
 
 /// Rows of a case's diagnosis: the one being written while there is one, else the finished one.
@@ -71,7 +83,44 @@ pub fn rows(case: &Case, list: &List) -> Vec<Row> {
     }
     let mut rows = rows.done;
     rows.retain(|row| list.admits(&row.text));
+    for row in &mut rows {
+        row.again = again(case, &row.links);
+    }
     rows
+}
+
+/// What came of asking these items again, as far as they were.
+fn again(case: &Case, links: &[EvidenceId]) -> Option<Again> {
+    let found: Vec<&(Timestamp, Rechecked)> = links.iter().filter_map(|id| case.rechecked.get(id)).collect();
+    let last = found.iter().map(|(at, _)| *at).max()?;
+    let others: Vec<String> = found
+        .iter()
+        .filter(|(_, one)| one.outcome != Outcome::Same || one.remark.is_some())
+        .map(|(_, one)| format!("{} {}", one.id, one.line()))
+        .collect();
+    let words = match (others.is_empty(), found.len() == links.len()) {
+        (true, true) => "the same".to_owned(),
+        (true, false) => format!("{} of {} the same", found.len(), links.len()),
+        (false, _) => others.join("; "),
+    };
+    let refuted = found.iter().any(|(_, one)| one.is_refuted());
+    Some(Again { text: format!("asked again {}: {words}", last.to_clock()), refuted })
+}
+
+/// What the selected row of the diagnosis cites; all that the diagnosis cites where the row cites nothing.
+pub fn cited(model: &Model) -> Vec<EvidenceId> {
+    let Some(screen) = model.incident_screen() else { return Vec::new() };
+    let Some(case) = model.cases.get(&screen.incident) else { return Vec::new() };
+    let rows = rows(case, screen.list());
+    let selected = rows.get(screen.list().cursor).map(|row| row.links.as_slice()).unwrap_or_default();
+    let mut ids: Vec<EvidenceId> = Vec::new();
+    let all = rows.iter().flat_map(|row| &row.links);
+    for id in if selected.is_empty() { all.collect::<Vec<_>>() } else { selected.iter().collect() } {
+        if !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
+    ids
 }
 
 struct Rows<'a> {
@@ -122,7 +171,7 @@ impl<'a> Rows<'a> {
     }
 
     fn push(&mut self, kind: Kind, text: &str, links: Vec<EvidenceId>, unsupported: Option<String>) {
-        self.done.push(Row { kind, text: Text::new(text), links, unsupported });
+        self.done.push(Row { kind, text: Text::new(text), links, unsupported, again: None });
     }
 
     /// Why what stands at this place of the diagnosis does not stand.

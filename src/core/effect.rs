@@ -3,6 +3,7 @@
 use crate::domain::action::{Action, Digest};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
+use crate::domain::evidence::EvidenceId;
 use crate::domain::incident::Incident;
 use crate::domain::{Outgoing, Text};
 
@@ -74,6 +75,15 @@ pub enum Effect {
         incident: String,
         /// The query and what it should show.
         check: Check,
+    },
+    /// Ask the queries behind cited evidence again.
+    Recheck {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id.
+        incident: String,
+        /// The cited items.
+        ids: Vec<EvidenceId>,
     },
     /// Ask a language model a free question, about an incident or the whole system.
     Question {

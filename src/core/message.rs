@@ -11,6 +11,7 @@ use crate::domain::log::LogEntry;
 use crate::domain::pack::Pack;
 use crate::domain::query::{Answer, Asked};
 use crate::domain::question::{Asking, Reply};
+use crate::domain::recheck::Recheck;
 use crate::domain::settings::Sees;
 use crate::domain::{Outgoing, Text, Timestamp};
 
@@ -66,6 +67,8 @@ pub enum Report {
     Timeline(Result<Vec<Entry>, Text>),
     /// Of `Ask`.
     Answered(Result<Box<Answered>, Text>),
+    /// Of `Recheck`.
+    Rechecked(Result<Box<Recheck>, Text>),
     /// Of `Question`, while it is answered.
     Asking(Box<Asking>),
     /// Of `Question`.

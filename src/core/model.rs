@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::baseline::BaselineChoice;
+use crate::domain::evidence::EvidenceId;
 use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
+use crate::domain::recheck::Rechecked;
 use crate::domain::{Text, Timestamp};
 
 use super::chat::Chat;
@@ -94,6 +96,8 @@ pub struct Case {
     pub answer: Slot<()>,
     /// Answers to checks, newest last.
     pub answers: Vec<Answered>,
+    /// Evidence that was asked again, with when; the last time of each item.
+    pub rechecked: BTreeMap<EvidenceId, (Timestamp, Rechecked)>,
 }
 
 impl Case {
@@ -110,6 +114,7 @@ impl Case {
             timeline: Slot::default(),
             answer: Slot::default(),
             answers: Vec::new(),
+            rechecked: BTreeMap::new(),
         }
     }
 }

@@ -146,7 +146,9 @@ fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
 fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Vec<Piece>> {
     let (label, label_style, text_style) = look(&row.kind, theme);
     // What does not stand is marked where it stands, whatever kind of row it is.
+    let refuted = row.again.as_ref().is_some_and(|again| again.refuted);
     let (label, label_style, text_style) = match &row.unsupported {
+        _ if refuted => (format!("⚠ {}", label.trim_start_matches("⚠ ")), theme.warn(), theme.warn()),
         Some(_) => (format!("⚠ {}", label.trim_start_matches("⚠ ")), theme.warn(), theme.warn()),
         None => (label, label_style, text_style),
     };
@@ -165,7 +167,8 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
     let label_width = LABEL.saturating_sub(indent);
     let room = width.saturating_sub(indent + label_width).max(10);
     let why = row.unsupported.as_ref().map_or_else(String::new, |why| format!("  — unsupported: {why}"));
-    let text = format!("{}{why}", row.text).replace('\n', " ");
+    let again = row.again.as_ref().map_or_else(String::new, |again| format!("  ({})", again.text));
+    let text = format!("{}{why}{again}", row.text).replace('\n', " ");
     let mut lines: Vec<Vec<Piece>> = wrap(&text, room)
         .into_iter()
         .enumerate()

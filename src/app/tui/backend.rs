@@ -14,10 +14,12 @@ use crate::core::queue::{Queue, SignOrder};
 use crate::domain::action::{Action, Digest, Verification};
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
+use crate::domain::evidence::EvidenceId;
 use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::Entry;
 use crate::domain::question::{Asking, Reply};
+use crate::domain::recheck::Recheck;
 use crate::domain::{Text, Timestamp};
 
 /// Sends news of one effect to the model. Cloning is cheap.
@@ -109,6 +111,14 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Asks the query of a check. The answer becomes evidence of the next diagnosis.
     fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>>;
+
+    /// Asks the queries behind cited evidence again, and says of each item whether it still holds.
+    fn recheck(&self, incident: String, ids: Vec<EvidenceId>) -> BoxFuture<'_, Result<Recheck, Text>> {
+        Box::pin(async move {
+            drop((incident, ids));
+            Err(Text::from("nothing can be asked again here"))
+        })
+    }
 
     /// Asks each language model for one word, with nothing of any incident in the question.
     fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {

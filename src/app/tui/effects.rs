@@ -83,6 +83,9 @@ impl Tasks {
             Effect::Ask { generation, incident, check } => self.spawn(generation, |backend, _| {
                 async move { Report::Answered(backend.ask(incident, check).await.map(Box::new)) }.boxed()
             }),
+            Effect::Recheck { generation, incident, ids } => self.spawn(generation, |backend, _| {
+                async move { Report::Rechecked(backend.recheck(incident, ids).await.map(Box::new)) }.boxed()
+            }),
             Effect::ProbeModels { generation } => self
                 .spawn(generation, |backend, _| async move { Report::Endpoints(backend.probe_models().await) }.boxed()),
             Effect::Question { generation, incident, question } => self.spawn(generation, move |backend, reporter| {

@@ -86,6 +86,8 @@ pub enum Command {
     Diagnose,
     /// Diagnose without a model.
     DiagnoseOffline,
+    /// Ask the queries behind what is cited again.
+    Recheck,
     /// Ask a free question.
     Ask,
     /// Explain what is selected.

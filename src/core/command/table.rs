@@ -5,8 +5,8 @@ use super::places::{
     scrolls, searchable, sideways, wraps,
 };
 use super::why_not::{
-    needs_approvals, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches, needs_model, needs_models,
-    needs_pack, needs_row, needs_topic, needs_wide_panes, why_no_question,
+    needs_approvals, needs_citations, needs_idle_diagnosis, needs_investigation, needs_items, needs_matches,
+    needs_model, needs_models, needs_pack, needs_row, needs_topic, needs_wide_panes, why_no_question,
 };
 use super::{Command, Definition, Place};
 use crate::core::key::Key;
@@ -40,6 +40,15 @@ pub static COMMANDS: &[Definition] = &[
         hint: "",
         places: incident,
         why_not: needs_idle_diagnosis,
+    },
+    Definition {
+        command: Command::Recheck,
+        name: "recheck",
+        keys: &[Key::Char('R')],
+        help: "ask the queries behind this line's citations again; of all where it has none",
+        hint: "",
+        places: |place| place == Place::Pane(Pane::Diagnosis),
+        why_not: needs_citations,
     },
     Definition {
         command: Command::Ask,

@@ -61,6 +61,11 @@ pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
     })
 }
 
+pub(super) fn needs_citations(model: &Model) -> Option<String> {
+    needs_investigation(model)
+        .or_else(|| diagnosis_rows::cited(model).is_empty().then(|| "nothing here cites evidence".into()))
+}
+
 pub(super) fn needs_row(model: &Model) -> Option<String> {
     match model.top() {
         Screen::Incident(screen) if screen.pane == Pane::Diagnosis => {

@@ -43,6 +43,7 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Help => model.screens.push(Screen::Help(Reader::default())),
         Command::Diagnose => return super::consult::diagnose(model),
         Command::DiagnoseOffline => return super::consult::diagnose_offline(model),
+        Command::Recheck => return super::consult::recheck(model),
         Command::Pack => return super::consult::pack(model),
         Command::CopyRequest => return copy::request(model).map(Effect::Copy).into_iter().collect(),
         Command::PasteAnswer => super::consult::paste_box(model),

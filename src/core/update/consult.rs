@@ -1,6 +1,7 @@
 //! Asking for a diagnosis: by the playbooks, by a language model, or by an answer that a person brings from elsewhere;
 //! and asking the queries of its checks, whose answers are evidence of the next one.
 
+use crate::core::diagnosis_rows;
 use crate::core::effect::{Effect, Generation, Wish};
 use crate::core::key::Key;
 use crate::core::message::Answered;
@@ -8,6 +9,7 @@ use crate::core::model::{ANSWERS_MAX, Case, Model};
 use crate::core::screen::{IncidentScreen, Pane, PasteBox, Reader, Screen};
 use crate::domain::Text;
 use crate::domain::diagnosis::{Check, Diagnosis, Earlier};
+use crate::domain::recheck::{Outcome, Recheck};
 
 use super::{complain, say};
 
@@ -172,6 +174,43 @@ pub(super) fn keep_draft(case: &mut Case) {
     // Enough to look back at; the ledger has the others.
     let extra = earlier.len().saturating_sub(EARLIER_MAX);
     earlier.drain(..extra);
+}
+
+/// Asks the queries behind what is cited again.
+pub(super) fn recheck(model: &mut Model) -> Vec<Effect> {
+    let ids = diagnosis_rows::cited(model);
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    let now = model.now;
+    let generation = model.next_generation();
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    let stale = case.answer.abandon();
+    case.answer.begin(generation, now);
+    let items = if ids.len() == 1 { "item" } else { "items" };
+    say(model, &format!("asking the queries behind {} {items} again", ids.len()));
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::Recheck { generation, incident: id, ids }])
+        .collect()
+}
+
+/// Takes in what the queries behind cited evidence said this time.
+pub(super) fn rechecked(model: &mut Model, generation: Generation, result: Result<Box<Recheck>, Text>) {
+    let now = model.now;
+    let Some(case) = model.cases.values_mut().find(|case| case.answer.awaits(generation)) else { return };
+    case.answer.finish(generation, result.as_ref().map(|_| ()).map_err(Clone::clone));
+    match result {
+        Ok(recheck) => {
+            let count = recheck.items.len();
+            let refuted = recheck.items.iter().filter(|one| one.is_refuted()).count();
+            let same = recheck.items.iter().filter(|one| one.outcome == Outcome::Same).count();
+            case.rechecked.extend(recheck.items.into_iter().map(|one| (one.id, (now, one))));
+            let more = if recheck.left_out > 0 { format!(", {} not asked", recheck.left_out) } else { String::new() };
+            let news = format!("asked again: {same} of {count} the same, {refuted} changed or gone{more}");
+            if refuted > 0 { complain(model, &news) } else { say(model, &news) }
+        }
+        Err(why) => complain(model, &why),
+    }
 }
 
 /// Answers are evidence of the incident, also after it was looked at anew.

@@ -92,3 +92,54 @@ fn the_answer_of_a_check_is_evidence_that_can_be_opened_also_after_a_refresh() {
     press(&mut model, "j⏎");
     assert!(matches!(model.top(), Screen::Detail(_)), "the answer opens like other evidence");
 }
+
+#[test]
+fn what_is_cited_can_be_asked_again_and_what_changed_is_marked() {
+    use crate::domain::recheck::{Outcome, Recheck, Rechecked};
+    let mut model = loaded();
+    press(&mut model, "⏎3");
+    let cursor = {
+        let Screen::Incident(screen) = model.top() else { panic!() };
+        let case = model.current().unwrap();
+        let rows = diagnosis_rows::rows(case, screen.list());
+        rows.iter().position(|row| row.links.len() == 1).unwrap()
+    };
+    press(&mut model, &"j".repeat(cursor));
+    let effects = key(&mut model, Key::Char('R'));
+    let [Effect::Recheck { generation, ids, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let (generation, id) = (*generation, ids[0]);
+    assert_eq!(ids.len(), 1, "those of the selected row");
+    let report = |outcome| {
+        let items = vec![Rechecked { id, outcome, remark: None }];
+        Msg::Report(generation, Report::Rechecked(Ok(Box::new(Recheck { items, left_out: 0 }))))
+    };
+    let again = |model: &Model| {
+        let Screen::Incident(screen) = model.top() else { panic!() };
+        diagnosis_rows::rows(model.current().unwrap(), screen.list())[cursor].again.clone()
+    };
+    let mut same = model.clone();
+    update(&mut same, report(Outcome::Same));
+    let told = again(&same).unwrap();
+    assert!(told.text.contains("asked again") && told.text.ends_with("the same") && !told.refuted, "{told:?}");
+    update(&mut model, report(Outcome::Changed { before: Text::new("peak 95"), now: Text::new("peak 60") }));
+    let told = again(&model).unwrap();
+    assert!(told.text.contains("peak 60") && told.refuted, "{told:?}");
+    assert!(toast(&model).contains("1 changed or gone"), "{}", toast(&model));
+    // A late answer to what was asked before changes nothing.
+    let known = model.clone();
+    update(&mut model, report(Outcome::Same));
+    assert_eq!(again(&model), again(&known));
+}
+
+#[test]
+fn a_line_without_citations_asks_for_all_of_them() {
+    let mut model = loaded();
+    press(&mut model, "⏎3");
+    let Screen::Incident(screen) = model.top() else { panic!() };
+    let rows = diagnosis_rows::rows(model.current().unwrap(), screen.list());
+    assert!(rows[0].links.is_empty(), "the summary stands first");
+    let effects = key(&mut model, Key::Char('R'));
+    let [Effect::Recheck { ids, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(ids.len() > 1);
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "each once");
+}

@@ -63,6 +63,7 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
             }
         }
         Report::Answered(result) => super::consult::answered(model, generation, result),
+        Report::Rechecked(result) => super::consult::rechecked(model, generation, result),
         Report::Asking(asking) => super::chat::asking(model, generation, *asking),
         Report::Replied(result) => return super::chat::replied(model, generation, result),
         Report::Prepared(result) => {
@@ -187,6 +188,10 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
     let id = case.incident.id.clone();
     let good = result.is_ok();
     case.investigation.finish(generation, result.map(|boxed| *boxed));
+    if good {
+        // The ids may mean other items now.
+        case.rechecked.clear();
+    }
     super::consult::keep_answers(case);
     let mut effects = Vec::new();
     // The offline diagnosis costs nothing and is always there; one by a model is not replaced unasked.
