@@ -248,7 +248,12 @@ fn streaming() {
     println!("{:<44} {sent:.1?}", "d, until the request leaves (packed, in ledger)");
     session.wait_for("tok/s");
     let mut times: Vec<Duration> = Vec::new();
-    for _ in 0..KEYS {
+    for key in 0..KEYS {
+        // As a person types, at moments that have nothing to do with the pictures.
+        let pause = Instant::now() + Duration::from_millis(80 + key as u64 * 7 % 31);
+        while let Ok(bytes) = session.output.recv_timeout(pause.saturating_duration_since(Instant::now())) {
+            session.take(&bytes);
+        }
         let pressed = Instant::now();
         session.press("?");
         session.wait_for("Help: keys");
