@@ -11,7 +11,7 @@ use super::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis,
 use super::{Playbooks, partial, schema};
 use crate::context::Redactor;
 use crate::domain::analysis::Analysis;
-use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, Usage};
+use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing};
 use crate::domain::pack::Pack;
 use crate::domain::settings::Sees;
 use crate::llm::{ChatRequest, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role};
@@ -218,7 +218,7 @@ pub async fn diagnose(
         request.messages.push(Message { role: Role::Assistant, parts: vec![redactor.outgoing(&first.text)] });
         request.messages.push(Message { role: Role::User, parts: vec![redactor.outgoing(&repair)] });
         let second = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;
-        usage = sum(&usage, &second.usage);
+        usage = usage.plus(&second.usage);
         speed = second.rate().or(speed);
         remarks.push(format!("the first answer was not valid ({}) and was asked for again", problems.join("; ")));
         let again = answer::judge(&second);
@@ -294,15 +294,6 @@ fn smaller(outcome: &CallOutcome, pack: &Pack, answer_tokens: u32) -> Option<usi
     };
     let budget = less.min(told) as usize;
     (budget >= SMALLEST_PACK).then_some(budget)
-}
-
-fn sum(a: &Usage, b: &Usage) -> Usage {
-    Usage {
-        input_tokens: a.input_tokens + b.input_tokens,
-        output_tokens: a.output_tokens + b.output_tokens,
-        cached_tokens: a.cached_tokens + b.cached_tokens,
-        reported: a.reported && b.reported,
-    }
 }
 
 #[cfg(test)]

@@ -209,6 +209,19 @@ pub struct Usage {
     pub reported: bool,
 }
 
+impl Usage {
+    /// Both together; the server's own figures only where both are.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens + other.input_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            cached_tokens: self.cached_tokens + other.cached_tokens,
+            reported: self.reported && other.reported,
+        }
+    }
+}
+
 /// How long a diagnosis took, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -282,6 +295,13 @@ pub struct Diagnosed {
     /// Answers that broke off before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
+}
+
+impl Diagnosed {
+    /// Why what stands at this place does not stand, when it was verified and does not: `observations[2]`.
+    pub fn why_unsupported(&self, path: &str) -> Option<&str> {
+        self.unsupported.iter().find(|claim| claim.path == path).map(|claim| claim.why.as_str())
+    }
 }
 
 /// A prompt's name and version.

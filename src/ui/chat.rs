@@ -12,6 +12,7 @@ use crate::core::figures::figure;
 use crate::core::reading::wrap;
 
 use super::canvas::{Canvas, Piece, column};
+use super::links;
 use super::theme::Theme;
 
 /// Columns of the label before a row's text.
@@ -174,7 +175,7 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, gap: bool, theme: Theme
         tail.push((format!("  {}", row.note), theme.dim()));
     }
     if !row.links.is_empty() {
-        tail.extend(links(row, focus, theme));
+        tail.extend(links(&row.links, focus, theme));
     }
     if !tail.is_empty() {
         let tail_width: usize = tail.iter().map(|(text, _)| text.width()).sum();
@@ -192,19 +193,6 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, gap: bool, theme: Theme
         lines.insert(0, Vec::new());
     }
     lines
-}
-
-fn links(row: &Row, focus: Option<usize>, theme: Theme) -> Vec<Piece> {
-    let mut pieces = vec![("  [".to_owned(), theme.dim())];
-    for (at, id) in row.links.iter().enumerate() {
-        if at > 0 {
-            pieces.push((" ".into(), theme.dim()));
-        }
-        let focused = focus.is_some_and(|focus| focus.min(row.links.len() - 1) == at);
-        pieces.push((id.to_string(), if focused { theme.accent().patch(theme.focus()) } else { theme.accent() }));
-    }
-    pieces.push(("]".into(), theme.dim()));
-    pieces
 }
 
 fn look(row: &Row, theme: Theme) -> (String, Style, Style) {

@@ -14,6 +14,7 @@ use crate::domain::diagnosis::{Confidence, Diagnosed};
 use crate::domain::settings::Sees;
 
 use super::canvas::{Canvas, Piece, column, folded};
+use super::links;
 use super::theme::Theme;
 
 /// Columns of the label before a row's text.
@@ -178,7 +179,7 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
         })
         .collect();
     if !row.links.is_empty() {
-        let pieces = links(row, focus, theme);
+        let pieces = links(&row.links, focus, theme);
         let links_width: usize = pieces.iter().map(|(text, _)| text.width()).sum();
         let used = lines.last().and_then(|line| line.last()).map_or(0, |(text, _)| text.width());
         match lines.last_mut() {
@@ -194,19 +195,6 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
         lines.insert(0, Vec::new());
     }
     lines
-}
-
-fn links(row: &Row, focus: Option<usize>, theme: Theme) -> Vec<Piece> {
-    let mut pieces = vec![("  [".to_owned(), theme.dim())];
-    for (at, id) in row.links.iter().enumerate() {
-        if at > 0 {
-            pieces.push((" ".into(), theme.dim()));
-        }
-        let focused = focus.is_some_and(|focus| focus.min(row.links.len() - 1) == at);
-        pieces.push((id.to_string(), if focused { theme.accent().patch(theme.focus()) } else { theme.accent() }));
-    }
-    pieces.push(("]".into(), theme.dim()));
-    pieces
 }
 
 fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {

@@ -36,10 +36,11 @@ use ratatui::layout::Rect;
 
 use crate::core::screen::{IncidentScreen, Pane};
 use crate::core::{Case, Model, Screen};
+use crate::domain::evidence::EvidenceId;
 
 pub use theme::{Glyphs, Theme};
 
-use canvas::Canvas;
+use canvas::{Canvas, Piece};
 
 /// Draws the model.
 pub fn render(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
@@ -120,6 +121,20 @@ fn in_full(text: &str, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
         canvas.text(area.x + 1, y, width, line, ratatui::style::Style::new());
     }
     Rect { height, ..area }
+}
+
+/// The citations behind a claim, the focused one marked.
+fn links(ids: &[EvidenceId], focus: Option<usize>, theme: Theme) -> Vec<Piece> {
+    let mut pieces = vec![("  [".to_owned(), theme.dim())];
+    for (at, id) in ids.iter().enumerate() {
+        if at > 0 {
+            pieces.push((" ".into(), theme.dim()));
+        }
+        let focused = focus.is_some_and(|focus| focus.min(ids.len() - 1) == at);
+        pieces.push((id.to_string(), if focused { theme.accent().patch(theme.focus()) } else { theme.accent() }));
+    }
+    pieces.push(("]".into(), theme.dim()));
+    pieces
 }
 
 /// What stands in a pane whose data is not there yet: how far it is, or what went wrong.

@@ -12,14 +12,13 @@ use crate::app::engine::Engine;
 use crate::app::failure::Failure;
 use crate::app::output::Output;
 use crate::copilot::questions::Limits;
-use crate::domain::diagnosis::Claim;
 use crate::domain::evidence::{Detail, Evidence, EvidenceId};
 use crate::domain::question::{Asking, Reply, Step, StepOutcome};
 use crate::domain::snapshot::Provenance;
 use crate::domain::text::neutralise;
 
 use super::incidents::investigated;
-use super::views::DiagnoseView;
+use super::views::{self, DiagnoseView, ids};
 
 /// Answer of `ask`: as of `diagnose`, with the answer, the steps and what they brought.
 #[derive(Debug, Serialize)]
@@ -136,17 +135,10 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", neutralise(line));
 }
 
-fn ids(claim: &Claim) -> String {
-    if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
-}
-
 fn text(reply: &Reply) -> String {
     let diagnosed = &reply.diagnosed;
     let mut out = String::new();
-    let mark = |path: &str| {
-        let found = diagnosed.unsupported.iter().find(|claim| claim.path == path);
-        found.map_or_else(String::new, |claim| format!("  ⚠ unsupported: {}", claim.why))
-    };
+    let mark = |path: &str| views::mark(diagnosed, path);
     if diagnosed.complete {
         let _ = writeln!(out, "{}{}\n", diagnosed.diagnosis.summary, mark("summary"));
     }

@@ -18,13 +18,13 @@ use crate::copilot::recheck::cited;
 use crate::core::figures::bill;
 use crate::core::message::Draft;
 use crate::core::screen::PASTE_MAX;
-use crate::domain::diagnosis::{Claim, Diagnosed};
+use crate::domain::diagnosis::Diagnosed;
 use crate::domain::evidence::Evidence;
 use crate::domain::recheck::Recheck;
 
 use super::incidents::investigated;
 use super::progress::Meter;
-use super::views::{ActionView, DiagnoseView};
+use super::views::{self, ActionView, DiagnoseView, ids};
 
 /// Who shall write the diagnosis.
 #[derive(Debug, Clone, Copy)]
@@ -156,16 +156,6 @@ fn read_answer(path: &Path) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The mark of what does not stand, where it stands.
-fn mark(diagnosed: &Diagnosed, path: &str) -> String {
-    let found = diagnosed.unsupported.iter().find(|claim| claim.path == path);
-    found.map_or_else(String::new, |claim| format!("  ⚠ unsupported: {}", claim.why))
-}
-
-fn ids(claim: &Claim) -> String {
-    if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
-}
-
 /// What came of asking again.
 fn told_again(out: &mut String, rechecked: &Recheck) {
     out.push_str("\nthe evidence, asked again:\n");
@@ -191,7 +181,7 @@ fn text(concluded: &Concluded, checked: &[Checked], rechecked: Option<&Recheck>)
     if let Some(plain) = &diagnosed.plain {
         let _ = writeln!(out, "the model's words, not checked:\n{plain}\n");
     }
-    let mark = |path: &str| mark(diagnosed, path);
+    let mark = |path: &str| views::mark(diagnosed, path);
     if !diagnosis.summary.is_empty() {
         let _ = writeln!(out, "{}{}\n", diagnosis.summary, mark("summary"));
     }

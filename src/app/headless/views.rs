@@ -8,7 +8,7 @@ use crate::app::checking::Checked;
 use crate::domain::action::{Effect, Judged, Verdict};
 use crate::domain::alert::Alert;
 use crate::domain::analysis::{Analysis, Finding};
-use crate::domain::diagnosis::{Bill, Diagnosed, Diagnosis, Earlier, PromptRef, Timing, Unsupported, Usage};
+use crate::domain::diagnosis::{Bill, Claim, Diagnosed, Diagnosis, Earlier, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, EvidenceId, EvidenceKind};
 use crate::domain::health::{SourceHealth, Status};
 use crate::domain::incident::{Flapping, Incident};
@@ -249,6 +249,16 @@ impl<'a> DiagnoseView<'a> {
             rechecked_left_out: None,
         }
     }
+}
+
+/// The mark of what does not stand, where it stands; nothing for the rest.
+pub(super) fn mark(diagnosed: &Diagnosed, path: &str) -> String {
+    diagnosed.why_unsupported(path).map_or_else(String::new, |why| format!("  ⚠ unsupported: {why}"))
+}
+
+/// The ids that a claim cites.
+pub(super) fn ids(claim: &Claim) -> String {
+    if claim.evidence.is_empty() { String::new() } else { format!("  [{}]", claim.evidence.join(" ")) }
 }
 
 /// A suggested action with what the gate says of it.

@@ -109,7 +109,8 @@ pub async fn ask(
         began,
         deadline: began + inquirer.limits.time,
         asking: Asking::default(),
-        usage: Usage::default(),
+        // Nothing was counted by ourselves so far.
+        usage: Usage { reported: true, ..Usage::default() },
         first_token_ms: None,
         remarks: Vec::new(),
         rate: None,
@@ -374,7 +375,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             return Ok(Sent::Late);
         }
         let outcome = result?;
-        self.usage = sum(&self.usage, &outcome.usage);
+        self.usage = self.usage.plus(&outcome.usage);
         self.first_token_ms = self.first_token_ms.or(outcome.timing.first_token_ms);
         self.rate = outcome.rate().or(self.rate);
         Ok(Sent::Outcome(Box::new(outcome)))
@@ -507,14 +508,5 @@ fn words(found: &Found, id: Option<EvidenceId>) -> String {
         (StepOutcome::Refused { why }, _) => format!("That was refused and not done: {why}"),
         (_, Some(id)) => format!("The result is {id}, above."),
         (_, None) => "That gave nothing.".to_owned(),
-    }
-}
-
-fn sum(a: &Usage, b: &Usage) -> Usage {
-    Usage {
-        input_tokens: a.input_tokens + b.input_tokens,
-        output_tokens: a.output_tokens + b.output_tokens,
-        cached_tokens: a.cached_tokens + b.cached_tokens,
-        reported: b.reported,
     }
 }
