@@ -15,7 +15,7 @@ use crate::config::{Config, Profile, SystemSecrets};
 use crate::copilot::playbook::Playbooks;
 use crate::domain::alert::Alert;
 use crate::domain::baseline::BaselineChoice;
-use crate::domain::health::{EndpointHealth, SourceHealth, Status};
+use crate::domain::health::{EndpointHealth, RequestUnderWay, SourceHealth, Status};
 use crate::domain::incident::Incident;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
@@ -372,6 +372,7 @@ impl Engine {
 fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHealth {
     let health = endpoint.health(now);
     let settings = endpoint.settings();
+    let traffic = &health.traffic;
     let resting = match endpoint.admission(now) {
         Admission::Resting { until, why } => {
             let left = until.saturating_duration_since(now).as_secs().max(1);
@@ -393,11 +394,16 @@ fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHeal
         | HealthState::AnswersFail
         | HealthState::Refuses => Status::Degraded,
     };
+    let words = match health.state {
+        HealthState::NotAsked if !traffic.under_way.is_empty() => "asking",
+        HealthState::NotAsked if traffic.cancelled > 0 => "no answer was waited for",
+        state => state.words(),
+    };
     EndpointHealth {
         name: settings.name.clone(),
         model: settings.model.clone(),
         status,
-        words: health.state.words().to_owned(),
+        words: words.to_owned(),
         blame: health.state.blame().word().to_owned(),
         what: Text::from(health.what.as_str()),
         advice: Text::from(health.advice.as_str()),
@@ -406,6 +412,15 @@ fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHeal
         first_token_ms: health.first_token.map(|first| u64::try_from(first.as_millis()).unwrap_or(u64::MAX)),
         tokens_per_second: health.tokens_per_second,
         requests_waiting: health.load.map(|load| load.waiting),
+        under_way: traffic
+            .under_way
+            .iter()
+            .map(|one| RequestUnderWay { stage: one.stage.words().to_owned(), seconds: one.lasts(now).as_secs() })
+            .collect(),
+        answered: traffic.answered,
+        failed: traffic.failed,
+        cancelled: traffic.cancelled,
+        held_back: health.held_back.as_deref().map(Text::from),
     }
 }
 

@@ -36,6 +36,7 @@ pub mod standing;
 mod trust;
 pub mod tui;
 mod turns;
+mod watching;
 mod witness;
 
 use std::io::Write as _;

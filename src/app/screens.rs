@@ -49,7 +49,7 @@ use super::queue;
 use super::recheck;
 use super::standing::Standing;
 use super::tui::{self, Backend, Exit, Reporter, RunSink, TuiOptions};
-use super::witness::LedgerWitness;
+use super::watching;
 
 /// Most incidents whose gathered data is kept; the oldest is dropped, and gathered again when it is opened.
 const MAX_CASES: usize = 8;
@@ -357,9 +357,8 @@ impl Backend for Screens {
                     let report = |draft| reporter.drafting(draft);
                     let wanted = Wanted { answers: &case.answers, shown: shown.as_deref(), endpoint: None };
                     let cancel = CancellationToken::new();
-                    let made = diagnosing::online(&self.engine, &case.investigated, wanted, &cancel, report).await;
-                    reporter.endpoints(self.engine.endpoint_health());
-                    made.map_err(|failure| said(&failure))?
+                    let work = diagnosing::online(&self.engine, &case.investigated, wanted, &cancel, report);
+                    watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?
                 }
                 Wish::Pasted(text) => {
                     let shown = diagnosing::preview(&self.engine, &case.investigated, &case.answers)
@@ -409,20 +408,8 @@ impl Backend for Screens {
         })
     }
 
-    fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {
-        Box::pin(async move {
-            if let Ok(ledger) = self.engine.ledger().await {
-                let canaries = self.engine.pool.endpoints().iter().map(|endpoint| {
-                    let witness = LedgerWitness::new(&self.engine, &ledger, None, endpoint.settings().price);
-                    async move {
-                        let _ = endpoint.load().await;
-                        let _ = witness.canary(endpoint).await;
-                    }
-                });
-                futures_util::future::join_all(canaries).await;
-            }
-            self.engine.endpoint_health()
-        })
+    fn probe_models(&self, reporter: Reporter) -> BoxFuture<'_, Vec<EndpointHealth>> {
+        Box::pin(async move { watching::probe(&self.engine, &reporter).await })
     }
 
     fn question(
@@ -446,9 +433,9 @@ impl Backend for Screens {
             let cases = self.kept().cases.iter().map(|case| Arc::clone(&case.investigated)).collect();
             let asked = asking::Question { text: &question, endpoint: None, cases, limits: Limits::default() };
             let follow = |asking| reporter.asking(asking);
-            let reply = asking::ask(&self.engine, &mut thread, asked, follow, &CancellationToken::new())
-                .await
-                .map_err(|failure| said(&failure))?;
+            let cancel = CancellationToken::new();
+            let work = asking::ask(&self.engine, &mut thread, asked, follow, &cancel);
+            let reply = watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?;
             let mut kept = self.kept();
             if kept.chats.len() >= MAX_CHATS && !kept.chats.contains_key(&name) {
                 kept.chats.pop_first();

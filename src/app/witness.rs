@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::context::redact;
-use crate::copilot::call::{CallOutcome, Content, Leaving, Witness};
+use crate::copilot::call::{CallError, CallOutcome, Content, Leaving, Witness};
 use crate::domain::canonical::hex;
 use crate::domain::diagnosis::{PromptRef, Usage};
 use crate::domain::ledger::{Draft, EntryKind};
@@ -64,7 +64,11 @@ impl LedgerWitness {
         let call = endpoint.canary_request().map_err(|error| error.kind.to_string())?;
         let prompt = PromptRef { name: "canary".into(), version: String::new() };
         let content = Content { prompt: &prompt, pack: None, evidence: Vec::new() };
-        self.before_send(&Leaving { call: &call, content: &content, tokens: 0 }).await?;
+        if let Err(why) = self.before_send(&Leaving { call: &call, content: &content, tokens: 0 }).await {
+            let why = CallError::NotWitnessed(why).to_string();
+            endpoint.hold_back(why.clone());
+            return Err(why);
+        }
         let answer = endpoint.canary().await;
         let outcome = CallOutcome {
             endpoint: call.endpoint.clone(),

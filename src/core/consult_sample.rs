@@ -5,7 +5,7 @@ use super::sample::{asked, at, id};
 use crate::context::Redactor;
 use crate::domain::diagnosis::{Analyst, Bill, Claim, Earlier, PromptRef, Timing, Unsupported, Usage};
 use crate::domain::evidence::{Detail, Evidence, EvidenceKind};
-use crate::domain::health::{EndpointHealth, Status};
+use crate::domain::health::{EndpointHealth, RequestUnderWay, Status};
 use crate::domain::pack::{Omission, Pack, PackedEvidence};
 use crate::domain::query::{Lang, Query};
 use crate::domain::settings::Sees;
@@ -132,6 +132,11 @@ pub(crate) fn endpoints() -> Vec<EndpointHealth> {
         first_token_ms: None,
         tokens_per_second: None,
         requests_waiting: None,
+        under_way: Vec::new(),
+        answered: 0,
+        failed: 0,
+        cancelled: 0,
+        held_back: None,
     };
     let saturated = EndpointHealth {
         name: "primary".into(),
@@ -145,6 +150,10 @@ pub(crate) fn endpoints() -> Vec<EndpointHealth> {
         first_token_ms: Some(9_100),
         tokens_per_second: Some(12.0),
         requests_waiting: Some(4),
+        under_way: vec![RequestUnderWay { stage: "waiting for the first word".into(), seconds: 12 }],
+        answered: 3,
+        failed: 1,
+        cancelled: 2,
         ..fresh.clone()
     };
     vec![saturated, fresh]

@@ -80,6 +80,25 @@ pub struct EndpointHealth {
     pub tokens_per_second: Option<f64>,
     /// Requests that the server last said wait for a place.
     pub requests_waiting: Option<u64>,
+    /// Our requests under way there, the oldest first.
+    pub under_way: Vec<RequestUnderWay>,
+    /// Our requests that were answered since the program began.
+    pub answered: u64,
+    /// Our requests that failed.
+    pub failed: u64,
+    /// Our requests that were given up.
+    pub cancelled: u64,
+    /// Why the last request did not leave, when it did not.
+    pub held_back: Option<Text>,
+}
+
+/// A request to an end point that is not over yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestUnderWay {
+    /// How far it is: `connecting`, `waiting for the first word`, `streaming`.
+    pub stage: String,
+    /// For how long it has been there, in whole seconds.
+    pub seconds: u64,
 }
 
 impl SourceHealth {

@@ -12,6 +12,7 @@ use reqwest::{Certificate, Client, Identity, Response, Url};
 use super::error::{LlmError, LlmErrorKind, Phase, words};
 use super::refusal::{in_band, refusal};
 use super::stream::{EventStream, read_bounded};
+use super::traffic::{Register, Traffic};
 use super::wire::{Ask, Wire, is_azure, wire};
 use super::{ChatRequest, Timeouts};
 use crate::domain::settings::{ClientCertificate, EndpointSettings, HeaderValue, Protocol, Secrets, Sees};
@@ -56,6 +57,8 @@ pub(super) struct Inner {
     http: Client,
     pub(super) wire: &'static dyn Wire,
     pub(super) timeouts: Timeouts,
+    /// Its requests under way.
+    pub(super) register: Register,
 }
 
 impl std::fmt::Debug for LlmClient {
@@ -111,12 +114,28 @@ impl LlmClient {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| refuse(chain(&error)))?;
-        Ok(Self { inner: Arc::new(Inner { settings, secrets, base, vendor, http, wire, timeouts }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                secrets,
+                base,
+                vendor,
+                http,
+                wire,
+                timeouts,
+                register: Register::default(),
+            }),
+        })
     }
 
     /// The settings it was made from.
     pub fn settings(&self) -> &EndpointSettings {
         &self.inner.settings
+    }
+
+    /// The requests under way, and how those before them ended.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.register.traffic()
     }
 
     /// The exact request that [`Self::send`] would send.

@@ -7,6 +7,7 @@ use super::FinishReason;
 use super::error::{LlmErrorKind, Phase};
 use super::load::Load;
 use super::observation::{Observation, Outcome};
+use super::traffic::Traffic;
 
 /// Requests remembered.
 const REMEMBERED: usize = 32;
@@ -135,6 +136,10 @@ pub struct Health {
     pub tokens_per_second: Option<f64>,
     /// What the server last said about its load.
     pub load: Option<Load>,
+    /// Requests under way, and how those before them ended.
+    pub traffic: Traffic,
+    /// Why the last request did not leave, when it did not.
+    pub held_back: Option<String>,
 }
 
 impl Health {
@@ -146,6 +151,8 @@ impl Health {
             first_token: None,
             tokens_per_second: None,
             load: None,
+            traffic: Traffic::default(),
+            held_back: None,
         }
     }
 

@@ -25,6 +25,7 @@ mod refusal;
 mod responses;
 pub mod schema;
 mod stream;
+mod traffic;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use observation::{Observation, Outcome, Watch};
 pub use pool::{CanaryAnswer, Endpoint, Pool};
 pub use probe::{Probe, SAMPLE, Shape, Trial, Tried};
 pub use stream::EventStream;
+pub use traffic::{Stage, Traffic, UnderWay};
 
 use crate::domain::Outgoing;
 use crate::domain::diagnosis::Usage;

@@ -58,6 +58,8 @@ struct Seen {
     breaker: Breaker,
     history: History,
     calibration: Calibration,
+    /// Why the last request did not leave.
+    held_back: Option<String>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -85,7 +87,7 @@ impl Endpoint {
     /// As [`Self::new`], with a client that was made elsewhere, or why there is none.
     pub fn with_client(settings: EndpointSettings, client: Result<LlmClient, LlmError>) -> Self {
         let calibration = Calibration::for_endpoint(&settings);
-        let seen = Seen { breaker: Breaker::default(), history: History::default(), calibration };
+        let seen = Seen { breaker: Breaker::default(), history: History::default(), calibration, held_back: None };
         Self { shared: Arc::new(Shared { settings, client, seen: Mutex::new(seen) }) }
     }
 
@@ -113,6 +115,7 @@ impl Endpoint {
     /// Takes in what became of a request.
     pub fn observe(&self, now: Instant, observation: &Observation) {
         let mut seen = self.seen();
+        seen.held_back = None;
         seen.breaker.observe(now, observation);
         seen.history.observe(observation);
         if let Some(counted) = observation.counted_tokens.filter(|_| observation.usage.reported) {
@@ -123,7 +126,11 @@ impl Endpoint {
     /// What its last requests, its load and its canary say together.
     pub fn health(&self, now: Instant) -> Health {
         match &self.shared.client {
-            Ok(_) => self.seen().history.assess(now),
+            Ok(client) => {
+                let seen = self.seen();
+                let health = seen.history.assess(now);
+                Health { traffic: client.traffic(), held_back: seen.held_back.clone(), ..health }
+            }
             Err(error) => Health::misconfigured(&error.kind),
         }
     }
@@ -137,6 +144,11 @@ impl Endpoint {
     pub fn seed_calibration(&self, pairs: impl IntoIterator<Item = (u64, u64)>) {
         let mut seen = self.seen();
         pairs.into_iter().for_each(|(counted, reported)| seen.calibration.learn(counted, reported));
+    }
+
+    /// Takes in why a request to it did not leave. Shown until one does.
+    pub fn hold_back(&self, why: String) {
+        self.seen().held_back = Some(why);
     }
 
     /// Forgets that it rests: somebody mended what was wrong and wants to try now.
@@ -200,6 +212,7 @@ impl Drop for UnderWay<'_> {
         let now = Instant::now();
         let observation = self.watch.observation();
         let mut seen = self.endpoint.seen();
+        seen.held_back = None;
         seen.breaker.observe(now, &observation);
         match observation.outcome {
             Outcome::Finished(_) => seen.history.canary(now, Ok(())),

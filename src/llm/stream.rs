@@ -15,6 +15,7 @@ use super::client::Inner;
 use super::error::{LlmError, LlmErrorKind, Phase, words};
 use super::frames::Framer;
 use super::refusal::odd_body;
+use super::traffic::{Passage, Stage};
 use super::wire::Piece;
 use super::{FinishReason, StreamEvent};
 use crate::domain::diagnosis::Usage;
@@ -34,10 +35,19 @@ impl EventStream {
             framer: Framer::default(),
             ready: VecDeque::new(),
             seen: Seen::default(),
+            passage: None,
         };
         let events = futures_util::stream::unfold(Some(state), |state| async move {
             let mut state = state?;
-            match state.next().await {
+            let next = state.next().await;
+            if let Some(passage) = &mut state.passage {
+                match &next {
+                    Some(Ok(StreamEvent::Finished(_))) => passage.ends(true),
+                    Some(Err(_)) => passage.ends(false),
+                    _ => {}
+                }
+            }
+            match next {
                 Some(Ok(StreamEvent::Finished(reason))) => Some((Ok(StreamEvent::Finished(reason)), None)),
                 Some(Ok(event)) => Some((Ok(event), Some(state))),
                 Some(Err(error)) => Some((Err(error), None)),
@@ -106,6 +116,8 @@ struct Reading {
     framer: Framer,
     ready: VecDeque<StreamEvent>,
     seen: Seen,
+    /// Once the request leaves.
+    passage: Option<Passage>,
 }
 
 impl Reading {
@@ -127,6 +139,7 @@ impl Reading {
     async fn advance(&mut self) -> Result<(), LlmError> {
         if let Source::Unsent(body) = &mut self.source {
             let body = std::mem::take(body);
+            self.passage = Some(self.inner.register.begin(Instant::now().into_std()));
             return self.start(body).await;
         }
         if self.seen.end {
@@ -202,6 +215,7 @@ impl Reading {
         let sending: BoxFuture<'_, Result<Response, LlmError>> = inner.post(body).boxed();
         let response = timeout_at(deadline, sending).await.map_err(|_| timed_out(phase, after))??;
         self.seen.headers = Some(Instant::now());
+        self.reaches(Stage::Waiting);
         self.ready.push_back(StreamEvent::Started);
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -252,11 +266,18 @@ impl Reading {
         Ok(())
     }
 
+    fn reaches(&self, stage: Stage) {
+        if let Some(passage) = &self.passage {
+            passage.reaches(stage, Instant::now().into_std());
+        }
+    }
+
     fn take_piece(&mut self, piece: Piece) {
         match piece {
             Piece::Text(text) => {
                 self.seen.content = Some(Instant::now());
                 self.seen.text += text.len();
+                self.reaches(Stage::Streaming);
                 self.ready.push_back(StreamEvent::Text(text));
             }
             Piece::Progress => self.seen.content = Some(Instant::now()),

@@ -120,9 +120,13 @@ pub trait Backend: Send + Sync + 'static {
         })
     }
 
-    /// Asks each language model for one word, with nothing of any incident in the question.
-    fn probe_models(&self) -> BoxFuture<'_, Vec<EndpointHealth>> {
-        Box::pin(async { Vec::new() })
+    /// Asks each language model for one word, with nothing of any incident in the question; each is reported as it
+    /// answers.
+    fn probe_models(&self, reporter: Reporter) -> BoxFuture<'_, Vec<EndpointHealth>> {
+        Box::pin(async move {
+            drop(reporter);
+            Vec::new()
+        })
     }
 
     /// Answers a free question about an incident that was investigated, or about the whole system.

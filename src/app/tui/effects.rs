@@ -86,8 +86,9 @@ impl Tasks {
             Effect::Recheck { generation, incident, ids } => self.spawn(generation, |backend, _| {
                 async move { Report::Rechecked(backend.recheck(incident, ids).await.map(Box::new)) }.boxed()
             }),
-            Effect::ProbeModels { generation } => self
-                .spawn(generation, |backend, _| async move { Report::Endpoints(backend.probe_models().await) }.boxed()),
+            Effect::ProbeModels { generation } => self.spawn(generation, |backend, reporter| {
+                async move { Report::Endpoints(backend.probe_models(reporter).await) }.boxed()
+            }),
             Effect::Question { generation, incident, question } => self.spawn(generation, move |backend, reporter| {
                 async move { Report::Replied(backend.question(incident, question, reporter).await.map(Box::new)) }
                     .boxed()

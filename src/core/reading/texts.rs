@@ -161,6 +161,9 @@ fn receiver_line(receiver: &Receiver) -> String {
     format!("{text} · d sends exactly this")
 }
 
+/// Requests under way that are listed of one end point.
+const UNDER_WAY: usize = 5;
+
 /// The state of an end point, with what to do about it.
 fn endpoint_state(out: &mut Writer, endpoint: &EndpointHealth) {
     let mut text =
@@ -175,6 +178,21 @@ fn endpoint_state(out: &mut Writer, endpoint: &EndpointHealth) {
         text = format!("{text}  {waiting} requests wait there");
     }
     out.push(Role::Plain, &text);
+    let ends = [(endpoint.answered, "answered"), (endpoint.failed, "failed"), (endpoint.cancelled, "cancelled")];
+    let ends: Vec<String> =
+        ends.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
+    if !ends.is_empty() {
+        out.push(Role::Dim, &format!("requests: {}", ends.join(", ")));
+    }
+    for one in endpoint.under_way.iter().take(UNDER_WAY) {
+        out.push(Role::Plain, &format!("asking…  {} since {} s", one.stage, one.seconds));
+    }
+    if let Some(more) = endpoint.under_way.len().checked_sub(UNDER_WAY).filter(|more| *more > 0) {
+        out.push(Role::Dim, &format!("and {more} more requests under way"));
+    }
+    if let Some(why) = &endpoint.held_back {
+        out.push(Role::Warning, why);
+    }
     if matches!(endpoint.status, Status::Degraded | Status::Down) {
         out.push(Role::Warning, &format!("it is the {}: {}", endpoint.blame, endpoint.what));
         if !endpoint.advice.is_empty() {

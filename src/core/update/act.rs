@@ -57,7 +57,6 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Compose => super::chat::compose(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::ProbeModels => {
-            say(model, "asking each language model for one word");
             return vec![Effect::ProbeModels { generation: model.next_generation() }];
         }
         Command::Approvals => return super::queue::open(model),
