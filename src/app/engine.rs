@@ -391,6 +391,7 @@ fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHeal
         | HealthState::RateLimited
         | HealthState::ContextOverflow
         | HealthState::SchemaNotEnforced
+        | HealthState::AnswerTooLong
         | HealthState::AnswersFail
         | HealthState::Refuses => Status::Degraded,
     };

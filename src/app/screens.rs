@@ -357,7 +357,7 @@ impl Backend for Screens {
                     let report = |draft| reporter.drafting(draft);
                     let wanted = Wanted { answers: &case.answers, shown: shown.as_deref(), endpoint: None };
                     let cancel = CancellationToken::new();
-                    let work = diagnosing::online(&self.engine, &case.investigated, wanted, &cancel, report);
+                    let work = Box::pin(diagnosing::online(&self.engine, &case.investigated, wanted, &cancel, report));
                     watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?
                 }
                 Wish::Pasted(text) => {

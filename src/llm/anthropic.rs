@@ -128,7 +128,7 @@ impl Wire for Anthropic {
                 let delta = |name: &str| value.pointer(&format!("/delta/{name}")).and_then(Value::as_str);
                 match (delta("text").or_else(|| delta("partial_json")), delta("thinking")) {
                     (Some(text), _) if !text.is_empty() => vec![Piece::Text(text.to_owned())],
-                    (_, Some(_)) => vec![Piece::Progress],
+                    (_, Some(thought)) => vec![Piece::Thought(thought.len())],
                     _ => Vec::new(),
                 }
             }

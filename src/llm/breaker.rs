@@ -73,6 +73,7 @@ fn sign(outcome: &Outcome) -> Sign {
             | LlmErrorKind::Incomplete { .. }
             | LlmErrorKind::Timeout { .. }
             | LlmErrorKind::TooLarge { .. }
+            | LlmErrorKind::TooLong { .. }
             | LlmErrorKind::NotUnderstood { .. } => Sign::Passing(None),
         },
     }

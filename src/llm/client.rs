@@ -32,6 +32,8 @@ pub struct Prepared {
     pub hidden: BTreeMap<String, usize>,
     /// What whoever reads it comes to see.
     pub shows: Sees,
+    /// Most tokens of the answer.
+    pub max_tokens: u32,
 }
 
 impl Prepared {
@@ -148,6 +150,7 @@ impl LlmClient {
             body: inner.wire.body(Ask { settings: &inner.settings, request, vendor: inner.vendor }),
             hidden: request.hidden(),
             shows: request.shows(),
+            max_tokens: request.max_tokens,
         }
     }
 
@@ -167,7 +170,7 @@ impl LlmClient {
             );
             return EventStream::refused(self.inner.error(LlmErrorKind::NotAllowed { what: words(&what) }));
         }
-        EventStream::new(Arc::clone(&self.inner), prepared.body)
+        EventStream::new(Arc::clone(&self.inner), prepared.body, prepared.max_tokens)
     }
 
     /// Prepares and sends.

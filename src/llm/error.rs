@@ -14,6 +14,8 @@ pub enum Phase {
     Headers,
     /// Headers, no content.
     FirstContent,
+    /// The model was seen to think, and no word came.
+    Thinking,
     /// Content ceased.
     Stall,
     /// The whole took too long.
@@ -108,6 +110,13 @@ pub enum LlmErrorKind {
         /// The bound in bytes.
         limit: usize,
     },
+    /// The answer goes on far beyond the tokens that were asked for.
+    TooLong {
+        /// Bytes of the answer that came; none when the model only thought.
+        received: usize,
+        /// Most tokens that were asked for.
+        limit: u32,
+    },
     /// What came back is not what the protocol promises.
     NotUnderstood {
         /// What is odd about it.
@@ -142,6 +151,7 @@ impl LlmError {
                 | LlmErrorKind::Unreachable { .. }
                 | LlmErrorKind::Incomplete { .. }
                 | LlmErrorKind::Timeout { .. }
+                | LlmErrorKind::TooLong { .. }
         )
     }
 
@@ -154,6 +164,7 @@ impl LlmError {
                 | LlmErrorKind::InBand { .. }
                 | LlmErrorKind::Incomplete { .. }
                 | LlmErrorKind::Timeout { .. }
+                | LlmErrorKind::TooLong { .. }
                 | LlmErrorKind::Server { .. }
         )
     }
@@ -195,7 +206,8 @@ impl fmt::Display for LlmErrorKind {
             }
             Self::InBand { what } => write!(f, "the server reported an error in the answer: {what} (try again)"),
             Self::Incomplete { received, what } => {
-                write!(f, "the answer broke off after {received} characters: {what} (what came is kept; try again)")
+                let kept = if *received > 0 { "what came is kept; " } else { "" };
+                write!(f, "the answer broke off after {received} characters: {what} ({kept}try again)")
             }
             Self::Timeout { phase, after } => {
                 let secs = after.as_secs_f64();
@@ -205,13 +217,28 @@ impl fmt::Display for LlmErrorKind {
                     Phase::FirstContent => {
                         write!(f, "accepted, but no content within {secs} s (the server is saturated)")
                     }
+                    Phase::Thinking => write!(
+                        f,
+                        "the model thinks, and said nothing within {secs} s (use one that thinks less, or raise \
+                         timeouts.total)"
+                    ),
                     Phase::Stall => write!(f, "the answer stalled for {secs} s (what came is kept; try again)"),
-                    Phase::Total => write!(f, "not finished within {secs} s (what came is kept; ask for less)"),
+                    Phase::Total => write!(f, "not finished within {secs} s (ask for less, or raise timeouts.total)"),
                 }
             }
             Self::TooLarge { limit } => {
                 write!(f, "the answer exceeds {limit} bytes and was cut off (is this the API?)")
             }
+            Self::TooLong { received: 0, limit } => write!(
+                f,
+                "answer too long: the model thinks far beyond the {limit} tokens it was given, and said nothing (use one \
+                 that thinks less, or raise answer_tokens)"
+            ),
+            Self::TooLong { received, limit } => write!(
+                f,
+                "answer too long: {received} characters and no end, where {limit} tokens were asked for (what came is \
+                 kept; the server ignores the limit: use another model, or raise answer_tokens)"
+            ),
             Self::NotUnderstood { what } => write!(f, "not an answer of this API: {what} (check url and protocol)"),
             Self::Server { status, retry_after, what } => {
                 write!(f, "the server fails, HTTP {status}: {what} (")?;

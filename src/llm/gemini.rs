@@ -145,7 +145,7 @@ fn pieces(value: &Value) -> Vec<Piece> {
         }
         for part in candidate.pointer("/content/parts").and_then(Value::as_array).into_iter().flatten() {
             if part.get("thought").and_then(Value::as_bool) == Some(true) {
-                pieces.push(Piece::Progress);
+                pieces.push(Piece::Thought(text(part, "text").len()));
             } else if !text(part, "text").is_empty() {
                 pieces.push(Piece::Text(text(part, "text")));
             }

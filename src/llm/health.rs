@@ -54,6 +54,8 @@ pub enum HealthState {
     ContextOverflow,
     /// The shape that is asked for is not enforced.
     SchemaNotEnforced,
+    /// The answer finds no end.
+    AnswerTooLong,
     /// Answers have the shape, and cannot be used.
     AnswersFail,
     /// The model or its operator refuses to answer.
@@ -75,6 +77,7 @@ impl HealthState {
             Self::Misconfigured => "settings do not fit",
             Self::ContextOverflow => "context overflow",
             Self::SchemaNotEnforced => "schema not enforced",
+            Self::AnswerTooLong => "answer too long",
             Self::AnswersFail => "answers fail validation",
             Self::Refuses => "refuses to answer",
         }
@@ -87,7 +90,7 @@ impl HealthState {
             Self::Slow | Self::Saturated | Self::NotResponding | Self::Failing | Self::RateLimited => Blame::EndPoint,
             Self::KeyRefused | Self::Misconfigured => Blame::Settings,
             Self::ContextOverflow => Blame::Prompt,
-            Self::SchemaNotEnforced | Self::AnswersFail | Self::Refuses => Blame::Model,
+            Self::SchemaNotEnforced | Self::AnswerTooLong | Self::AnswersFail | Self::Refuses => Blame::Model,
         }
     }
 }
@@ -374,7 +377,14 @@ fn failed(kind: &LlmErrorKind, load: Option<Load>) -> Health {
         LlmErrorKind::InBand { .. }
         | LlmErrorKind::Incomplete { .. }
         | LlmErrorKind::Timeout { phase: Phase::Stall | Phase::Total, .. } => {
-            (HealthState::Failing, "try again, or use another end point; what came is kept")
+            (HealthState::Failing, "try again, or use another end point")
+        }
+        LlmErrorKind::Timeout { phase: Phase::Thinking, .. } => {
+            (HealthState::NotResponding, "use a model that thinks less, or raise timeouts.total")
+        }
+        LlmErrorKind::TooLong { .. } => {
+            let what = kind.to_string();
+            return Health::of(HealthState::AnswerTooLong, what, "use another model, or raise answer_tokens");
         }
         LlmErrorKind::TooLarge { .. } => (HealthState::Failing, "is this the API? use another end point"),
     };

@@ -146,6 +146,8 @@ pub struct Timeouts {
     pub first_content: Duration,
     /// Between two pieces of content.
     pub stall: Duration,
+    /// From the first sign that the model thinks to its first word.
+    pub thinking: Duration,
     /// In all.
     pub total: Duration,
     /// Bytes of the answer on the wire.
@@ -159,25 +161,30 @@ impl Timeouts {
         headers: Duration::from_secs(15),
         first_content: Duration::from_secs(30),
         stall: Duration::from_secs(20),
+        thinking: Duration::from_secs(150),
         total: Duration::from_mins(5),
         bytes: 8 << 20,
     };
     /// For a server on this host or in a private network.
     pub const LOCAL: Self = Self { headers: Duration::from_secs(90), ..Self::REMOTE };
     /// To the first content of a model that thinks before it speaks.
-    const THINKING: Duration = Duration::from_mins(2);
+    const REASONING: Duration = Duration::from_mins(2);
 
     /// The limits of an end point: the usual ones of its place and kind, and over them what the settings say.
     pub fn of(settings: &EndpointSettings, is_local: bool) -> Self {
         let usual = if is_local { Self::LOCAL } else { Self::REMOTE };
-        let thinking = if settings.reasoning { Self::THINKING } else { usual.first_content };
+        let thinking = if settings.reasoning { Self::REASONING } else { usual.first_content };
         let own = settings.timeouts;
+        let first_content = own.first_content.unwrap_or(thinking);
+        let total = own.total.unwrap_or(usual.total);
         Self {
             connect: own.connect.unwrap_or(usual.connect),
             headers: own.headers.unwrap_or(usual.headers),
-            first_content: own.first_content.unwrap_or(thinking),
+            first_content,
             stall: own.stall.unwrap_or(usual.stall),
-            total: own.total.unwrap_or(usual.total),
+            // Half of the time is for the answer.
+            thinking: first_content.max(total / 2),
+            total,
             bytes: usual.bytes,
         }
     }

@@ -120,8 +120,9 @@ fn pieces(value: &Value) -> Vec<Piece> {
         pieces.push(Piece::Text(text("/message/content").to_owned()));
     }
     // The second is the name in the compatible format, which servers in Ollama's place use here too.
-    if !text("/message/thinking").is_empty() || !text("/message/reasoning_content").is_empty() {
-        pieces.push(Piece::Progress);
+    let thought = text("/message/thinking").len().max(text("/message/reasoning_content").len());
+    if thought > 0 {
+        pieces.push(Piece::Thought(thought));
     }
     if value.get("done").and_then(Value::as_bool) == Some(true) {
         let count = |name: &str| value.get(name).and_then(Value::as_u64);

@@ -139,8 +139,9 @@ fn pieces(value: &Value) -> Vec<Piece> {
         if !text("content").is_empty() {
             pieces.push(Piece::Text(text("content").to_owned()));
         }
-        if !text("reasoning_content").is_empty() || !text("reasoning").is_empty() {
-            pieces.push(Piece::Progress);
+        let thought = text("reasoning_content").len().max(text("reasoning").len());
+        if thought > 0 {
+            pieces.push(Piece::Thought(thought));
         }
         if !text("refusal").is_empty() {
             pieces.push(Piece::Text(text("refusal").to_owned()));

@@ -116,9 +116,9 @@ impl Wire for Responses {
             "response.output_item.added"
                 if value.pointer("/item/type").and_then(Value::as_str) == Some("reasoning") =>
             {
-                vec![Piece::Progress]
+                vec![Piece::Thought(0)]
             }
-            kind if kind.starts_with("response.reasoning") => vec![Piece::Progress],
+            kind if kind.starts_with("response.reasoning") => vec![Piece::Thought(delta().len())],
             _ => Vec::new(),
         })
     }

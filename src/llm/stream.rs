@@ -26,7 +26,7 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(inner: Arc<Inner>, body: Vec<u8>) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, body: Vec<u8>, max_tokens: u32) -> Self {
         let began = Instant::now();
         let state = Reading {
             inner,
@@ -35,6 +35,8 @@ impl EventStream {
             framer: Framer::default(),
             ready: VecDeque::new(),
             seen: Seen::default(),
+            failed: None,
+            max_tokens,
             passage: None,
         };
         let events = futures_util::stream::unfold(Some(state), |state| async move {
@@ -96,17 +98,38 @@ enum Source {
     Exhausted(String),
 }
 
+/// Bytes of an answer for each token that it may have: twice what a token usually is, so that only a server that ignores
+/// the limit comes there.
+const TOKEN_BYTES: usize = 8;
+/// Tokens that every answer may have before it is stopped: some servers take no small limit.
+const LEAST_TOKENS: usize = 512;
+/// How many times longer than the answer a thought may be.
+const THOUGHTS: usize = 4;
+
 #[derive(Default)]
 struct Seen {
     headers: Option<Instant>,
-    /// When the last content came, or a sign that the model thinks.
+    /// When the last content came, or a sign that the model thinks. White space is none.
     content: Option<Instant>,
-    /// Bytes of the answer's text.
+    /// When the model was first seen to think.
+    thinks: Option<Instant>,
+    /// Bytes of its thoughts.
+    thought: usize,
+    /// White space before the answer.
+    blank: String,
+    /// Bytes of the answer's text, from its first word.
     text: usize,
     finish: Option<FinishReason>,
     end: bool,
     usage: Option<Usage>,
     closed: bool,
+}
+
+impl Seen {
+    /// Bytes of text, and all bytes that a model wrote.
+    fn content_bytes(&self) -> (usize, usize) {
+        (self.text, self.text + self.blank.len() + self.thought)
+    }
 }
 
 struct Reading {
@@ -116,6 +139,9 @@ struct Reading {
     framer: Framer,
     ready: VecDeque<StreamEvent>,
     seen: Seen,
+    failed: Option<LlmError>,
+    /// Most tokens of the answer that were asked for.
+    max_tokens: u32,
     /// Once the request leaves.
     passage: Option<Passage>,
 }
@@ -126,12 +152,14 @@ impl Reading {
             if let Some(event) = self.ready.pop_front() {
                 return Some(Ok(event));
             }
+            // What came before it failed comes first.
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
             if self.seen.closed {
                 return None;
             }
-            if let Err(error) = self.advance().await {
-                return Some(Err(error));
-            }
+            self.failed = self.advance().await.err();
         }
     }
 
@@ -199,7 +227,8 @@ impl Reading {
             // Between two signs of thinking more time passes than between two words.
             (Some(at), _) if self.seen.text == 0 => {
                 let limit = limits.first_content.max(limits.stall);
-                (at + limit, Phase::Stall, limit)
+                let thinks = (self.seen.thinks.unwrap_or(at) + limits.thinking, Phase::Thinking, limits.thinking);
+                if thinks.0 <= at + limit { thinks } else { (at + limit, Phase::Thinking, limit) }
             }
             (Some(at), _) => (at + limits.stall, Phase::Stall, limits.stall),
             (None, Some(at)) => (at + limits.first_content, Phase::FirstContent, limits.first_content),
@@ -240,7 +269,7 @@ impl Reading {
             for piece in pieces {
                 self.take_piece(piece);
             }
-            return Ok(());
+            return self.bounded();
         }
         // A stream under the wrong name.
         if body.windows(5).any(|window| window == b"data:") || (body.starts_with(b"{") && body.contains(&b'\n')) {
@@ -260,10 +289,26 @@ impl Reading {
             .wire
             .decode(event, data)
             .map_err(|what| self.inner.error(LlmErrorKind::NotUnderstood { what: words(&what) }))?;
+        let before = self.seen.content_bytes();
         for piece in pieces {
             self.take_piece(piece);
         }
-        Ok(())
+        // Where frame follows on frame nothing is waited for: what is not an answer must not go on for ever all the same.
+        let (deadline, phase, after) = self.deadline();
+        if self.seen.text == before.0 && self.seen.content_bytes() != before && Instant::now() >= deadline {
+            return Err(self.inner.error(LlmErrorKind::Timeout { phase, after }));
+        }
+        self.bounded()
+    }
+
+    /// Fails when far more came than was asked for: the server ignores the limit, and the model finds no end.
+    fn bounded(&self) -> Result<(), LlmError> {
+        let most = (self.max_tokens as usize).max(LEAST_TOKENS).saturating_mul(TOKEN_BYTES);
+        let Seen { text, thought, blank, .. } = &self.seen;
+        if text + blank.len() <= most && *thought <= most.saturating_mul(THOUGHTS) {
+            return Ok(());
+        }
+        Err(self.inner.error(LlmErrorKind::TooLong { received: *text, limit: self.max_tokens }))
     }
 
     fn reaches(&self, stage: Stage) {
@@ -275,12 +320,25 @@ impl Reading {
     fn take_piece(&mut self, piece: Piece) {
         match piece {
             Piece::Text(text) => {
-                self.seen.content = Some(Instant::now());
+                let blank = text.trim().is_empty();
+                if blank && self.seen.text == 0 {
+                    self.seen.blank.push_str(&text);
+                    return;
+                }
+                if !blank {
+                    self.seen.content = Some(Instant::now());
+                }
+                let text = std::mem::take(&mut self.seen.blank) + &text;
                 self.seen.text += text.len();
                 self.reaches(Stage::Streaming);
                 self.ready.push_back(StreamEvent::Text(text));
             }
-            Piece::Progress => self.seen.content = Some(Instant::now()),
+            Piece::Thought(bytes) => {
+                let now = Instant::now();
+                self.seen.thinks.get_or_insert(now);
+                self.seen.content = Some(now);
+                self.seen.thought += bytes;
+            }
             Piece::Usage(new) => {
                 let old = self.seen.usage.take().unwrap_or_default();
                 self.seen.usage = Some(Usage {

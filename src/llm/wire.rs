@@ -18,8 +18,9 @@ use crate::domain::settings::{EndpointSettings, Protocol};
 pub(super) enum Piece {
     /// More of the answer.
     Text(String),
-    /// A sign of life that is not part of the answer: the model thinks.
-    Progress,
+    /// A sign of life that is not part of the answer: the model thinks. With the bytes of the thought, where they are
+    /// told.
+    Thought(usize),
     /// Cost so far.
     Usage(Usage),
     /// Why the answer is over; the terminal frame may still follow.

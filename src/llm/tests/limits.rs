@@ -41,6 +41,7 @@ async fn each_wait_has_its_limit_in_each_protocol() {
     let soon = Duration::from_millis(100);
     let headers = Timeouts { headers: soon, ..LONG };
     let content = Timeouts { first_content: soon, ..LONG };
+    let thinking = Timeouts { thinking: soon, ..LONG };
     let stall = Timeouts { stall: soon, ..LONG };
     let total = Timeouts { total: Duration::from_millis(400), bytes: usize::MAX, ..LONG };
     let waits = ALL.map(async |dialect| {
@@ -62,8 +63,14 @@ async fn each_wait_has_its_limit_in_each_protocol() {
         assert_eq!(phase(error), Phase::Total, "{dialect:?}");
         assert!(text.bytes().all(|byte| byte == b'a'), "{dialect:?}");
         // A model that thinks without end.
-        let (text, error) = dripping(&dialect, total, head(&dialect), dialect.thought()).await;
-        assert_eq!((text.as_str(), phase(error)), ("", Phase::Total), "{dialect:?}");
+        let (text, error) = dripping(&dialect, thinking, head(&dialect), dialect.thought()).await;
+        assert_eq!((text.as_str(), phase(error)), ("", Phase::Thinking), "{dialect:?}");
+        // White space and nothing else, from the beginning and after some words.
+        let (text, error) = dripping(&dialect, content, head(&dialect), dialect.text(" \n")).await;
+        assert_eq!((text.as_str(), phase(error)), ("", Phase::FirstContent), "{dialect:?}");
+        let begun = [head(&dialect), dialect.begin("half")].concat();
+        let (text, error) = dripping(&dialect, stall, begun, dialect.text(" \n")).await;
+        assert_eq!((text.trim(), phase(error)), ("half", Phase::Stall), "{dialect:?}");
         // A whole body of which only the beginning comes.
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999\r\n\r\n{".to_owned();
         let (_, error) = dripping(&dialect, content, head, " ".to_owned()).await;
@@ -119,6 +126,57 @@ async fn a_giant_answer_is_cut_off() {
         assert_eq!(error, expected(), "{dialect:?}");
         assert!(text.starts_with("more more "));
         task.await.unwrap();
+    }
+}
+
+/// Sends the same frame as fast as it is taken.
+async fn flooding(dialect: &Dialect, timeouts: Timeouts, again: String) -> (String, Option<LlmErrorKind>) {
+    let begin = head(dialect);
+    let (client, task) = raw(dialect, timeouts, async move |mut stream| {
+        let _ = stream.write_all(begin.as_bytes()).await;
+        while stream.write_all(again.as_bytes()).await.is_ok() {}
+    })
+    .await;
+    let outcome = text_and_error(&client).await;
+    task.await.unwrap();
+    outcome
+}
+
+#[tokio::test]
+async fn an_answer_that_finds_no_end_is_stopped_on_our_side() {
+    let wide = Timeouts { bytes: usize::MAX, ..LONG };
+    for dialect in ALL {
+        let (text, error) = flooding(&dialect, wide, dialect.text("more ")).await;
+        let Some(LlmErrorKind::TooLong { received, limit: 100 }) = error else { panic!("{error:?} {dialect:?}") };
+        assert_eq!((received, received < 5_000), (text.len(), true), "what came is kept: {dialect:?}");
+        // Nothing but white space.
+        let (text, error) = flooding(&dialect, wide, dialect.text(" \n \n")).await;
+        assert_eq!(
+            (text.as_str(), error),
+            ("", Some(LlmErrorKind::TooLong { received: 0, limit: 100 })),
+            "{dialect:?}"
+        );
+        // Nothing but thoughts, of which not every server tells the length.
+        let soon = Timeouts { thinking: Duration::from_millis(100), ..wide };
+        let (text, error) = flooding(&dialect, soon, dialect.thought()).await;
+        let is_bounded = matches!(
+            error,
+            Some(LlmErrorKind::TooLong { received: 0, .. } | LlmErrorKind::Timeout { phase: Phase::Thinking, .. })
+        );
+        assert!(is_bounded && text.is_empty(), "{error:?} {dialect:?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_to_be_kept_where_nothing_came() {
+    let kinds = [
+        LlmErrorKind::Timeout { phase: Phase::Thinking, after: Duration::from_secs(150) },
+        LlmErrorKind::Timeout { phase: Phase::Total, after: Duration::from_secs(300) },
+        LlmErrorKind::Incomplete { received: 0, what: "closed".into() },
+        LlmErrorKind::TooLong { received: 0, limit: 100 },
+    ];
+    for kind in kinds {
+        assert!(!kind.to_string().contains("kept"), "{kind}");
     }
 }
 
