@@ -97,7 +97,8 @@ impl<F: FnMut(Draft) + Send> Board<F> {
             Progress::Writing { partial, received_tokens, first_token_ms, rate } => {
                 inner.waiting = None;
                 inner.draft.stage = Text::from("writing");
-                inner.draft.partial = *partial;
+                inner.draft.partial = partial.diagnosis;
+                inner.draft.sure = partial.sure;
                 inner.draft.received_tokens = received_tokens;
                 inner.draft.first_token_ms = Some(first_token_ms);
                 inner.draft.rate = rate;

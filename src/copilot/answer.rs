@@ -96,7 +96,8 @@ pub(super) fn conclude(
             if let Answer::Broken { why } = unfit {
                 remarks.push(harmless(&why));
             }
-            let partial = partial::read(text).filter(|partial| *partial != Diagnosis::default());
+            let partial =
+                partial::read(text).map(|read| read.diagnosis).filter(|partial| *partial != Diagnosis::default());
             if partial.is_none() {
                 plain = Some(Text::new(text.trim()).truncated(KEPT)).filter(|plain| !plain.is_empty());
             }

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
 use super::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis, rate};
-use super::{Playbooks, partial, schema};
+use super::partial::{self, Partial};
+use super::{Playbooks, schema};
 use crate::context::Redactor;
 use crate::domain::analysis::Analysis;
-use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing};
+use crate::domain::diagnosis::{Analyst, Diagnosed, Timing};
 use crate::domain::pack::Pack;
 use crate::domain::settings::Sees;
 use crate::llm::{ChatRequest, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role};
@@ -44,7 +45,7 @@ pub enum Progress {
     /// More of the answer came.
     Writing {
         /// As far as it was received.
-        partial: Box<Diagnosis>,
+        partial: Box<Partial>,
         /// Tokens received, by our own count.
         received_tokens: usize,
         /// Milliseconds from the request to the first content.

@@ -154,7 +154,7 @@ async fn a_valid_answer_becomes_a_diagnosis_and_grows_on_the_way() {
         .progress
         .iter()
         .filter_map(|step| match step {
-            Progress::Writing { partial, .. } => Some(partial.observations.len()),
+            Progress::Writing { partial, .. } => Some(partial.diagnosis.observations.len()),
             _ => None,
         })
         .collect();

@@ -8,19 +8,36 @@ use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosis, Hypothesis, 
 use crate::domain::query::Lang;
 use crate::domain::text::neutralise;
 
-/// Reads what has arrived. Unfinished texts end where they break off; what is not there yet is empty. `None` when it
-/// is not the beginning of a diagnosis.
-pub fn read(answer: &str) -> Option<Diagnosis> {
+/// As much of a diagnosis as has arrived.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Partial {
+    /// Unfinished texts end where they break off; what is not there yet is empty.
+    pub diagnosis: Diagnosis,
+    /// Of each hypothesis, whether it was said how sure the model is. Where it was not, its confidence means nothing.
+    pub sure: Vec<bool>,
+}
+
+/// Reads what has arrived. `None` when it is not the beginning of a diagnosis.
+pub fn read(answer: &str) -> Option<Partial> {
     let json = unwrapped(answer);
     let value = JsonValue::parse_with_config(json.as_bytes(), false, PartialMode::TrailingStrings).ok()?;
     let JsonValue::Object(_) = &value else { return None };
-    Some(Diagnosis {
+    let hypotheses = items(field(&value, "hypotheses"));
+    let sure = hypotheses.iter().map(|item| confidence(item).is_some()).collect();
+    let diagnosis = Diagnosis {
         observations: claims(field(&value, "observations")),
-        hypotheses: items(field(&value, "hypotheses")).iter().map(hypothesis).collect(),
+        hypotheses: hypotheses.iter().map(hypothesis).collect(),
         actions: items(field(&value, "actions")).iter().map(action).collect(),
         missing: items(field(&value, "missing")).iter().map(|item| text(Some(item))).collect(),
         summary: text(field(&value, "summary")),
-    })
+    };
+    Some(Partial { diagnosis, sure })
+}
+
+/// How sure the model is of a hypothesis; none while the word is not whole.
+fn confidence(value: &JsonValue<'_>) -> Option<Confidence> {
+    let word = raw(field(value, "confidence"));
+    [Confidence::Low, Confidence::Medium, Confidence::High].into_iter().find(|one| one.word() == word)
 }
 
 fn field<'a, 'j>(value: &'a JsonValue<'j>, name: &str) -> Option<&'a JsonValue<'j>> {
@@ -77,11 +94,7 @@ fn hypothesis(value: &JsonValue<'_>) -> Hypothesis {
         supporting: claims(field(value, "supporting")),
         contradicting: claims(field(value, "contradicting")),
         checks: items(field(value, "checks")).iter().filter_map(check).collect(),
-        confidence: match raw(field(value, "confidence")) {
-            "high" => Confidence::High,
-            "medium" => Confidence::Medium,
-            _ => Confidence::Low,
-        },
+        confidence: confidence(value).unwrap_or_default(),
     }
 }
 
@@ -111,20 +124,28 @@ mod tests {
         let json = serde_json::to_string(&whole).unwrap();
         let mut longest = 0;
         for end in (1..json.len()).filter(|end| json.is_char_boundary(*end)) {
-            let partial = read(&json[..end]).unwrap_or_else(|| panic!("{}", &json[..end]));
+            let partial = read(&json[..end]).unwrap_or_else(|| panic!("{}", &json[..end])).diagnosis;
             assert!(partial.observations.len() >= longest, "nothing that was there goes away");
             longest = partial.observations.len();
         }
-        let read = read(&json).unwrap();
+        let read = read(&json).unwrap().diagnosis;
         assert_eq!((read.observations, read.hypotheses), (whole.observations, whole.hypotheses));
     }
 
     #[test]
     fn an_unfinished_text_is_shown() {
         let partial = read(r#"{"observations":[{"text":"the po"#).unwrap();
-        assert_eq!(partial.observations[0].text, "the po");
+        assert_eq!(partial.diagnosis.observations[0].text, "the po");
         assert_eq!(read("I think"), None);
         assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn how_sure_the_model_is_is_not_guessed() {
+        let sure = |text: &str| read(text).unwrap().sure;
+        assert_eq!(sure(r#"{"hypotheses":[{"id":"H1","cause":"the po"#), [false]);
+        assert_eq!(sure(r#"{"hypotheses":[{"id":"H1","confidence":"hi"#), [false], "half a word is none");
+        assert_eq!(sure(r#"{"hypotheses":[{"id":"H1","confidence":"high"},{"id":"H2"#), [true, false]);
     }
 
     proptest! {

@@ -1,4 +1,7 @@
 //! A diagnosis as rows with links: what is drawn, and what the cursor moves over.
+//!
+//! The rows stand in the order in which an answer is written, while it is and when it is whole: what arrives stands
+//! below what can be read already, and nothing that is read moves.
 
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
 use crate::domain::evidence::EvidenceId;
@@ -6,6 +9,7 @@ use crate::domain::recheck::{Outcome, Rechecked};
 use crate::domain::{Text, Timestamp};
 
 use super::list::List;
+use super::message::Draft;
 use super::model::{Case, Model};
 use super::reveal;
 
@@ -18,8 +22,8 @@ pub enum Kind {
     Hypothesis {
         /// `H1`.
         id: String,
-        /// How sure.
-        confidence: Confidence,
+        /// How sure; none as long as that is not said: it is the last thing said of a hypothesis.
+        confidence: Option<Confidence>,
     },
     /// How the cause leads to what is seen.
     Mechanism,
@@ -73,9 +77,10 @@ pub struct Again {
 
 /// Rows of a case's diagnosis: the one being written while there is one, else the finished one.
 pub fn rows(case: &Case, list: &List) -> Vec<Row> {
-    let mut rows = Rows { done: Vec::new(), case, verified: &[], by_model: false };
+    let mut rows = Rows { done: Vec::new(), case, verified: &[], by_model: false, draft: None };
     if let Some(draft) = &case.draft {
         rows.by_model = true;
+        rows.draft = Some(draft);
         rows.diagnosis(&reveal::beginning(&draft.partial, case.revealed));
         rows.earlier(&draft.earlier);
     } else if let Some(conclusion) = &case.conclusion.value {
@@ -130,17 +135,19 @@ struct Rows<'a> {
     verified: &'a [Unsupported],
     /// Whether a model wrote it: then the offline ranking stands beside it.
     by_model: bool,
+    /// What it is the beginning of, while it is being written.
+    draft: Option<&'a Draft>,
 }
 
 impl<'a> Rows<'a> {
     fn finished(&mut self, diagnosed: &'a Diagnosed) {
         self.verified = &diagnosed.unsupported;
         self.by_model = diagnosed.analyst.is_model();
+        self.diagnosis(&diagnosed.diagnosis);
         if !diagnosed.complete {
             let warning = "incomplete: no action of it can be selected";
             self.push(Kind::Remark, warning, Vec::new(), None);
         }
-        self.diagnosis(&diagnosed.diagnosis);
         if let Some(plain) = &diagnosed.plain {
             for line in plain.lines() {
                 self.push(Kind::Plain, line, Vec::new(), None);
@@ -195,34 +202,43 @@ impl<'a> Rows<'a> {
     }
 
     fn diagnosis(&mut self, diagnosis: &Diagnosis) {
-        if !diagnosis.summary.is_empty() {
-            let why = self.why("summary");
-            self.push(Kind::Summary, &diagnosis.summary, Vec::new(), why);
-        }
         if self.by_model {
             self.ranking();
         }
+        self.claims(&Kind::Observation, &diagnosis.observations, "observations");
         for (i, hypothesis) in diagnosis.hypotheses.iter().enumerate() {
             self.hypothesis(hypothesis, i);
         }
-        self.claims(&Kind::Observation, &diagnosis.observations, "observations");
         for text in &diagnosis.missing {
             self.push(Kind::Missing, text, Vec::new(), None);
+        }
+        if !diagnosis.summary.is_empty() {
+            let why = self.why("summary");
+            self.push(Kind::Summary, &diagnosis.summary, Vec::new(), why);
         }
     }
 
     fn hypothesis(&mut self, hypothesis: &Hypothesis, i: usize) {
         let mut links: Vec<EvidenceId> = Vec::new();
-        for id in hypothesis.supporting.iter().flat_map(|claim| self.known(&claim.evidence)) {
+        // What speaks for it comes after it: beside the head it would move what stands in between.
+        let speaking = hypothesis.supporting.iter().filter(|_| self.draft.is_none());
+        for id in speaking.flat_map(|claim| self.known(&claim.evidence)) {
             if !links.contains(&id) {
                 links.push(id);
             }
         }
         let path = |field: &str| format!("hypotheses[{i}].{field}");
-        let head = Kind::Hypothesis { id: hypothesis.id.clone(), confidence: hypothesis.confidence };
+        let confidence = self.is_said(hypothesis, i).then_some(hypothesis.confidence);
+        let head = Kind::Hypothesis { id: hypothesis.id.clone(), confidence };
         let why = self.why(&path("cause")).or_else(|| self.why(&path("service")));
         self.push(head, &hypothesis.cause, links, why);
-        if let Some(words) = self.place_of(hypothesis, i).filter(|_| self.by_model) {
+        // Half a name is that of another service.
+        let goes_on = !hypothesis.mechanism.is_empty()
+            || !hypothesis.supporting.is_empty()
+            || !hypothesis.contradicting.is_empty()
+            || !hypothesis.checks.is_empty();
+        let named = self.draft.is_none() || goes_on;
+        if let Some(words) = self.place_of(hypothesis, i).filter(|_| self.by_model && named) {
             self.push(Kind::Ranking, &words, Vec::new(), None);
         }
         if !hypothesis.mechanism.is_empty() {
@@ -241,6 +257,13 @@ impl<'a> Rows<'a> {
                 self.push(Kind::Answer, &answered.summary, links, None);
             }
         }
+    }
+
+    /// Whether it was said how sure the model is of this hypothesis, and all before that is shown.
+    fn is_said(&self, shown: &Hypothesis, i: usize) -> bool {
+        let Some(draft) = self.draft else { return true };
+        let whole = |written: &Hypothesis| reveal::hypothesis_length(shown) == reveal::hypothesis_length(written);
+        draft.sure.get(i).is_some_and(|said| *said) && draft.partial.hypotheses.get(i).is_some_and(whole)
     }
 
     /// The ranking that needs no model, beside what the model says.

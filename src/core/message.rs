@@ -133,6 +133,8 @@ pub struct Draft {
     pub stage: Text,
     /// As far as it was received.
     pub partial: Diagnosis,
+    /// Of each hypothesis, whether it was said yet how sure the model is.
+    pub sure: Vec<bool>,
     /// Tokens sent, by our own count.
     pub sent_tokens: usize,
     /// Values hidden from the model.

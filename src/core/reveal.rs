@@ -55,6 +55,13 @@ pub fn length(diagnosis: &Diagnosis) -> usize {
     usize::MAX - counter.left
 }
 
+/// Characters of one hypothesis.
+pub fn hypothesis_length(hypothesis: &Hypothesis) -> usize {
+    let mut counter = Budget { left: usize::MAX };
+    let _ = counter.hypothesis(hypothesis);
+    usize::MAX - counter.left
+}
+
 /// As much of a diagnosis as the first `characters` of what is written, in the order in which it is written.
 pub fn beginning(diagnosis: &Diagnosis, characters: usize) -> Diagnosis {
     Budget { left: characters }.diagnosis(diagnosis)

@@ -48,7 +48,9 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     // The whole selected row is in view where it can be, and some of what follows.
     let height = usize::from(body.height);
     let start = lines.iter().position(|(at, _)| *at == list.cursor).unwrap_or(0);
-    let first = start.saturating_sub(height / 2).min(lines.len().saturating_sub(height));
+    let first = start.saturating_sub(height / 2);
+    // While it is written the page does not depend on how much there is: what is read stays where it is.
+    let first = if case.draft.is_some() { first } else { first.min(lines.len().saturating_sub(height)) };
     for (y, (at, pieces)) in (body.top()..body.bottom()).zip(lines.iter().skip(first)) {
         if *at == list.cursor && lines.iter().position(|(row, _)| row == at) == Some(first + usize::from(y - body.y)) {
             canvas.cursor(body.x, y, true);
@@ -203,11 +205,13 @@ fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
         Kind::Summary => ("in short".into(), theme.dim(), theme.strong()),
         Kind::Hypothesis { id, confidence } => {
             let (dots, style) = match confidence {
-                Confidence::High => ("●●●", theme.bad()),
-                Confidence::Medium => ("●●○", theme.warn()),
-                Confidence::Low => ("●○○", theme.dim()),
+                Some(Confidence::High) => ("●●●", theme.bad()),
+                Some(Confidence::Medium) => ("●●○", theme.warn()),
+                Some(Confidence::Low) => ("●○○", theme.dim()),
+                None => ("○○○", theme.dim()),
             };
-            (format!("{id} {dots} {}", confidence.word()), style, theme.strong())
+            let word = confidence.map_or("…", Confidence::word);
+            (format!("{id} {dots} {word}"), style, theme.strong())
         }
         Kind::Mechanism => ("because".into(), theme.dim(), plain),
         Kind::For => ("for".into(), theme.good(), plain),

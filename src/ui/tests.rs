@@ -143,6 +143,7 @@ fn diagnosis_being_written() {
         by: Text::new("model-x via primary"),
         stage: Text::new("writing"),
         partial,
+        sure: vec![true],
         sent_tokens: 7_400,
         hidden: 3,
         received_tokens: 312,

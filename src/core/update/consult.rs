@@ -71,6 +71,38 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effe
         .collect()
 }
 
+/// What is written now is another text than the one that the cursor was in.
+pub(super) fn read_from_the_top(model: &mut Model, id: &str) {
+    for screen in &mut model.screens {
+        if let Screen::Incident(screen) = screen
+            && screen.incident == id
+        {
+            let list = &mut screen.lists[Pane::Diagnosis.index()];
+            list.cursor = 0;
+            if screen.pane == Pane::Diagnosis {
+                screen.link = 0;
+            }
+        }
+    }
+}
+
+/// Whoever went to the end of what is being written stays at its end.
+pub(super) fn follow(model: &mut Model, grow: impl FnOnce(&mut Model)) {
+    let last = |model: &Model| {
+        let screen = model.incident_screen().filter(|screen| screen.pane == Pane::Diagnosis)?;
+        let case = model.cases.get(&screen.incident).filter(|case| case.draft.is_some())?;
+        diagnosis_rows::rows(case, screen.list()).len().checked_sub(1)
+    };
+    let cursor = model.incident_screen().map_or(0, |screen| screen.list().cursor);
+    let at_end = cursor > 0 && last(model) == Some(cursor);
+    grow(model);
+    if let Some(last) = last(model).filter(|_| at_end)
+        && let Some(screen) = model.incident_screen_mut()
+    {
+        screen.list_mut().cursor = last;
+    }
+}
+
 /// Shows the pack as it would be sent now.
 pub(super) fn pack(model: &mut Model) -> Vec<Effect> {
     let now = model.now;

@@ -137,9 +137,90 @@ fn a_line_without_citations_asks_for_all_of_them() {
     press(&mut model, "⏎3");
     let Screen::Incident(screen) = model.top() else { panic!() };
     let rows = diagnosis_rows::rows(model.current().unwrap(), screen.list());
-    assert!(rows[0].links.is_empty(), "the summary stands first");
+    let summary = rows.iter().position(|row| row.kind == diagnosis_rows::Kind::Summary).unwrap();
+    assert!(rows[summary].links.is_empty());
+    press(&mut model, &"j".repeat(summary));
     let effects = key(&mut model, Key::Char('R'));
     let [Effect::Recheck { ids, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert!(ids.len() > 1);
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "each once");
+}
+
+/// The sample's diagnosis as a draft that is shown to its end.
+fn written(model: &mut Model) -> crate::core::message::Draft {
+    press(model, "⏎");
+    let effects = key(model, Key::Char('d'));
+    let [Effect::Diagnose { generation, .. }] = effects[..] else { panic!("{effects:?}") };
+    let partial = consult_sample::by_model().diagnosed.diagnosis;
+    let sure = vec![true; partial.hypotheses.len()];
+    let draft = crate::core::message::Draft { partial, sure, ..crate::core::message::Draft::default() };
+    update(model, Msg::Report(generation, Report::Drafting(Box::new(draft.clone()))));
+    draft
+}
+
+fn shown(model: &Model) -> Vec<diagnosis_rows::Row> {
+    diagnosis_rows::rows(model.current().unwrap(), model.incident_screen().unwrap().list())
+}
+
+#[test]
+fn what_can_be_read_of_an_answer_stays_where_it_is() {
+    let mut model = loaded();
+    let draft = written(&mut model);
+    let id = model.current().unwrap().incident.id.clone();
+    let texts = |model: &Model| shown(model).into_iter().map(|row| row.text.to_string()).collect::<Vec<_>>();
+    let mut before: Vec<String> = Vec::new();
+    for characters in 0..=crate::core::reveal::length(&draft.partial) {
+        model.cases.get_mut(&id).unwrap().revealed = characters;
+        let now = texts(&model);
+        for (at, text) in before.iter().enumerate() {
+            assert!(now[at].starts_with(text.split("  expect").next().unwrap()), "{text:?} moved: {now:?}");
+        }
+        before = now;
+    }
+    let generation = model.current().unwrap().conclusion.awaited().unwrap();
+    update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(consult_sample::by_model())))));
+    assert_eq!(texts(&model)[..before.len()], before, "nor does it move at the end");
+}
+
+#[test]
+fn how_sure_the_model_is_is_shown_once_it_is_said() {
+    let mut model = loaded();
+    let draft = written(&mut model);
+    let id = model.current().unwrap().incident.id.clone();
+    let confidences = |model: &Model| -> Vec<Option<crate::domain::diagnosis::Confidence>> {
+        let rows = shown(model).into_iter();
+        rows.filter_map(|row| match row.kind {
+            diagnosis_rows::Kind::Hypothesis { confidence, .. } => Some(confidence),
+            _ => None,
+        })
+        .collect()
+    };
+    let case = model.cases.get_mut(&id).unwrap();
+    case.revealed = crate::core::reveal::length(&draft.partial);
+    assert!(confidences(&model).iter().all(Option::is_some));
+    let case = model.cases.get_mut(&id).unwrap();
+    case.draft.as_mut().unwrap().sure = vec![true, false];
+    assert_eq!(confidences(&model).last(), Some(&None));
+    let case = model.cases.get_mut(&id).unwrap();
+    let seen: usize = draft.partial.observations.iter().map(|claim| claim.text.chars().count()).sum();
+    case.revealed = seen + 3;
+    assert_eq!(confidences(&model), [None], "said, but not shown to there");
+}
+
+#[test]
+fn who_goes_to_the_end_of_an_answer_stays_there_and_nobody_else_is_moved() {
+    for (keys, follows) in [("", false), ("k", false), ("G", true)] {
+        let mut model = loaded();
+        written(&mut model);
+        let now = model.now;
+        for _ in 0..3 {
+            update(&mut model, Msg::Tick(now));
+        }
+        press(&mut model, keys);
+        while crate::core::reveal::behind(&model) {
+            update(&mut model, Msg::Tick(now));
+        }
+        let cursor = model.incident_screen().unwrap().list().cursor;
+        assert_eq!(cursor, if follows { shown(&model).len() - 1 } else { 0 });
+    }
 }

@@ -58,7 +58,7 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if model.frozen.is_none() {
                 model.now = model.now.max(now);
             }
-            reveal::step(model);
+            consult::follow(model, reveal::step);
             Vec::new()
         }
         Msg::RefreshDue => refresh(model),

@@ -34,10 +34,15 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
         Report::Drafting(draft) => {
             if let Some(case) = case_mut(model, |case| case.conclusion.awaits(generation)) {
                 // Another end point begins from zero.
-                if case.draft.as_ref().is_some_and(|before| before.by != draft.by) {
+                let begins = case.draft.as_ref().is_none_or(|before| before.by != draft.by);
+                if begins {
                     case.revealed = 0;
                 }
                 case.draft = Some(*draft);
+                let id = case.incident.id.clone();
+                if begins {
+                    super::consult::read_from_the_top(model, &id);
+                }
             }
         }
         Report::Diagnosed(result) => {
