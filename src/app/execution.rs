@@ -347,9 +347,21 @@ pub fn summary(answer: &Answer) -> Text {
         }
         Data::Scalar(sample) => Text::from(format!("{:.4}", sample.value)),
         Data::Word(word) => word.clone(),
+        Data::Logs(entries) => {
+            let Some(newest) = entries.iter().max_by(|a, b| a.at.cmp(&b.at).then_with(|| a.line.cmp(&b.line))) else {
+                return Text::from("no entries");
+            };
+            let many = if entries.len() == 1 { "entry" } else { "entries" };
+            let least = if answer.is_cut() { "at least " } else { "" };
+            let line = Text::from(newest.line.one_line().into_owned()).truncated(LINE);
+            Text::from(format!("{least}{} {many}, the newest {}: {line}", entries.len(), newest.at.to_clock()))
+        }
         _ => Text::from(format!("{} items", answer.len())),
     }
 }
+
+/// Characters of a line in a summary.
+const LINE: usize = 160;
 
 fn runner() -> Runner {
     Runner::new(RunnerSettings::of_this_process())

@@ -395,7 +395,8 @@ impl Backend for Screens {
 
     fn ask(&self, incident: String, check: Check) -> BoxFuture<'_, Result<Answered, Text>> {
         Box::pin(async move {
-            let (asked, answer, summary) = checking::ask(&self.engine, &check).await;
+            let window = self.case(&incident)?.investigated.analysis.incident.window;
+            let (asked, answer, summary) = checking::ask(&self.engine, &check, window).await;
             let evidence = answer.as_ref().and_then(|answer| self.remember_answer(&incident, &asked, answer));
             Ok(Answered { asked, answer, summary, evidence })
         })

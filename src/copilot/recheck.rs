@@ -275,7 +275,7 @@ impl<'a> Fresh<'a> {
             (window.contains(at) || at == window.end) && service_of(labels).as_deref().unwrap_or_default() == service
         };
         let shown = self.lines.logs.iter().filter(|entry| fits(entry.at, &entry.labels));
-        let count = shown.filter(|entry| shows(&log.template, &entry.line)).count() as u64;
+        let count = shown.filter(|entry| log.shows(&entry.line)).count() as u64;
         match count {
             count if near(count as f64, log.window_count as f64) => Outcome::Same,
             0 => Outcome::Gone,
@@ -387,16 +387,6 @@ const fn state_word(state: AlertState) -> &'static str {
         AlertState::Pending => "pending",
         AlertState::Resolved => "resolved",
     }
-}
-
-/// Whether a line shows a template: its fixed parts stand in it, in their order.
-fn shows(template: &str, line: &str) -> bool {
-    let mut rest = line;
-    for part in template.split("<*>").map(str::trim).filter(|part| !part.is_empty()) {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    true
 }
 
 #[cfg(test)]

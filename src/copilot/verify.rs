@@ -10,6 +10,7 @@ use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Claim, Diagnosis, Unsupported};
 use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId, EvidenceKind, MetricDetail};
 use crate::domain::pack::Pack;
+use crate::domain::text::hidden_names;
 use crate::domain::{Text, Timestamp};
 use crate::gate::changes;
 
@@ -145,6 +146,10 @@ impl Proof {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
         let says = |needle: &str| self.common.contains(needle) || items.iter().any(|item| item.text.contains(needle));
         let has = |word: &str| stands_in(&self.common, word) || items.iter().any(|item| stands_in(&item.text, word));
+        // Said before their codes could be taken for numbers.
+        if let Some((name, deed)) = hidden_names(text).find(|(name, _)| !says(plain(name).trim())) {
+            return Some(format!("it holds {deed} ({name})"));
+        }
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {

@@ -121,3 +121,13 @@ fn what_was_not_packed_was_not_seen() {
     let proof = Proof::new(&analysis, Some(&pack));
     assert!(!proof.holds("M1".parse().unwrap()));
 }
+
+#[test]
+fn a_hidden_character_is_called_what_it_is() {
+    let mut diagnosis = Diagnosis {
+        observations: vec![Claim { text: "the pool is \u{202e}lluf".into(), evidence: vec!["M1".into()] }],
+        ..Diagnosis::default()
+    };
+    let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
+    assert_eq!(report.unsupported[0].why, "it holds a character that turns the direction of text (‹U+202E›)");
+}

@@ -144,6 +144,9 @@ impl<'a> Rows<'a> {
         self.verified = &diagnosed.unsupported;
         self.by_model = diagnosed.analyst.is_model();
         self.diagnosis(&diagnosed.diagnosis);
+        if let Some(words) = silent(diagnosed) {
+            self.push(Kind::Remark, words, Vec::new(), None);
+        }
         if !diagnosed.complete {
             let warning = "incomplete: no action of it can be selected";
             self.push(Kind::Remark, warning, Vec::new(), None);
@@ -293,6 +296,20 @@ impl<'a> Rows<'a> {
             None => Some(format!("does not suspect {}", hypothesis.service)),
         }
     }
+}
+
+/// What to say of a diagnosis that says nothing.
+fn silent(diagnosed: &Diagnosed) -> Option<&'static str> {
+    let made = &diagnosed.diagnosis;
+    let says = !made.observations.is_empty() || !made.hypotheses.is_empty() || !made.summary.trim().is_empty();
+    if says || !diagnosed.complete || diagnosed.plain.is_some() {
+        return None;
+    }
+    Some(if diagnosed.analyst.is_model() {
+        "the model found nothing to say: d asks it again, o the playbooks, p shows what it was sent"
+    } else {
+        "the playbooks found nothing to say: the ranking stands in pane 1, all evidence in pane 2"
+    })
 }
 
 /// `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`.

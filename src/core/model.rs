@@ -84,6 +84,8 @@ pub struct Case {
     pub investigation: Slot<Investigation>,
     /// The diagnosis.
     pub conclusion: Slot<Conclusion>,
+    /// Whether the diagnosis under way was not asked for: Esc leaves it alone.
+    pub unasked: bool,
     /// The diagnosis being written.
     pub draft: Option<Draft>,
     /// Characters of it that are shown.
@@ -108,6 +110,7 @@ impl Case {
             baseline: None,
             investigation: Slot::default(),
             conclusion: Slot::default(),
+            unasked: false,
             draft: None,
             revealed: 0,
             pack: Slot::default(),

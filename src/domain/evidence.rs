@@ -260,6 +260,18 @@ pub struct LogDetail {
     pub outside_baseline: bool,
 }
 
+impl LogDetail {
+    /// Whether a line has the fixed parts of the template, in their order.
+    pub fn shows(&self, line: &str) -> bool {
+        let mut rest = line;
+        for part in self.template.split("<*>").map(str::trim).filter(|part| !part.is_empty()) {
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        true
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(flag: &bool) -> bool {
     !*flag

@@ -70,6 +70,27 @@ pub fn neutralise(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What each hidden character in a text is, by the visible name that stands for it: `‹U+202E›` with what it does.
+pub fn hidden_names(text: &str) -> impl Iterator<Item = (&str, &'static str)> {
+    text.split_inclusive('›').filter_map(|part| {
+        let name = &part[part.rfind("‹U+")?..];
+        let code = name.strip_prefix("‹U+")?.strip_suffix('›')?;
+        let code = u32::from_str_radix(code, 16).ok()?;
+        char::from_u32(code).filter(|c| is_hidden(*c))?;
+        Some((name, deed(code)))
+    })
+}
+
+/// What a hidden character is for.
+const fn deed(code: u32) -> &'static str {
+    match code {
+        0x1B | 0x9B => "a character that begins a command to the terminal",
+        0x00..=0x1F | 0x7F..=0x9F => "a control character",
+        0x061C | 0x200E | 0x200F | 0x202A..=0x202E | 0x2066..=0x2069 => "a character that turns the direction of text",
+        _ => "a character that cannot be seen",
+    }
+}
+
 /// Characters that act on a terminal, reorder text, or cannot be seen. Line feed is not among them: callers lay
 /// text out by lines. Source: Unicode 16 `General_Category` Cc, Cf, Zl, Zp and `Default_Ignorable_Code_Point`, plus
 /// variation selectors, blank fillers and noncharacters. One line a block, as in the code charts.
@@ -159,6 +180,14 @@ impl<'de> Deserialize<'de> for Text {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_spelled_out_can_be_told() {
+        let text = Text::new("\u{202e}a‹not› b‹U+0041›\u{1b}");
+        let names: Vec<_> = hidden_names(&text).collect();
+        let turning = ("‹U+202E›", "a character that turns the direction of text");
+        assert_eq!(names, [turning, ("‹U+001B›", "a character that begins a command to the terminal")]);
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_spelled_out() {

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::core::copy::command_line;
 use crate::core::list::first_row;
@@ -35,15 +36,24 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
         return;
     }
     let recorded = model.identity.recorded.is_some();
-    let and = if recorded { "; from a recording only what reads can run" } else { "" };
-    canvas.text(area.x + 1, area.y, width, &format!("nothing runs before you confirm it{and}"), theme.dim());
+    let heads: &[&str] = if recorded {
+        &[
+            "nothing runs before you confirm it; from a recording only what reads can run",
+            "nothing runs unconfirmed; here only what reads",
+            "here runs only what reads",
+        ]
+    } else {
+        &["nothing runs before you confirm it"]
+    };
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let shown = (usize::from(body.height) / ROWS).max(1);
     let first = first_row(list.cursor, actions.len(), shown);
-    if actions.len() > shown {
-        let place = format!(" {} of {} ", list.cursor + 1, actions.len());
-        canvas.right(Rect { height: 1, ..area }, &place, theme.dim());
-    }
+    let place =
+        if actions.len() > shown { format!(" {} of {} ", list.cursor + 1, actions.len()) } else { String::new() };
+    let room = usize::from(area.width).saturating_sub(1 + place.width());
+    let head = heads.iter().find(|head| head.width() <= room).or(heads.last()).copied().unwrap_or_default();
+    canvas.text(area.x + 1, area.y, u16::try_from(room).unwrap_or(width), head, theme.dim());
+    canvas.right(Rect { height: 1, ..area }, &place, theme.dim());
     for (row, (at, suggestion)) in actions.iter().enumerate().skip(first).take(shown).enumerate() {
         let y = body.y + (row * ROWS) as u16;
         let blocked = recorded && suggestion.judged.effect != Effect::Read;

@@ -13,7 +13,7 @@ use crate::core::screen::IncidentScreen;
 use crate::domain::diagnosis::{Confidence, Diagnosed};
 use crate::domain::settings::Sees;
 
-use super::canvas::{Canvas, Piece, column, folded};
+use super::canvas::{Canvas, Piece, column, fit, folded};
 use super::links;
 use super::theme::Theme;
 
@@ -25,11 +25,12 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     let theme = canvas.theme;
     // Two lines where one is too short; below them the diagnosis must have room.
     let most = if area.height >= 12 { 2 } else { 1 };
-    let head = folded(&live_line(model, case), usize::from(area.width.saturating_sub(1)), most);
+    let head = live_line(model, case, usize::from(area.width.saturating_sub(1)), most);
     for (y, line) in (area.y..).zip(&head) {
         canvas.text(area.x + 1, y, area.width - 1, line, theme.dim());
     }
-    let taken = head.len().max(1) as u16;
+    let mut taken = head.len().max(1) as u16;
+    taken += failure(case, canvas, Rect { y: area.y + taken, height: area.height - taken, ..area });
     let body = Rect { y: area.y + taken, height: area.height - taken, ..area };
     let list = screen.list();
     let rows = rows(case, list);
@@ -41,6 +42,9 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     for (at, row) in rows.iter().enumerate() {
         let selected = at == list.cursor;
         let focus = if selected { Some(screen.link) } else { None };
+        if opens(at.checked_sub(1).and_then(|before| rows.get(before)), row) {
+            lines.push((at, Vec::new()));
+        }
         for pieces in layout(row, usize::from(body.width.saturating_sub(2)), focus, theme) {
             lines.push((at, pieces));
         }
@@ -59,67 +63,116 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     }
 }
 
-/// Who wrote or writes it, how far that is, how fast, and what it costs.
-fn live_line(model: &Model, case: &Case) -> String {
-    if let Some(draft) = &case.draft {
-        return draft_line(draft);
+/// Draws why the last attempt gave no diagnosis, whole; the rows that it takes.
+fn failure(case: &Case, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+    let Some(why) = case.conclusion.error.as_ref().filter(|_| !case.conclusion.busy()) else { return 0 };
+    let width = usize::from(area.width.saturating_sub(2)).max(10);
+    let text = format!("⚠ no diagnosis came of the last attempt: {}", why.one_line());
+    let kept = case.conclusion.value.is_some();
+    // What was there before stays readable below.
+    let most = if kept { (usize::from(area.height) / 2).max(1) } else { usize::from(area.height) };
+    let lines = folded(&text, width, most);
+    for (y, line) in (area.y..area.bottom()).zip(&lines) {
+        canvas.text(area.x + 1, y, area.width - 1, line, canvas.theme.bad());
     }
-    let waiting = if case.conclusion.busy() { "  writing …" } else { "" };
+    lines.len().min(usize::from(area.height)) as u16
+}
+
+/// Who wrote or writes it, how far that is, how fast, and what it costs: at most so many lines.
+fn live_line(model: &Model, case: &Case, width: usize, most: usize) -> Vec<String> {
+    if let Some(draft) = &case.draft {
+        return fitted(draft_parts(draft), " ▌ Esc cancels", width, most);
+    }
+    let waiting = if case.conclusion.busy() { "  writing … Esc cancels" } else { "" };
     match &case.conclusion.value {
-        Some(conclusion) => format!("{}{waiting}", finished_line(&conclusion.diagnosed, model)),
-        None => waiting.trim_start().to_owned(),
+        Some(conclusion) => fitted(finished_parts(&conclusion.diagnosed, model), waiting, width, most),
+        None => folded(waiting.trim_start(), width, most),
     }
 }
 
-fn draft_line(draft: &Draft) -> String {
-    let mut parts = vec![format!("by {}", draft.by.one_line()), draft.stage.one_line().into_owned()];
-    parts.retain(|part| part != "by ");
+/// A part of the live line, with how soon it is left out where there is no room; those of 0 never are.
+type Part = (u8, String);
+
+/// The parts in their order, without those that there is no room for, and what must stand at the end.
+fn fitted(mut parts: Vec<Part>, end: &str, width: usize, most: usize) -> Vec<String> {
+    let joined = |parts: &[Part]| {
+        let words: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+        format!("{}{end}", words.join(" · "))
+    };
+    loop {
+        let text = joined(&parts);
+        if wrap(&text, width.max(1)).len() <= most {
+            return folded(&text, width, most);
+        }
+        let least = parts.iter().enumerate().filter(|(_, (rank, _))| *rank > 0).max_by_key(|(at, part)| (part.0, *at));
+        if let Some((at, _)) = least {
+            parts.remove(at);
+            continue;
+        }
+        // What is said at length is shortened before the end is.
+        let longest = parts.iter_mut().max_by_key(|(_, text)| text.width());
+        match longest {
+            Some((_, text)) if text.width() > 8 => *text = fit(text, text.width() - 1),
+            _ => return folded(&joined(&parts), width, most),
+        }
+    }
+}
+
+fn draft_parts(draft: &Draft) -> Vec<Part> {
+    let mut parts = vec![(1, format!("by {}", draft.by.one_line())), (0, draft.stage.one_line().into_owned())];
+    parts.retain(|(_, part)| part != "by ");
     if let Some(sees) = draft.sees.filter(|sees| *sees < Sees::Production) {
-        parts.push(format!("may see {}", sees.word()));
+        parts.push((4, format!("may see {}", sees.word())));
     }
     if draft.sent_tokens > 0 {
-        parts.push(format!("{} tokens sent, {} values hidden", figure(draft.sent_tokens as f64, ""), draft.hidden));
+        let sent = figure(draft.sent_tokens as f64, "");
+        parts.push((5, format!("{sent} tokens sent, {} values hidden", draft.hidden)));
     }
-    parts.extend(draft.first_token_ms.map(|first| format!("{} to first", figure(first as f64 / 1e3, "s"))));
-    parts.extend(draft.rate.map(|rate| format!("{} tok/s", figure(rate.round(), ""))));
+    parts.extend(draft.first_token_ms.map(|first| (7, format!("{} to first", figure(first as f64 / 1e3, "s")))));
+    parts.extend(draft.rate.map(|rate| (6, format!("{} tok/s", figure(rate.round(), "")))));
     if draft.received_tokens > 0 {
-        parts.push(format!("{} received", count(draft.received_tokens as u64)));
+        parts.push((8, format!("{} received", count(draft.received_tokens as u64))));
     }
-    parts.extend(bill(&draft.bill));
+    parts.extend(bill(&draft.bill).into_iter().map(money_part));
     if draft.received_tokens > 0 {
-        parts.push("not verified yet".to_owned());
+        parts.push((2, "not verified yet".to_owned()));
     }
-    format!("{} ▌ Esc cancels", parts.join(" · "))
+    parts
 }
 
-fn finished_line(made: &Diagnosed, model: &Model) -> String {
+/// What is left of the day matters more than what this costs.
+fn money_part(text: String) -> Part {
+    (if text.contains(" of ") { 1 } else { 3 }, text)
+}
+
+fn finished_parts(made: &Diagnosed, model: &Model) -> Vec<Part> {
     let via = made.analyst.endpoint.as_ref().map(|name| format!(" via {name}")).unwrap_or_default();
     let profile =
         if model.identity.profile.is_empty() { String::new() } else { format!(" ({})", model.identity.profile) };
-    let mut parts = vec![
-        format!("by {}{via}", made.analyst.name),
-        format!("prompt {}@{}{profile}", made.prompt.name, made.prompt.version),
-    ];
+    let mut parts = Vec::new();
+    if !made.complete {
+        parts.push((0, "⚠ incomplete".to_owned()));
+    }
+    parts.push((0, format!("by {}{via}", made.analyst.name)));
+    parts.push((7, format!("prompt {}@{}{profile}", made.prompt.name, made.prompt.version)));
     if made.usage.input_tokens > 0 {
         let about = if made.usage.reported { "" } else { "~" };
         let share = (made.usage.cached_tokens * 100).checked_div(made.usage.input_tokens).unwrap_or(0);
         let cached = if share > 0 { format!(" ({share}% from cache)") } else { String::new() };
-        parts.push(format!(
-            "{about}{} tokens sent{cached}, {} received",
-            figure(made.usage.input_tokens as f64, ""),
-            figure(made.usage.output_tokens as f64, "")
-        ));
+        let sent = figure(made.usage.input_tokens as f64, "");
+        let received = figure(made.usage.output_tokens as f64, "");
+        parts.push((4, format!("{about}{sent} tokens sent{cached}, {received} received")));
     }
     if let Some(sees) = made.sees.filter(|sees| *sees < Sees::Production) {
-        parts.push(format!("saw {}", sees.word()));
+        parts.push((2, format!("saw {}", sees.word())));
     }
-    parts.extend(made.timing.first_token_ms.map(|first| format!("{} to first", figure(first as f64 / 1e3, "s"))));
-    parts.extend(made.rate.map(|rate| format!("{} tok/s", figure(rate.round(), ""))));
+    parts.extend(made.timing.first_token_ms.map(|first| (8, format!("{} to first", figure(first as f64 / 1e3, "s")))));
+    parts.extend(made.rate.map(|rate| (6, format!("{} tok/s", figure(rate.round(), "")))));
     if made.timing.total_ms > 0 {
-        parts.push(figure(made.timing.total_ms as f64 / 1e3, "s"));
+        parts.push((5, figure(made.timing.total_ms as f64 / 1e3, "s")));
     }
-    parts.extend(made.bill.iter().flat_map(bill));
-    parts.join(" · ")
+    parts.extend(made.bill.iter().flat_map(bill).map(money_part));
+    parts
 }
 
 fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
@@ -129,18 +182,17 @@ fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let width = area.width.saturating_sub(3);
-    if let Some(why) = &case.conclusion.error {
-        for (y, line) in (area.y + 1..area.bottom()).zip(wrap(&why.one_line(), usize::from(width).max(10))) {
-            canvas.text(area.x + 2, y, width, line, theme.bad());
-        }
-        return;
-    }
+    let models = !model.identity.models.is_empty();
     let text = if case.conclusion.busy() {
         "the diagnosis is being written …"
-    } else if model.identity.models.is_empty() {
-        "no diagnosis yet: o asks the playbooks"
-    } else {
+    } else if case.conclusion.error.is_some() && models {
+        "d asks the language model again, o the playbooks"
+    } else if case.conclusion.error.is_some() {
+        "o asks the playbooks"
+    } else if models {
         "no diagnosis yet: d asks the language model, o the playbooks"
+    } else {
+        "no diagnosis yet: o asks the playbooks"
     };
     canvas.text(area.x + 2, area.y + 1, width, text, theme.dim());
 }
@@ -159,6 +211,7 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
     let indent = match row.kind {
         Kind::Summary
         | Kind::Hypothesis { .. }
+        | Kind::Observation
         | Kind::Unsupported
         | Kind::Missing
         | Kind::Remark
@@ -193,10 +246,22 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
             }
         }
     }
-    if matches!(row.kind, Kind::Hypothesis { .. }) {
-        lines.insert(0, Vec::new());
-    }
     lines
+}
+
+/// Whether a row begins a part of the diagnosis, with a blank line before it.
+fn opens(before: Option<&Row>, row: &Row) -> bool {
+    let closing = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Missing | Kind::Summary | Kind::Unsupported | Kind::Remark | Kind::Earlier(_) | Kind::Plain
+        )
+    };
+    match (before, &row.kind) {
+        (None, _) => false,
+        (Some(_), Kind::Hypothesis { .. }) => true,
+        (Some(before), kind) => closing(kind) && !closing(&before.kind),
+    }
 }
 
 fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {

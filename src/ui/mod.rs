@@ -29,6 +29,8 @@ mod theme;
 mod timeline;
 
 #[cfg(test)]
+mod consult_tests;
+#[cfg(test)]
 mod tests;
 
 use ratatui::buffer::Buffer;

@@ -199,6 +199,11 @@ pub fn bound(key: Key, place: Place) -> Option<&'static Definition> {
     offered(place).find(|definition| definition.keys.contains(&key))
 }
 
+/// What a letter means elsewhere, where it means nothing in this place: nobody should press it in vain.
+pub fn bound_elsewhere(key: Key) -> Option<&'static Definition> {
+    COMMANDS.iter().find(|definition| matches!(key, Key::Char(_)) && definition.keys.contains(&key))
+}
+
 /// Whether a place is text to be scrolled.
 pub const fn is_text(place: Place) -> bool {
     places::texts(place)

@@ -29,7 +29,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('d')],
         help: "diagnose with the language model; on the pack: send exactly what is shown",
         hint: "diagnose",
-        places: |place| incident(place) || place == Place::Pack,
+        places: |place| incident(place) || matches!(place, Place::Pack | Place::Detail),
         why_not: needs_model,
     },
     Definition {
@@ -38,7 +38,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('o')],
         help: "diagnose with the playbooks: no network, always the same",
         hint: "",
-        places: incident,
+        places: |place| incident(place) || place == Place::Detail,
         why_not: needs_idle_diagnosis,
     },
     Definition {
@@ -101,7 +101,7 @@ pub static COMMANDS: &[Definition] = &[
         keys: &[Key::Char('P')],
         help: "take the answer of a model elsewhere: checked like any other",
         hint: "",
-        places: |place| matches!(place, Place::Pack | Place::Pane(_)),
+        places: |place| incident(place) || place == Place::Pack,
         why_not: needs_idle_diagnosis,
     },
     Definition {

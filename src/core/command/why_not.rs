@@ -17,7 +17,16 @@ pub(super) fn needs_investigation(model: &Model) -> Option<String> {
     }
 }
 
+/// A proof that a chat about the whole system brought belongs to no incident.
+fn needs_incident(model: &Model) -> Option<String> {
+    let of_none = matches!(model.top(), Screen::Detail(detail) if detail.incident.is_empty());
+    of_none.then(|| "this was asked about the whole system: open an incident first".into())
+}
+
 pub(super) fn needs_model(model: &Model) -> Option<String> {
+    if let Some(why) = needs_incident(model) {
+        return Some(why);
+    }
     if let Some(why) = needs_investigation(model) {
         return Some(why);
     }
@@ -36,7 +45,7 @@ pub(super) fn needs_models(model: &Model) -> Option<String> {
 }
 
 pub(super) fn needs_topic(model: &Model) -> Option<String> {
-    explain::topic(model).is_none().then(|| "there is nothing here that can be explained".into())
+    explain::why_not(model)
 }
 
 pub(super) fn needs_pack(model: &Model) -> Option<String> {
@@ -53,7 +62,7 @@ pub(in crate::core) fn why_no_question(model: &Model) -> Option<String> {
 }
 
 pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
-    needs_investigation(model).or_else(|| {
+    needs_incident(model).or_else(|| needs_investigation(model)).or_else(|| {
         model
             .current()
             .is_some_and(|case| case.conclusion.busy())

@@ -9,7 +9,9 @@ use crate::core::figures::figure;
 use crate::core::model::{Case, Model};
 use crate::core::screen::{Pane, Screen, Subject, Topic};
 use crate::core::{diagnosis_rows, rows};
-use crate::domain::evidence::{Detail, Evidence, MetricDetail, Turn};
+use crate::domain::analysis::Suspect;
+use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail, Turn};
+use crate::domain::log::LogEntry;
 use crate::domain::query::Lang;
 
 /// A line of an explanation.
@@ -38,9 +40,7 @@ pub fn topic(model: &Model) -> Option<Topic> {
             let case = model.cases.get(&screen.incident)?;
             let (list, at) = (screen.list(), screen.list().cursor);
             match screen.pane {
-                Pane::Suspects => {
-                    rows::suspects(case, list).get(at).and_then(|one| rows::proof(case, one).first().copied())
-                }
+                Pane::Suspects => rows::suspects(case, list).get(at).and_then(|one| drawn(case, one)),
                 Pane::Evidence => rows::evidence(case, list).get(at).map(|item| item.id),
                 Pane::Actions => {
                     return rows::actions(case, list).get(at).map(|one| Topic::Action(one.action.id.clone()));
@@ -58,12 +58,57 @@ pub fn topic(model: &Model) -> Option<Topic> {
                     }
                     row.links.get(screen.link).or_else(|| row.links.first()).copied()
                 }
-                Pane::Timeline | Pane::Logs => None,
+                Pane::Timeline => rows::timeline(case, list).get(at).and_then(|moment| moment.evidence),
+                Pane::Logs => rows::logs(case, list).get(at).and_then(|(_, entry)| template_of(case, entry)),
             }
         }
         _ => None,
     };
     id.map(Topic::Evidence)
+}
+
+/// What stands largest beside a suspect: its first chart; where it has none, the first of its proof.
+fn drawn(case: &Case, suspect: &Suspect) -> Option<EvidenceId> {
+    let analysis = &case.investigation.value.as_ref()?.analysis;
+    let charted = |id: &EvidenceId| {
+        let detail = analysis.evidence(*id).map(|item| &item.detail);
+        matches!(detail, Some(Detail::Metric(metric)) if !metric.samples.is_empty())
+    };
+    let speaking = rows::suspect_evidence(case, suspect).into_iter().find(charted);
+    speaking.or_else(|| rows::proof(case, suspect).first().copied())
+}
+
+/// The log template among the evidence that a line is one of.
+fn template_of(case: &Case, entry: &LogEntry) -> Option<EvidenceId> {
+    let analysis = &case.investigation.value.as_ref()?.analysis;
+    let service = entry.labels.service();
+    let item = analysis.evidence.iter().find(|item| match &item.detail {
+        Detail::Log(log) => (service.is_none() || item.service.as_deref() == service) && log.shows(&entry.line),
+        _ => false,
+    })?;
+    Some(item.id)
+}
+
+/// Why there is nothing to explain where one is, with what can be.
+pub fn why_not(model: &Model) -> Option<String> {
+    if topic(model).is_some() {
+        return None;
+    }
+    let pane = match model.top() {
+        Screen::Incident(screen) => Some(screen.pane),
+        _ => None,
+    };
+    let why = match pane {
+        _ if model.current().is_some_and(|case| case.investigation.value.is_none()) => {
+            "the incident is still being investigated"
+        }
+        Some(Pane::Suspects) => "this suspect has no evidence of its own; 2 lists all evidence, x explains each of it",
+        Some(Pane::Logs) => "no template among the evidence is that of this line; 2 lists those that changed",
+        Some(Pane::Diagnosis) => "this line cites no evidence; x explains a line that does, or a check",
+        Some(Pane::Actions) => "no action is suggested yet",
+        _ => "x explains evidence, a query, or a suggested command",
+    };
+    Some(why.to_owned())
 }
 
 /// The explanation.

@@ -320,15 +320,23 @@ fn back(model: &mut Model) -> Vec<Effect> {
     if let Screen::Incident(screen) = model.top() {
         let id = screen.incident.clone();
         if let Some(case) = model.cases.get_mut(&id) {
+            let asked = !case.unasked;
             let aborted = case.answer.abandon().map(|generation| (generation, "the query")).or_else(|| {
-                case.conclusion.abandon().map(|generation| {
+                let under_way = if asked { case.conclusion.abandon() } else { None };
+                under_way.map(|generation| {
                     super::consult::keep_draft(case);
                     (generation, "the diagnosis")
                 })
             });
+            let without = case.conclusion.untouched() && case.investigation.value.is_some();
             if let Some((generation, what)) = aborted {
                 say(model, &format!("{what} was cancelled"));
-                return vec![Effect::Cancel { generation }];
+                let mut effects = vec![Effect::Cancel { generation }];
+                // The playbooks' is always there; it had made way for this one.
+                if without {
+                    effects.extend(super::consult::diagnose_unasked(model, &id));
+                }
+                return effects;
             }
             if let Some(effects) = stop_investigation(model, &id) {
                 return effects;

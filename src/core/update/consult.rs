@@ -46,6 +46,10 @@ fn send(model: &mut Model) -> Vec<Effect> {
 
 fn show_diagnosis(model: &mut Model, by: Wish) -> Vec<Effect> {
     let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    // From a proof, and from what was opened above it, back to the incident.
+    while model.incident_screen().is_some() && !matches!(model.top(), Screen::Incident(_)) {
+        model.screens.pop();
+    }
     if model.incident_screen().is_none() {
         model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
     }
@@ -55,6 +59,15 @@ fn show_diagnosis(model: &mut Model, by: Wish) -> Vec<Effect> {
     begin_diagnosis(model, &id, by)
 }
 
+/// Begins the diagnosis that is there without being asked for.
+pub(super) fn diagnose_unasked(model: &mut Model, id: &str) -> Vec<Effect> {
+    let effects = begin_diagnosis(model, id, Wish::Offline);
+    if let Some(case) = model.cases.get_mut(id) {
+        case.unasked = true;
+    }
+    effects
+}
+
 /// Begins a diagnosis of an incident.
 pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effect> {
     let now = model.now;
@@ -62,6 +75,7 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effe
     let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
     let stale = case.conclusion.abandon();
     case.conclusion.begin(generation, now);
+    case.unasked = false;
     case.draft = None;
     case.revealed = 0;
     stale
@@ -163,6 +177,15 @@ pub(super) fn ask(model: &mut Model, id: &str, check: Check) -> Vec<Effect> {
         .into_iter()
         .chain([Effect::Ask { generation, incident: id.to_owned(), check }])
         .collect()
+}
+
+/// That there is no diagnosis, in one line; the pane says why at length.
+pub(super) fn no_diagnosis(why: &str) -> String {
+    const SHORT: usize = 60;
+    if why.chars().count() <= SHORT {
+        return format!("no diagnosis: {why}");
+    }
+    "no diagnosis: why stands in pane 3; o asks the playbooks".to_owned()
 }
 
 /// Takes in the answer to a check.

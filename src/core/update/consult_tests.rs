@@ -224,3 +224,76 @@ fn who_goes_to_the_end_of_an_answer_stays_there_and_nobody_else_is_moved() {
         assert_eq!(cursor, if follows { shown(&model).len() - 1 } else { 0 });
     }
 }
+
+#[test]
+fn the_diagnosis_that_nobody_asked_for_is_not_cancelled_and_comes_back() {
+    use crate::core::sample::{blank, board, investigation};
+    let mut model = blank();
+    let effects = crate::core::update::start(&mut model);
+    let [Effect::LoadBoard { generation }] = effects[..] else { panic!("{effects:?}") };
+    let effects = update(&mut model, Msg::Report(generation, Report::Board(board())));
+    let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!() };
+    key(&mut model, Key::Enter);
+    let effects = update(&mut model, Msg::Report(generation, Report::Investigated(Ok(Box::new(investigation())))));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Diagnose { by: Wish::Offline, .. })), "{effects:?}");
+    let mut left = model.clone();
+    assert!(!key(&mut left, Key::Esc).iter().any(|effect| matches!(effect, Effect::Cancel { .. })));
+    assert!(left.cases.values().any(|case| case.conclusion.busy()), "leaving the screen does not end it");
+    // One that was asked for takes its place; when that is cancelled, it is made after all.
+    key(&mut model, Key::Esc);
+    key(&mut model, Key::Enter);
+    press(&mut model, "3");
+    let busy = model.current().unwrap().conclusion.awaited();
+    assert!(busy.is_some());
+    let case_id = model.current().unwrap().incident.id.clone();
+    let effects = super::consult::begin_diagnosis(&mut model, &case_id, Wish::Model { shown: None });
+    assert!(matches!(effects.last(), Some(Effect::Diagnose { by: Wish::Model { .. }, .. })));
+    let effects = key(&mut model, Key::Esc);
+    assert!(matches!(effects.last(), Some(Effect::Diagnose { by: Wish::Offline, .. })), "{effects:?}");
+}
+
+#[test]
+fn no_letter_is_pressed_in_vain() {
+    let mut model = loaded();
+    press(&mut model, "⏎⏎");
+    assert!(matches!(model.top(), Screen::Detail(_)));
+    let effects = key(&mut model, Key::Char('d'));
+    assert!(matches!(effects[..], [Effect::Diagnose { .. }]), "{effects:?}");
+    assert!(matches!(model.top(), Screen::Incident(screen) if screen.pane == Pane::Diagnosis));
+    let mut model = loaded();
+    key(&mut model, Key::Char('P'));
+    assert!(matches!(model.top(), Screen::Paste(_)));
+    let mut model = loaded();
+    key(&mut model, Key::Char('R'));
+    assert_eq!(toast(&model), "recheck: not on this screen (? lists its keys)");
+    for (keys, pane) in [("⏎", "the chart"), ("⏎5", "a moment"), ("⏎6", "a line")] {
+        let mut model = loaded();
+        press(&mut model, keys);
+        key(&mut model, Key::Char('x'));
+        let told = matches!(model.top(), Screen::Detail(_)) || !toast(&model).is_empty();
+        assert!(told, "{pane}");
+    }
+}
+
+#[test]
+fn what_is_explained_of_a_suspect_is_its_chart() {
+    use crate::core::screen::{Detail, Subject, Topic};
+    let mut model = loaded();
+    press(&mut model, "⏎x");
+    let Screen::Detail(Detail { subject: Subject::Explain(Topic::Evidence(id)), .. }) = model.top() else { panic!() };
+    assert_eq!(id.kind, crate::domain::evidence::EvidenceKind::Metric);
+}
+
+#[test]
+fn a_diagnosis_that_says_nothing_says_so() {
+    let mut model = loaded();
+    press(&mut model, "⏎");
+    let effects = key(&mut model, Key::Char('d'));
+    let [Effect::Diagnose { generation, .. }] = effects[..] else { panic!("{effects:?}") };
+    let mut made = consult_sample::by_model();
+    made.diagnosed.diagnosis = crate::domain::diagnosis::Diagnosis::default();
+    made.diagnosed.unsupported.clear();
+    update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(made)))));
+    let said = shown(&model).into_iter().any(|row| row.text.starts_with("the model found nothing to say: d asks"));
+    assert!(said);
+}

@@ -1,6 +1,6 @@
 //! Key presses: text fields first, then the dialog, then the registry.
 
-use crate::core::command::{Command, bound, place};
+use crate::core::command::{Command, bound, bound_elsewhere, place};
 use crate::core::confirm::{Dialog, Step};
 use crate::core::effect::Effect;
 use crate::core::key::Key;
@@ -75,7 +75,12 @@ pub(super) fn paste(model: &mut Model, text: &Text) {
 }
 
 fn command(model: &mut Model, key: Key) -> Vec<Effect> {
-    let Some(definition) = bound(key, place(model)) else { return Vec::new() };
+    let Some(definition) = bound(key, place(model)) else {
+        if let Some(elsewhere) = bound_elsewhere(key) {
+            say(model, &format!("{}: not on this screen (? lists its keys)", elsewhere.name));
+        }
+        return Vec::new();
+    };
     if let Some(why) = (definition.why_not)(model) {
         say(model, &format!("{}: {why}", definition.name));
         return Vec::new();

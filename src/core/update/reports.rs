@@ -1,6 +1,6 @@
 //! Reports of effects. A report that is no longer awaited changes nothing.
 
-use crate::core::effect::{Effect, Generation, Wish};
+use crate::core::effect::{Effect, Generation};
 use crate::core::message::{Board, Investigation, Report};
 use crate::core::model::{Case, Model};
 use crate::core::rows;
@@ -8,7 +8,7 @@ use crate::core::screen::{Pane, Screen};
 use crate::domain::Text;
 use crate::domain::incident::Incident;
 
-use super::consult::begin_diagnosis;
+use super::consult::diagnose_unasked;
 use super::{complain, dialog_mut, investigate, investigate_next, say};
 
 /// Applies a report.
@@ -52,7 +52,7 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
             case.conclusion.finish(generation, result.map(|boxed| *boxed));
             let id = case.incident.id.clone();
             if let Some(why) = failed {
-                complain(model, &format!("no diagnosis: {why}"));
+                complain(model, &super::consult::no_diagnosis(&why));
             }
             keep_cursors(model, &id);
             return super::act::reload_timeline(model);
@@ -202,7 +202,7 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
     // The offline diagnosis costs nothing and is always there; one by a model is not replaced unasked.
     let by_model = case.conclusion.value.as_ref().is_some_and(|made| made.diagnosed.analyst.is_model());
     if good && !case.conclusion.busy() && !by_model {
-        effects.extend(begin_diagnosis(model, &id, Wish::Offline));
+        effects.extend(diagnose_unasked(model, &id));
     }
     keep_cursors(model, &id);
     effects.extend(investigate_next(model));
