@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::copilot::questions::Limits;
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::{TimeRange, Timestamp};
 
@@ -108,7 +109,7 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         endpoint: Option<String>,
         /// Most steps, the answer included.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = steps)]
         max_steps: Option<usize>,
     },
     /// Say what a command would do and whether it may run. Runs nothing. Exit code 3 when the answer is no.
@@ -455,6 +456,12 @@ pub struct Templates {
     /// Compare with this log: which templates are new, vanished, more or fewer. May be given several times.
     #[arg(long, value_name = "FILE", conflicts_with = "assign")]
     pub against: Vec<PathBuf>,
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    let most = Limits::MOST_STEPS;
+    let steps = text.parse().ok().filter(|steps| (1..=most).contains(steps));
+    steps.ok_or_else(|| format!("say how many steps the model may take, from 1 to {most}; leave it out for the usual"))
 }
 
 fn time_range(text: &str) -> Result<TimeRange, String> {

@@ -154,7 +154,7 @@ pub async fn online(
             diagnosed.earlier = earlier;
             Ok(finish(engine, investigated, &turns, diagnosed, &witness).await)
         }
-        None => Err(Failure::failed(format!("{}; the offline analyst works without it", turns.passed.join("; ")))),
+        None => Err(Failure::of_parts(std::mem::take(&mut turns.passed), "the offline analyst works without it")),
     }
 }
 
@@ -313,6 +313,17 @@ pub async fn preview(
     let library = Library::builtin();
     let analysis = Arc::new(with_answers(&investigated.analysis, answers));
     let most = engine.profile.sees.unwrap_or(Sees::Production);
+    let blind = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() == Sees::Nothing);
+    let mut notes: Vec<Text> = engine
+        .pool
+        .endpoints()
+        .iter()
+        .filter(blind)
+        .map(|endpoint| {
+            let name = &endpoint.settings().name;
+            Text::new(&format!("nothing is sent to {name}: it may see nothing of this environment (`sees`)"))
+        })
+        .collect();
     let usable = engine.pool.endpoints().iter().find(|endpoint| {
         let resting = matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
         endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing) && !resting
@@ -324,6 +335,9 @@ pub async fn preview(
     let seeing = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing);
     let first = usable.or_else(|| engine.pool.endpoints().iter().find(seeing));
     let Some(endpoint) = first else {
+        if !engine.pool.endpoints().is_empty() {
+            notes.push(Text::from("no configured end point would be sent this: it is for a person to carry elsewhere"));
+        }
         let defaults = EndpointSettings::new("", Protocol::OpenaiChat, "");
         let Package { pack, request, tokens } =
             packed(engine, &analysis, defaults.pack_tokens, most, defaults.answer_tokens, &library).await?;
@@ -334,6 +348,7 @@ pub async fn preview(
             pack,
             tokens,
             endpoint: None,
+            notes,
         });
     };
     let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
@@ -363,6 +378,7 @@ pub async fn preview(
             bytes: prepared.body.len(),
             bill: bill.map(|bill| Bill { cost, ..bill }).unwrap_or_default(),
         }),
+        notes,
     })
 }
 

@@ -200,3 +200,85 @@ async fn an_answer_from_elsewhere_is_held_to_the_same() {
     let filter = Filter { kinds: vec![EntryKind::Diagnosis], ..Filter::default() };
     assert_eq!(ledger.entries(filter).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn an_end_point_that_may_see_nothing_is_said_to_get_nothing() {
+    let server = MockServer::start().await;
+    let blind = || EndpointSettings { sees: Some(Sees::Nothing), ..endpoint("blind", &server) };
+    let site_of = async |endpoints: Vec<EndpointSettings>| site(|config| config.llm.endpoint = endpoints).await;
+    let both = site_of(vec![blind(), endpoint("open", &server)]).await;
+    let shown = preview(&both.engine, &both.investigated, &[]).await.unwrap();
+    assert_eq!(shown.endpoint.map(|receiver| receiver.name), Some("open".to_owned()));
+    assert!(shown.notes[0].contains("nothing is sent to blind"), "{:?}", shown.notes);
+    let none = site_of(vec![blind()]).await;
+    let shown = preview(&none.engine, &none.investigated, &[]).await.unwrap();
+    assert!(shown.endpoint.is_none() && shown.notes[1].contains("no configured end point"), "{:?}", shown.notes);
+    let failure = none.diagnose(Wanted::default()).await.unwrap_err();
+    assert!(failure.parts()[0].starts_with("blind: it may see nothing"), "{failure}");
+}
+
+/// The last guard: whatever was decided before, such a text does not leave.
+#[tokio::test]
+async fn what_shows_too_much_is_refused_by_the_client_itself() {
+    use futures_util::StreamExt as _;
+    let server = server(streamed(VALID, STOP)).await;
+    let site = site(|config| {
+        config.llm.endpoint = vec![
+            EndpointSettings { sees: Some(Sees::Nothing), ..endpoint("nothing", &server) },
+            EndpointSettings { sees: Some(Sees::Redacted), ..endpoint("redacted", &server) },
+            endpoint("all", &server),
+        ];
+    })
+    .await;
+    let [nothing, redacted, all] = site.engine.pool.endpoints() else { panic!("three") };
+    let analysis = Arc::new(site.investigated.analysis.clone());
+    let library = Library::builtin();
+    let package = async |sees| packed(&site.engine, &analysis, 1_000, sees, 1_000, &library).await.unwrap().request;
+    for (endpoint, shows) in [(nothing, Sees::Redacted), (nothing, Sees::Production), (redacted, Sees::Production)] {
+        let request = package(shows).await;
+        let client = endpoint.client().unwrap();
+        // Also when it was prepared for somebody who may see it.
+        for prepared in [client.prepare(&request), all.client().unwrap().prepare(&request)] {
+            let mut stream = client.send(prepared);
+            let error = stream.next().await.unwrap().unwrap_err();
+            assert!(matches!(error.kind, crate::llm::LlmErrorKind::NotAllowed { .. }), "{error}");
+            assert!(stream.next().await.is_none());
+        }
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_given_up_counts_into_the_day() {
+    let hanging = server(streamed(VALID, STOP).set_delay(std::time::Duration::from_secs(3_600))).await;
+    let price = Price { input: 1_000.0, ..Price::default() };
+    let site = site(|config| {
+        config.llm.endpoint = vec![EndpointSettings { price: Some(price), ..endpoint("slow", &hanging) }];
+    })
+    .await;
+    let ledger = site.engine.ledger().await.unwrap();
+    let before = spending::refresh(&site.engine, &*ledger).await.unwrap();
+    assert_eq!((before.tokens_today, before.today), (0, None));
+    let mut work = Box::pin(site.diagnose(Wanted::default()));
+    while hanging.received_requests().await.unwrap().is_empty() {
+        tokio::select! {
+            _ = &mut work => panic!("nothing answers"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(work);
+    // The outcome is written by a task of its own.
+    let outcome = loop {
+        match site.outcomes().await.pop() {
+            Some(outcome) => break outcome,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!((&outcome["cancelled"], &outcome["answered"]), (&json!(true), &json!(true)));
+    let sent = outcome["sent_tokens"].as_u64().unwrap();
+    let after = spending::refresh(&site.engine, &*ledger).await.unwrap();
+    assert!(sent > 300 && after.tokens_today == sent, "{sent} {after:?}");
+    assert!((after.today.unwrap() - sent as f64 / 1e3).abs() < 1e-9, "{after:?}");
+    let health = &site.engine.endpoint_health()[0];
+    assert_eq!((health.cancelled, health.failed, health.answered), (1, 0, 0));
+}

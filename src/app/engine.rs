@@ -348,6 +348,10 @@ impl Engine {
         let known = || all.iter().map(|endpoint| endpoint.settings().name.as_str()).collect::<Vec<_>>().join(", ");
         match self.pool.get(name) {
             Some(endpoint) => Ok(vec![endpoint.clone()]),
+            None if all.is_empty() => Err(Failure::usage(format!(
+                "there is no end point `{name}`: none is configured ([[llm.endpoint]], OPENAI_API_KEY, ANTHROPIC_API_KEY, \
+                 OLLAMA_HOST)"
+            ))),
             None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
         }
     }

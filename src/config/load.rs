@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Config, ConfigFile, config_file};
+use super::{Config, ConfigFile, checks, config_file};
 use crate::domain::canonical::hex;
 
 /// The system's file.
@@ -103,32 +103,47 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
 
 /// Parses one file's text. `name` stands in front of error messages.
 pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
+    let config = toml::from_str(text).map_err(|error: toml::de::Error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
         ConfigError(format!("{place}: {}", explain(error.message())))
-    })
+    })?;
+    match checks::wrong(&config) {
+        Some(wrong) => Err(ConfigError(format!("{name}: {wrong}"))),
+        None => Ok(config),
+    }
 }
 
 /// Puts the parser's message for an unknown key into words with the nearest known key.
 fn explain(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field `") else {
+    let of = |kind: &str| message.strip_prefix(kind).and_then(|rest| rest.split_once('`'));
+    if let Some((word, expected)) = of("unknown variant `") {
+        let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        let meant = nearest(word, &known).map_or_else(String::new, |meant| format!(": did you mean `{meant}`?"));
+        let all = if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) };
+        return format!("`{word}` is not known here{meant}{all}");
+    }
+    let Some((key, expected)) = of("unknown field `") else {
         return message.trim_end().to_owned();
     };
-    let Some((key, expected)) = rest.split_once('`') else {
-        return message.to_owned();
-    };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(key.len()).div_ceil(2));
-    match nearest {
-        Some((_, candidate)) => format!("unknown key `{key}`: did you mean `{candidate}`?"),
+    match nearest(key, &known) {
+        Some(candidate) => format!("unknown key `{key}`: did you mean `{candidate}`?"),
         None if known.is_empty() => format!("unknown key `{key}`"),
         None => format!("unknown key `{key}`; known here: {}", known.join(", ")),
     }
+}
+
+/// The known word that was probably meant.
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let begins = known.iter().find(|candidate| word.len() >= 3 && candidate.starts_with(word));
+    if let Some(candidate) = begins {
+        return Some(candidate);
+    }
+    let distances = known.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate));
+    let close =
+        distances.min().filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()).div_ceil(2));
+    close.map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

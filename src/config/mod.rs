@@ -3,6 +3,7 @@
 //! [`load()`] reads the system's file, which always counts, and the user's or the one that was named, and merges them; [`Config::with_environment`] adds what people
 //! already have in their environment. Unknown keys are errors that name the file, the line and the nearest key.
 
+mod checks;
 mod environment;
 mod load;
 mod merge;

@@ -60,18 +60,15 @@ pub(super) fn judge(outcome: &CallOutcome) -> Answer {
 
 /// Judges an answer that a person brought from elsewhere: the same validation and verification.
 ///
-/// `pack` is what the model was given. The answer may stand in a code fence or among other words; the outermost object
-/// in it is read.
+/// `pack` is what the model was given.
 pub fn pasted(analysis: &Analysis, pack: &Pack, prompt: PromptRef, text: &str) -> Diagnosed {
-    let object = text.find('{').zip(text.rfind('}')).filter(|(open, close)| open < close);
-    let json = object.map_or(text, |(open, close)| &text[open..=close]);
-    let judged = match schema::read(json) {
+    let judged = match schema::read(text) {
         Ok(diagnosis) => Answer::Valid(Box::new(diagnosis)),
         Err(problems) => Answer::Invalid { problems },
     };
     let wrong = judged.problems().filter(|problems| !problems.is_empty());
     let analyst = Analyst { name: PASTED.to_owned(), endpoint: None };
-    let mut diagnosed = conclude(analysis, pack, judged, json, analyst, prompt);
+    let mut diagnosed = conclude(analysis, pack, judged, text, analyst, prompt);
     if let Some(problems) = wrong {
         diagnosed.remarks.insert(0, harmless(&format!("the answer is not valid: {}", problems.join("; "))));
     }
@@ -104,6 +101,7 @@ pub(super) fn conclude(
             (partial.unwrap_or_default(), false)
         }
     };
+    remarks.extend(schema::bound(&mut diagnosis));
     settle(&mut diagnosis);
     let report = verify::verify(&mut diagnosis, &Proof::new(analysis, Some(pack)));
     remarks.extend(disagreement(analysis, &diagnosis).as_deref().map(harmless));

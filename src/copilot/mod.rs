@@ -8,6 +8,7 @@ pub mod actions;
 pub mod answer;
 pub mod answers;
 pub mod call;
+mod embedded;
 mod figures;
 #[cfg(test)]
 mod fixture;

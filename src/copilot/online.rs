@@ -265,7 +265,8 @@ async fn ask(
             // Parsing again for every token would be quadratic in a long answer.
             if all.len() - shown > all.len() / 64 {
                 shown = all.len();
-                if let Some(partial) = partial::read(all) {
+                if let Some(mut partial) = partial::read(all) {
+                    schema::bound(&mut partial.diagnosis);
                     on_progress(Progress::Writing {
                         partial: Box::new(partial),
                         received_tokens: tokens,

@@ -2,7 +2,7 @@
 
 use jiter::{JsonValue, PartialMode};
 
-use super::schema::unwrapped;
+use super::embedded::object_in;
 use crate::domain::Text;
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosis, Hypothesis, SuggestedAction};
 use crate::domain::query::Lang;
@@ -19,7 +19,7 @@ pub struct Partial {
 
 /// Reads what has arrived. `None` when it is not the beginning of a diagnosis.
 pub fn read(answer: &str) -> Option<Partial> {
-    let json = unwrapped(answer);
+    let json = object_in(answer);
     let value = JsonValue::parse_with_config(json.as_bytes(), false, PartialMode::TrailingStrings).ok()?;
     let JsonValue::Object(_) = &value else { return None };
     let hypotheses = items(field(&value, "hypotheses"));

@@ -2,16 +2,31 @@
 
 use serde_json::Value;
 
+use super::embedded::object_in;
 use crate::domain::diagnosis::Diagnosis;
 use crate::llm::schema::Schema;
 
 /// The name under which the shape is sent.
 pub const NAME: &str = "diagnosis";
 
+/// Most items of each list: several times what a person reads in an incident, so that only a model that repeats itself
+/// comes there.
+const OBSERVATIONS: usize = 40;
+const HYPOTHESES: usize = 12;
+/// Claims for, and against, one hypothesis.
+const CLAIMS: usize = 20;
+/// Checks of one hypothesis.
+const CHECKS: usize = 10;
+const ACTIONS: usize = 20;
+const MISSING: usize = 20;
+/// Items of evidence that one claim cites.
+const CITED: usize = 20;
+
 /// The shape.
 pub fn diagnosis() -> Schema {
+    let list = |most: usize, item: Schema| Schema::List(most, Box::new(item));
     let texts = || Schema::Array(Box::new(Schema::String));
-    let claims = || Schema::Array(Box::new(Schema::Object(vec![("text", Schema::String), ("evidence", texts())])));
+    let claim = || Schema::Object(vec![("text", Schema::String), ("evidence", list(CITED, Schema::String))]);
     let check = || {
         Schema::Object(vec![
             ("lang", Schema::Word(&["promql", "logql"])),
@@ -24,9 +39,9 @@ pub fn diagnosis() -> Schema {
         ("cause", Schema::String),
         ("service", Schema::String),
         ("mechanism", Schema::String),
-        ("supporting", claims()),
-        ("contradicting", claims()),
-        ("checks", Schema::Array(Box::new(check()))),
+        ("supporting", list(CLAIMS, claim())),
+        ("contradicting", list(CLAIMS, claim())),
+        ("checks", list(CHECKS, check())),
         ("confidence", Schema::Word(&["low", "medium", "high"])),
     ]);
     let workload = |kind: &'static [&'static str]| {
@@ -62,17 +77,17 @@ pub fn diagnosis() -> Schema {
         ("verify", nullable(check())),
     ]);
     Schema::Object(vec![
-        ("observations", claims()),
-        ("hypotheses", Schema::Array(Box::new(hypothesis))),
-        ("actions", Schema::Array(Box::new(action))),
-        ("missing", texts()),
+        ("observations", list(OBSERVATIONS, claim())),
+        ("hypotheses", list(HYPOTHESES, hypothesis)),
+        ("actions", list(ACTIONS, action)),
+        ("missing", list(MISSING, Schema::String)),
         ("summary", Schema::String),
     ])
 }
 
 /// Reads an answer strictly. `Err` lists what is wrong with it, each with its place, ready to be sent back.
 pub fn read(answer: &str) -> Result<Diagnosis, Vec<String>> {
-    let json = unwrapped(answer);
+    let json = object_in(answer);
     if json.is_empty() {
         return Err(vec!["the answer is empty".into()]);
     }
@@ -93,19 +108,47 @@ pub fn read(answer: &str) -> Result<Diagnosis, Vec<String>> {
     if problems.is_empty() { Ok(diagnosis) } else { Err(problems) }
 }
 
-/// The answer without the code fence some models put around it.
-pub(super) fn unwrapped(answer: &str) -> &str {
-    let text = answer.trim();
-    let Some(fenced) = text.strip_prefix("```") else { return text };
-    let inside = fenced.split_once('\n').map_or("", |(_, rest)| rest);
-    inside.trim_end().trim_end_matches("```").trim()
+/// Cuts the lists to their bounds; says what was dropped, if anything was.
+pub(super) fn bound(diagnosis: &mut Diagnosis) -> Option<String> {
+    let mut dropped: Vec<(&str, usize)> = Vec::new();
+    cut(&mut diagnosis.observations, OBSERVATIONS, "observations", &mut dropped);
+    cut(&mut diagnosis.hypotheses, HYPOTHESES, "hypotheses", &mut dropped);
+    for hypothesis in &mut diagnosis.hypotheses {
+        for claims in [&mut hypothesis.supporting, &mut hypothesis.contradicting] {
+            cut(claims, CLAIMS, "claims", &mut dropped);
+        }
+        cut(&mut hypothesis.checks, CHECKS, "checks", &mut dropped);
+    }
+    cut(&mut diagnosis.actions, ACTIONS, "actions", &mut dropped);
+    cut(&mut diagnosis.missing, MISSING, "missing items", &mut dropped);
+    let claims = diagnosis.hypotheses.iter_mut().flat_map(|it| it.supporting.iter_mut().chain(&mut it.contradicting));
+    for claim in diagnosis.observations.iter_mut().chain(claims) {
+        cut(&mut claim.evidence, CITED, "citations", &mut dropped);
+    }
+    if dropped.is_empty() {
+        return None;
+    }
+    let told: Vec<String> = dropped.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    Some(format!("the answer held more than a diagnosis may: dropped {}", told.join(", ")))
+}
+
+fn cut<T>(list: &mut Vec<T>, most: usize, what: &'static str, dropped: &mut Vec<(&'static str, usize)>) {
+    let surplus = list.len().saturating_sub(most);
+    if surplus == 0 {
+        return;
+    }
+    list.truncate(most);
+    match dropped.iter_mut().find(|(name, _)| *name == what) {
+        Some((_, count)) => *count += surplus,
+        None => dropped.push((what, surplus)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::copilot::{Playbooks, fixture, offline};
-    use crate::domain::diagnosis::{SuggestedAction, TypedChange};
+    use crate::domain::diagnosis::{Claim, SuggestedAction, TypedChange};
 
     #[test]
     fn the_shape_is_what_the_type_reads_and_writes() {
@@ -148,6 +191,28 @@ mod tests {
             value.pointer_mut(path).unwrap()["risk"] = "low".into();
             assert!(read(&value.to_string()).unwrap_err()[0].contains("risk"), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped_counted_and_said() {
+        let mut diagnosis = offline::diagnose(&fixture::pool(), &Playbooks::builtin()).diagnosis;
+        assert_eq!(bound(&mut diagnosis), None);
+        let whole = diagnosis.clone();
+        let claim = Claim { text: "again".into(), evidence: vec!["A1".into(); CITED + 1] };
+        diagnosis.observations.resize(OBSERVATIONS + 3, claim.clone());
+        diagnosis.hypotheses.resize(HYPOTHESES + 1, whole.hypotheses[0].clone());
+        diagnosis.hypotheses[0].contradicting = vec![claim; CLAIMS + 2];
+        let check = whole.hypotheses[0].checks[0].clone();
+        diagnosis.hypotheses[1].checks = vec![check; CHECKS + 4];
+        diagnosis.actions.resize(ACTIONS + 5, whole.actions[0].clone());
+        let text = serde_json::to_string(&diagnosis).unwrap();
+        let mut diagnosis = read(&text).expect("too much is not wrong");
+        let said = bound(&mut diagnosis).unwrap();
+        for dropped in ["3 observations", "1 hypotheses", "2 claims", "4 checks", "5 actions", "citations"] {
+            assert!(said.contains(dropped), "{dropped}: {said}");
+        }
+        assert_eq!((diagnosis.observations.len(), diagnosis.actions.len()), (OBSERVATIONS, ACTIONS));
+        assert_eq!(bound(&mut diagnosis), None);
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub(crate) fn preview() -> PackPreview {
             bytes: 11_200,
             bill: bill(),
         }),
+        notes: Vec::new(),
     }
 }
 

@@ -166,8 +166,10 @@ pub struct PackPreview {
     pub request: Outgoing,
     /// Tokens of the request, by our own count.
     pub tokens: usize,
-    /// Who would get it; none where no end point is configured.
+    /// Who would get it; none where no end point may.
     pub endpoint: Option<Receiver>,
+    /// Who gets nothing of it, and why.
+    pub notes: Vec<Text>,
 }
 
 /// Who would get a pack.

@@ -7,9 +7,9 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::FinishReason;
 use super::schema::Schema;
-use super::wire::{Ask, Piece, Wire, below, bytes, json};
-use super::{FinishReason, Role};
+use super::wire::{Ask, Part, Piece, Wire, below, bytes, json};
 use crate::domain::diagnosis::Usage;
 
 pub(super) struct Anthropic;
@@ -24,7 +24,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<ToolChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_config: Option<OutputConfig<'a>>,
+    output_config: Option<OutputConfig>,
     messages: Vec<BodyMessage<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ struct Body<'a> {
 struct Tool<'a> {
     name: &'a str,
     description: &'static str,
-    input_schema: &'a Schema,
+    input_schema: Schema,
 }
 
 #[derive(Serialize)]
@@ -45,26 +45,20 @@ struct ToolChoice<'a> {
 }
 
 #[derive(Serialize)]
-struct OutputConfig<'a> {
-    format: Format<'a>,
+struct OutputConfig {
+    format: Format,
 }
 
 #[derive(Serialize)]
-struct Format<'a> {
+struct Format {
     r#type: &'static str,
-    schema: &'a Schema,
+    schema: Schema,
 }
 
 #[derive(Serialize)]
 struct BodyMessage<'a> {
     role: &'static str,
     content: Vec<Part<'a>>,
-}
-
-#[derive(Serialize)]
-struct Part<'a> {
-    r#type: &'static str,
-    text: &'a str,
 }
 
 impl Wire for Anthropic {
@@ -92,25 +86,24 @@ impl Wire for Anthropic {
 
     fn body(&self, ask: Ask<'_>) -> Vec<u8> {
         let request = ask.request;
-        let by_tool = request.schema.as_ref().filter(|_| !ask.vendor);
-        let by_format = request.schema.as_ref().filter(|_| ask.vendor);
+        let (by_format, by_tool) = match ask.schema() {
+            Some((_, schema)) if ask.vendor => (Some(schema), None),
+            by_tool => (None, by_tool),
+        };
+        let tool = by_tool.as_ref().map(|(name, _)| *name);
         bytes(&Body {
             model: &ask.settings.model,
             max_tokens: request.max_tokens,
             system: &request.system,
             tools: by_tool
                 .map(|(name, schema)| [Tool { name, description: "Hands in the answer.", input_schema: schema }]),
-            tool_choice: by_tool.map(|(name, _)| ToolChoice { r#type: "tool", name }),
-            output_config: by_format
-                .map(|(_, schema)| OutputConfig { format: Format { r#type: "json_schema", schema } }),
+            tool_choice: tool.map(|name| ToolChoice { r#type: "tool", name }),
+            output_config: by_format.map(|schema| OutputConfig { format: Format { r#type: "json_schema", schema } }),
             messages: request
                 .messages
                 .iter()
                 .map(|message| BodyMessage {
-                    role: match message.role {
-                        Role::User => "user",
-                        Role::Assistant => "assistant",
-                    },
+                    role: message.role.word(),
                     content: message.parts.iter().map(|text| Part { r#type: "text", text }).collect(),
                 })
                 .collect(),

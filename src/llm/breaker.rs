@@ -69,6 +69,7 @@ fn sign(outcome: &Outcome) -> Sign {
             LlmErrorKind::RateLimited { retry_after, .. } => Sign::Throttled(*retry_after),
             LlmErrorKind::Server { retry_after, .. } => Sign::Passing(*retry_after),
             LlmErrorKind::Unreachable { .. }
+            | LlmErrorKind::Proxy { .. }
             | LlmErrorKind::InBand { .. }
             | LlmErrorKind::Incomplete { .. }
             | LlmErrorKind::Timeout { .. }

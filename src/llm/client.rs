@@ -59,6 +59,8 @@ pub(super) struct Inner {
     http: Client,
     pub(super) wire: &'static dyn Wire,
     pub(super) timeouts: Timeouts,
+    /// The proxy that requests go through, as it may be shown.
+    proxy: Option<String>,
     /// Its requests under way.
     pub(super) register: Register,
 }
@@ -108,6 +110,11 @@ impl LlmClient {
         if let Some(pair) = &settings.client_certificate {
             builder = builder.identity(identity(pair).map_err(refuse)?);
         }
+        let used = match &settings.proxy {
+            Some(proxy) => Some(proxy.clone()),
+            None if is_loopback(&base) => None,
+            None => proxy_of_environment(&base),
+        };
         if let Some(proxy) = &settings.proxy {
             let proxy = reqwest::Proxy::all(proxy).map_err(|error| refuse(format!("proxy: {error}")))?;
             builder = builder.proxy(proxy);
@@ -125,6 +132,7 @@ impl LlmClient {
                 http,
                 wire,
                 timeouts,
+                proxy: used.as_deref().map(address_of_proxy),
                 register: Register::default(),
             }),
         })
@@ -204,7 +212,7 @@ fn is_vendor(protocol: Protocol, base: &Url) -> bool {
 }
 
 /// A URL as it may be written down: without user, password, and values that may be keys.
-fn shown(mut url: Url) -> String {
+pub(super) fn shown(mut url: Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     if url.query().is_some() {
@@ -217,6 +225,20 @@ fn shown(mut url: Url) -> String {
         }
     }
     url.into()
+}
+
+/// The address of a proxy, without the credentials in it.
+fn address_of_proxy(proxy: &str) -> String {
+    let whole = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+    // What is no URL was refused before.
+    Url::parse(&whole).map_or_else(|_| "of the settings".to_owned(), |url| shown(url).trim_end_matches('/').to_owned())
+}
+
+/// The proxy that the environment names for a server, as the HTTP client finds it.
+fn proxy_of_environment(base: &Url) -> Option<String> {
+    let uri = base.as_str().parse().ok()?;
+    let found = hyper_util::client::proxy::matcher::Matcher::from_env().intercept(&uri)?;
+    Some(found.uri().to_string())
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -339,8 +361,18 @@ impl Inner {
     }
 
     pub(super) fn transport(&self, error: &reqwest::Error) -> LlmError {
+        let proxy = self.proxy.as_deref().filter(|_| error.is_connect());
         if error.is_connect() && error.is_timeout() {
-            return self.error(LlmErrorKind::Timeout { phase: Phase::Connect, after: self.timeouts.connect });
+            let after = self.timeouts.connect;
+            return self.error(match proxy {
+                Some(proxy) => LlmErrorKind::Proxy {
+                    what: words(&format!(
+                        "{proxy} does not answer, or gets no connection, within {} s",
+                        after.as_secs_f64()
+                    )),
+                },
+                None => LlmErrorKind::Timeout { phase: Phase::Connect, after },
+            });
         }
         let host = self.base.host_str().unwrap_or_default();
         let port = self.base.port_or_known_default().unwrap_or_default();
@@ -351,7 +383,19 @@ impl Inner {
             text = error.to_string();
             cause = error.source();
         }
-        self.error(LlmErrorKind::Unreachable { what: words(&format!("{host}:{port}: {text}")) })
+        let causes = chain(error);
+        let says = |part: &str| causes.contains(part);
+        match proxy {
+            Some(proxy) if says("tcp connect error") || says("dns error") => {
+                self.error(LlmErrorKind::Proxy { what: words(&format!("{proxy} does not answer: {text}")) })
+            }
+            // It answered, and got no connection, or does not want to make one.
+            Some(proxy) if says("tunnel error") || says("SOCKS error") => {
+                let what = format!("{proxy} makes no connection to {host}:{port}: {text}");
+                self.error(LlmErrorKind::Proxy { what: words(&what) })
+            }
+            _ => self.error(LlmErrorKind::Unreachable { what: words(&format!("{host}:{port}: {text}")) }),
+        }
     }
 
     /// Turns a refusal into its error.

@@ -56,6 +56,11 @@ pub enum LlmErrorKind {
         /// What happened.
         what: Text,
     },
+    /// The proxy on the way does not answer, or makes no connection: nothing is known of the server.
+    Proxy {
+        /// Which proxy, and what happened.
+        what: Text,
+    },
     /// 401 or 403.
     Unauthorized {
         /// HTTP status.
@@ -149,6 +154,7 @@ impl LlmError {
                 | LlmErrorKind::NotAllowed { .. }
                 | LlmErrorKind::Secret { .. }
                 | LlmErrorKind::Unreachable { .. }
+                | LlmErrorKind::Proxy { .. }
                 | LlmErrorKind::Incomplete { .. }
                 | LlmErrorKind::Timeout { .. }
                 | LlmErrorKind::TooLong { .. }
@@ -160,6 +166,7 @@ impl LlmError {
         matches!(
             self.kind,
             LlmErrorKind::Unreachable { .. }
+                | LlmErrorKind::Proxy { .. }
                 | LlmErrorKind::RateLimited { .. }
                 | LlmErrorKind::InBand { .. }
                 | LlmErrorKind::Incomplete { .. }
@@ -183,6 +190,9 @@ impl fmt::Display for LlmErrorKind {
             Self::NotAllowed { what } => write!(f, "{what} (`sees` of the end point says how much)"),
             Self::Secret { what } => write!(f, "its key cannot be had: {what}"),
             Self::Unreachable { what } => write!(f, "no connection: {what} (check url, proxy and network)"),
+            Self::Proxy { what } => {
+                write!(f, "proxy {what} (check `proxy` of the end point, or HTTPS_PROXY and NO_PROXY)")
+            }
             Self::Unauthorized { status, what } => {
                 write!(f, "the key is not accepted, HTTP {status}: {what} (check the end point's key)")
             }

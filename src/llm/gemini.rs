@@ -19,7 +19,7 @@ pub(super) struct Gemini;
 struct Body<'a> {
     system_instruction: Content<'a>,
     contents: Vec<Content<'a>>,
-    generation_config: Config<'a>,
+    generation_config: Config,
 }
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct Part<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Config<'a> {
+struct Config {
     max_output_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
@@ -45,7 +45,7 @@ struct Config<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response_mime_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_json_schema: Option<&'a Schema>,
+    response_json_schema: Option<Schema>,
 }
 
 impl Wire for Gemini {
@@ -96,7 +96,7 @@ impl Wire for Gemini {
                 // A signed number of 32 bits on the other side.
                 seed: request.seed.map(|seed| seed & 0x7fff_ffff),
                 response_mime_type: request.schema.as_ref().map(|_| "application/json"),
-                response_json_schema: request.schema.as_ref().map(|(_, schema)| schema),
+                response_json_schema: ask.schema().map(|(_, schema)| schema),
             },
         })
     }

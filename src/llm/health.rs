@@ -368,6 +368,9 @@ fn failed(kind: &LlmErrorKind, load: Option<Load>) -> Health {
             (HealthState::Saturated, "wait, or use another end point meanwhile")
         }
         LlmErrorKind::Server { .. } => (HealthState::Failing, "look into the server's log, or use another end point"),
+        LlmErrorKind::Proxy { .. } => {
+            (HealthState::NotResponding, "is the proxy running? the server itself was not reached")
+        }
         LlmErrorKind::Unreachable { .. } | LlmErrorKind::Timeout { phase: Phase::Connect, .. } => {
             (HealthState::NotResponding, "is the server running? check url, proxy and network")
         }

@@ -60,6 +60,16 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The word of most wire formats.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -7,9 +7,9 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::FinishReason;
 use super::schema::Schema;
 use super::wire::{Ask, Listed, Piece, Wire, beside, bytes, json};
-use super::{FinishReason, Role};
 use crate::domain::diagnosis::Usage;
 
 pub(super) struct Ollama;
@@ -67,15 +67,13 @@ impl Wire for Ollama {
         let request = ask.request;
         let mut messages = vec![BodyMessage { role: "system", content: request.system.to_string() }];
         messages.extend(request.messages.iter().map(|message| BodyMessage {
-            role: match message.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            },
+            role: message.role.word(),
             content: message.parts.iter().map(crate::domain::Outgoing::as_str).collect::<Vec<_>>().join("\n\n"),
         }));
         bytes(&Body {
             model: &ask.settings.model,
             messages,
+            // It makes a grammar of the shape, in which lists have bounds.
             format: request.schema.as_ref().map(|(_, schema)| schema),
             stream: true,
             options: Options {

@@ -5,9 +5,9 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::FinishReason;
 use super::schema::Schema;
-use super::wire::{Ask, Piece, Wire, bearer, below, bytes, json};
-use super::{FinishReason, Role};
+use super::wire::{Ask, Part, Piece, Wire, bearer, below, bytes, json};
 use crate::domain::diagnosis::Usage;
 
 pub(super) struct OpenAi;
@@ -49,12 +49,6 @@ enum Content<'a> {
 }
 
 #[derive(Serialize)]
-struct Part<'a> {
-    r#type: &'static str,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
 struct ResponseFormat<'a> {
     r#type: &'static str,
     json_schema: JsonSchema<'a>,
@@ -64,7 +58,7 @@ struct ResponseFormat<'a> {
 struct JsonSchema<'a> {
     name: &'a str,
     strict: bool,
-    schema: &'a Schema,
+    schema: Schema,
 }
 
 impl Wire for OpenAi {
@@ -84,10 +78,7 @@ impl Wire for OpenAi {
         let Ask { request, vendor, .. } = ask;
         let mut messages = vec![BodyMessage { role: "system", content: Content::Text(&request.system) }];
         messages.extend(request.messages.iter().map(|message| BodyMessage {
-            role: match message.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            },
+            role: message.role.word(),
             content: match message.parts.as_slice() {
                 [one] => Content::Text(one),
                 parts => Content::Parts(parts.iter().map(|text| Part { r#type: "text", text }).collect()),
@@ -96,7 +87,7 @@ impl Wire for OpenAi {
         bytes(&Body {
             model: &ask.settings.model,
             messages,
-            response_format: request.schema.as_ref().map(|(name, schema)| ResponseFormat {
+            response_format: ask.schema().map(|(name, schema)| ResponseFormat {
                 r#type: "json_schema",
                 json_schema: JsonSchema { name, strict: true, schema },
             }),

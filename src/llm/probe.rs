@@ -1,13 +1,14 @@
 //! What can be learnt of an end point without an incident: its models, its context, its tokens, and by two small
 //! trials whether it streams and keeps to a shape. What leaves are words of our own.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::client::LlmClient;
+use super::client::{LlmClient, shown};
 use super::error::{LlmError, LlmErrorKind, Phase, words};
 use super::observation::{Observation, Outcome, Watch};
 use super::refusal::odd_body;
@@ -16,7 +17,7 @@ use super::stream::read_bounded;
 use super::wire::{below, beside};
 use super::{ChatRequest, FinishReason, Message, Prepared, Role, StreamEvent, Timeouts};
 use crate::domain::Text;
-use crate::domain::settings::{EndpointSettings, Protocol};
+use crate::domain::settings::{EndpointSettings, Protocol, Sees};
 
 /// Models shown at most.
 const MODELS: usize = 1_000;
@@ -182,27 +183,46 @@ impl LlmClient {
         Tried { trial, pieces, text, seen: watch.observation(), total: began.elapsed() }
     }
 
-    /// How many tokens the model makes of [`SAMPLE`], where the server counts without answering; else `None`. Costs
-    /// nothing.
-    pub async fn count_sample(&self) -> Result<Option<u64>, LlmError> {
+    /// The exact request that [`Self::count_sample`] sends; `None` where no server of this kind counts.
+    pub fn prepare_sample(&self) -> Option<Prepared> {
+        let (url, asked) = self.sample()?;
+        let settings = &self.inner.settings;
+        Some(Prepared {
+            endpoint: settings.name.clone(),
+            model: settings.model.clone(),
+            url: shown(url),
+            body: asked.to_string().into_bytes(),
+            hidden: BTreeMap::new(),
+            shows: Sees::Nothing,
+            max_tokens: 0,
+        })
+    }
+
+    fn sample(&self) -> Option<(Url, Value)> {
         let inner = &self.inner;
         let (base, model) = (&inner.base, &inner.settings.model);
         let turn = json!([{"role": "user", "content": SAMPLE}]);
-        let (url, asked) = match inner.settings.protocol {
+        Some(match inner.settings.protocol {
             Protocol::Anthropic => (below(base, "/messages/count_tokens"), json!({"model": model, "messages": turn})),
             Protocol::Gemini => {
                 let name = model.strip_prefix("models/").unwrap_or(model);
                 let contents = json!([{"role": "user", "parts": [{"text": SAMPLE}]}]);
                 (below(base, &format!("/models/{name}:countTokens")), json!({"contents": contents}))
             }
-            Protocol::Ollama => return Ok(None),
-            Protocol::OpenaiChat | Protocol::OpenaiResponses if inner.vendor => return Ok(None),
+            Protocol::Ollama => return None,
+            Protocol::OpenaiChat | Protocol::OpenaiResponses if inner.vendor => return None,
             // llama.cpp wants the content, vLLM the prompt and the model, TGI the inputs.
             Protocol::OpenaiChat | Protocol::OpenaiResponses => (
                 beside(base, "/tokenize"),
                 json!({"content": SAMPLE, "prompt": SAMPLE, "inputs": SAMPLE, "model": model}),
             ),
-        };
+        })
+    }
+
+    /// How many tokens the model makes of [`SAMPLE`], where the server counts without answering; else `None`. Costs
+    /// nothing.
+    pub async fn count_sample(&self) -> Result<Option<u64>, LlmError> {
+        let Some((url, asked)) = self.sample() else { return Ok(None) };
         match self.within(self.fetch(url, Some(&asked))).await {
             Ok(said) => Ok(count(&said)),
             Err(error) if error.is_reply() => Ok(None),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::schema::Schema;
-use super::wire::{Ask, Piece, Wire, bearer, below, bytes, json};
+use super::wire::{Ask, Part, Piece, Wire, bearer, below, bytes, json};
 use super::{FinishReason, Role};
 use crate::domain::diagnosis::Usage;
 
@@ -35,12 +35,6 @@ struct Item<'a> {
 }
 
 #[derive(Serialize)]
-struct Part<'a> {
-    r#type: &'static str,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
 struct TextOptions<'a> {
     format: Format<'a>,
 }
@@ -50,7 +44,7 @@ struct Format<'a> {
     r#type: &'static str,
     name: &'a str,
     strict: bool,
-    schema: &'a Schema,
+    schema: Schema,
 }
 
 impl Wire for Responses {
@@ -87,7 +81,7 @@ impl Wire for Responses {
                     Item { r#type: "message", role, content }
                 })
                 .collect(),
-            text: request.schema.as_ref().map(|(name, schema)| TextOptions {
+            text: ask.schema().map(|(name, schema)| TextOptions {
                 format: Format { r#type: "json_schema", name, strict: true, schema },
             }),
             stream: true,

@@ -13,6 +13,8 @@ pub enum Schema {
     Object(Vec<(&'static str, Schema)>),
     /// A list.
     Array(Box<Schema>),
+    /// A list of so many items at most. What is beyond is no problem of the shape: whoever reads it drops it.
+    List(usize, Box<Schema>),
     /// A text.
     String,
     /// A whole number from 0 to 4294967295.
@@ -34,6 +36,21 @@ impl Schema {
         let mut problems = Vec::new();
         self.visit(value, "", &mut problems);
         problems
+    }
+
+    /// The same without bounds of lists, for servers that refuse them.
+    #[must_use]
+    pub fn unbounded(&self) -> Self {
+        let within = |schema: &Self| Box::new(schema.unbounded());
+        match self {
+            Self::Object(properties) => {
+                Self::Object(properties.iter().map(|(name, schema)| (*name, schema.unbounded())).collect())
+            }
+            Self::Array(items) | Self::List(_, items) => Self::Array(within(items)),
+            Self::Nullable(schema) => Self::Nullable(within(schema)),
+            Self::AnyOf(schemas) => Self::AnyOf(schemas.iter().map(Self::unbounded).collect()),
+            Self::String | Self::Integer | Self::Word(_) => self.clone(),
+        }
     }
 
     fn visit(&self, value: &Value, path: &str, problems: &mut Vec<String>) {
@@ -59,7 +76,7 @@ impl Schema {
                     }
                 }
             }
-            (Self::Array(schema), Value::Array(items)) => {
+            (Self::Array(schema) | Self::List(_, schema), Value::Array(items)) => {
                 for (i, item) in items.iter().enumerate() {
                     schema.visit(item, &format!("{path}[{i}]"), problems);
                 }
@@ -82,7 +99,7 @@ impl Schema {
                 }
             }
             (Self::Object(_), _) => wrong("must be an object"),
-            (Self::Array(_), _) => wrong("must be a list"),
+            (Self::Array(_) | Self::List(..), _) => wrong("must be a list"),
             (Self::String | Self::Word(_), _) => wrong("must be a text"),
             (Self::Integer, _) => wrong("must be a whole number from 0 to 4294967295"),
         }
@@ -116,6 +133,11 @@ impl Serialize for Schema {
             Self::Array(items) => {
                 map.serialize_entry("type", "array")?;
                 map.serialize_entry("items", items)?;
+            }
+            Self::List(most, items) => {
+                map.serialize_entry("type", "array")?;
+                map.serialize_entry("items", items)?;
+                map.serialize_entry("maxItems", most)?;
             }
             Self::String => map.serialize_entry("type", "string")?,
             Self::Integer => map.serialize_entry("type", "integer")?,

@@ -9,6 +9,7 @@ use super::gemini::Gemini;
 use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::responses::Responses;
+use super::schema::Schema;
 use super::{ChatRequest, FinishReason};
 use crate::domain::diagnosis::Usage;
 use crate::domain::settings::{EndpointSettings, Protocol};
@@ -29,6 +30,13 @@ pub(super) enum Piece {
     End,
 }
 
+/// A part of a message, as most formats have it.
+#[derive(Serialize)]
+pub(super) struct Part<'a> {
+    pub(super) r#type: &'static str,
+    pub(super) text: &'a str,
+}
+
 /// A request and where it goes.
 #[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
@@ -38,7 +46,13 @@ pub(super) struct Ask<'a> {
     pub(super) vendor: bool,
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    /// The shape that is asked for, with its name, without bounds of lists: some vendors refuse a shape that has any
+    /// (Anthropic, Azure), and behind a compatible server any vendor may stand.
+    pub(super) fn schema(&self) -> Option<(&'a str, Schema)> {
+        self.request.schema.as_ref().map(|(name, schema)| (name.as_str(), schema.unbounded()))
+    }
+
     /// The temperature, for servers that take one from us: models that think insist on their own.
     pub(super) fn temperature(&self) -> Option<f64> {
         self.request.temperature.filter(|_| !self.vendor && !self.settings.reasoning)

@@ -50,7 +50,7 @@ pub trait Telemetry: Send + Sync {
 
 /// Why a question was not answered. Printed, it says what failed, why and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{source_name}: {what}{}", if advice.is_empty() { String::new() } else { format!(" ({advice})") })]
+#[error("{source_name}: {}", self.reason())]
 pub struct SourceError {
     /// The source.
     pub source_name: String,
@@ -67,6 +67,11 @@ impl SourceError {
     pub(crate) fn new(source: &str, kind: SourceErrorKind, what: &str, advice: &str) -> Self {
         let tame = |raw: &str| Text::new(raw).truncated(600).as_str().to_owned();
         Self { source_name: source.to_owned(), kind, what: tame(what), advice: tame(advice) }
+    }
+
+    /// What failed and what to do, for where the source is named already.
+    pub fn reason(&self) -> String {
+        if self.advice.is_empty() { self.what.clone() } else { format!("{} ({})", self.what, self.advice) }
     }
 }
 

@@ -234,7 +234,7 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => {
                 health.status = Status::Down;
-                health.error = Some(Text::new(&error.to_string()));
+                health.error = Some(Text::new(&error.reason()));
             }
         }
     }
@@ -280,7 +280,6 @@ fn asked(
 /// The error of a question that is not sent because the source was not reached several times in a row.
 fn paused(health: &SourceHealth, wait: Duration) -> SourceError {
     let reason = health.error.as_ref().map_or("it could not be reached", |error| error.as_str());
-    let reason = reason.strip_prefix(&format!("{}: ", health.name)).unwrap_or(reason);
     let again = if wait.is_zero() {
         "it is being tried now".to_owned()
     } else {

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::copilot::online::Sampling;
-use crate::copilot::questions::{self, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
+use crate::copilot::questions::{self, AskError, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
 use crate::domain::labels::Labels;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Answer, Asked, Data, Planned, Purpose, Query};
@@ -85,9 +85,11 @@ pub(super) async fn ask(
     let inquirer =
         Inquirer { library: &library, toolbox: &tools, sources: &sources, limits, sampling: Sampling::default() };
     let mut seats = Seats::new(engine, turns);
-    let reply = questions::ask(&inquirer, thread, text, &mut seats, progress, cancel)
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let reply =
+        questions::ask(&inquirer, thread, text, &mut seats, progress, cancel).await.map_err(|error| match error {
+            AskError::Llm(parts) => Failure::of_parts(parts, ""),
+            error => Failure::failed(error.to_string()),
+        })?;
     let payload = json!({
         "question": crate::context::redact(text).text,
         "diagnosed": reply.diagnosed, "actions": [], "steps": reply.steps,

@@ -63,7 +63,7 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     asking::needs_a_model(engine, question.endpoint)?;
     let mut limits = Limits::default();
     if let Some(steps) = question.most_steps {
-        limits.steps = steps.clamp(1, Limits::MOST_STEPS);
+        limits.steps = steps;
     }
     let about = match question.incident {
         Some(id) => Some(Arc::new(investigated(engine, Some(id), output).await?)),
@@ -75,9 +75,11 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     let cases = about.iter().cloned().collect();
     let cancel = CancellationToken::new();
     let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits };
-    let reply = asking::ask(engine, &mut thread, asked, progress, &cancel).await?;
-    let diagnosed = &reply.diagnosed;
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());
+    let reply = asking::ask(engine, &mut thread, asked, progress, &cancel)
+        .await
+        .map_err(|failure| views::failed(engine, incident, failure, output))?;
+    let diagnosed = &reply.diagnosed;
     let view = AskView {
         question: question.text,
         answer: &diagnosed.diagnosis.summary,

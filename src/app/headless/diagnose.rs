@@ -1,7 +1,7 @@
 //! `diagnose`: observations, hypotheses and suggested actions, each with its evidence.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,11 +14,13 @@ use crate::app::failure::Failure;
 use crate::app::investigate::Investigated;
 use crate::app::output::Output;
 use crate::app::recheck;
+use crate::copilot::partial;
 use crate::copilot::recheck::cited;
 use crate::core::figures::bill;
 use crate::core::message::Draft;
 use crate::core::screen::PASTE_MAX;
-use crate::domain::diagnosis::Diagnosed;
+use crate::domain::Text;
+use crate::domain::diagnosis::{Diagnosed, Diagnosis};
 use crate::domain::evidence::Evidence;
 use crate::domain::recheck::Recheck;
 
@@ -52,13 +54,27 @@ struct RequestView<'a> {
     request: &'a str,
     tokens: usize,
     digest: &'a str,
+    /// The end point that would get it; none where none may.
+    endpoint: Option<&'a str>,
+    notes: &'a [Text],
 }
 
 /// Prints the whole request for a diagnosis.
 pub(super) async fn request(engine: &Engine, incident: Option<&str>, output: Output) -> Result<(), Failure> {
     let investigated = investigated(engine, incident, output).await?;
     let preview = diagnosing::preview(engine, &investigated, &[]).await?;
-    let view = RequestView { request: &preview.request, tokens: preview.tokens, digest: &preview.digest };
+    let receiver = preview.endpoint.as_ref().map(|receiver| receiver.name.as_str());
+    let view = RequestView {
+        request: &preview.request,
+        tokens: preview.tokens,
+        digest: &preview.digest,
+        endpoint: receiver,
+        notes: &preview.notes,
+    };
+    let to = receiver.map(|name| format!("this would go to {name}"));
+    for note in preview.notes.iter().map(|note| note.one_line().into_owned()).chain(to.filter(|_| !output.json)) {
+        let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("stanch: {note}\n"));
+    }
     output.answer(&view, || format!("{}\n", preview.request.trim_end()))
 }
 
@@ -79,13 +95,15 @@ pub(super) async fn diagnose(
         _ => None,
     };
     let investigated = investigated(engine, incident, output).await?;
-    let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await?;
+    let id = &investigated.analysis.incident.id;
+    let failed = |failure| views::failed(engine, id, failure, output);
+    let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await.map_err(failed)?;
     let (mut checked, mut answers) = (Vec::new(), Vec::new());
     if further.checks {
         checked = checking::ask_all(engine, &investigated.analysis, &concluded.diagnosed.diagnosis).await;
         answers = checked.iter().filter_map(|one| one.evidence.clone()).collect();
         if matches!(by, By::Endpoint(_)) && !answers.is_empty() {
-            concluded = once(engine, &investigated, by, None, &answers, output).await?;
+            concluded = once(engine, &investigated, by, None, &answers, output).await.map_err(failed)?;
         }
     }
     let rechecked = if further.recheck {
@@ -96,9 +114,7 @@ pub(super) async fn diagnose(
     };
     let Concluded { diagnosed, actions, .. } = &concluded;
     let views = actions.iter().map(|(action, judged)| ActionView::new(action, judged)).collect();
-    let view = DiagnoseView::new(&investigated.analysis.incident.id, diagnosed, views)
-        .with_checks(&checked)
-        .with_recheck(rechecked.as_ref());
+    let view = DiagnoseView::new(id, diagnosed, views).with_checks(&checked).with_recheck(rechecked.as_ref());
     output.answer(&view, || text(&concluded, &checked, rechecked.as_ref()))?;
     if diagnosed.complete {
         Ok(())
@@ -171,6 +187,12 @@ fn told_again(out: &mut String, rechecked: &Recheck) {
     }
 }
 
+/// What an answer that broke off had come to, in one line.
+fn begun(partial: &Diagnosis) -> Option<String> {
+    let first = partial.hypotheses.iter().map(|it| &it.cause).chain(partial.observations.iter().map(|it| &it.text));
+    first.map(|text| text.one_line().into_owned()).find(|text| !text.trim().is_empty())
+}
+
 fn text(concluded: &Concluded, checked: &[Checked], rechecked: Option<&Recheck>) -> String {
     let Concluded { diagnosed, actions, .. } = concluded;
     let Diagnosed { diagnosis, analyst, prompt, .. } = diagnosed;
@@ -236,8 +258,14 @@ fn text(concluded: &Concluded, checked: &[Checked], rechecked: Option<&Recheck>)
     for remark in &diagnosed.remarks {
         let _ = writeln!(out, "note: {remark}");
     }
+    if !diagnosed.earlier.is_empty() {
+        out.push_str("\nanswers that broke off before, not checked (all of each is in the ledger, and with --json):\n");
+    }
     for one in &diagnosed.earlier {
-        let _ = writeln!(out, "broke off: {}: {}\n{}", one.endpoint, one.why, one.text);
+        let _ = writeln!(out, "  {}: {}; {} characters came", one.endpoint, one.why, one.text.chars().count());
+        if let Some(begun) = partial::read(&one.text).and_then(|partial| begun(&partial.diagnosis)) {
+            let _ = writeln!(out, "      it began: {begun}");
+        }
     }
     out
 }

@@ -53,7 +53,7 @@ async fn one(engine: &Engine, ledger: Option<&Arc<dyn Ledger>>, endpoint: &Endpo
         Ok(probe) => {
             findings.add("", Status::Ok, format!("{sees}, {} ms", probe.latency.as_millis()), "");
             models(&mut findings, client, &probe);
-            let tokens = tokenizer(&mut findings, endpoint, client).await;
+            let tokens = tokenizer(&mut findings, engine, ledger, endpoint, client).await;
             context(&mut findings, endpoint, &probe, tokens);
         }
         // Not every gateway has a list of models; whether it answers, the trials show.
@@ -104,9 +104,22 @@ fn models(findings: &mut Findings, client: &LlmClient, probe: &Probe) {
 }
 
 /// Counts a sample with the model's own tokenizer, and learns from it.
-async fn tokenizer(findings: &mut Findings, endpoint: &Endpoint, client: &LlmClient) -> bool {
+async fn tokenizer(
+    findings: &mut Findings,
+    engine: &Engine,
+    ledger: Option<&Arc<dyn Ledger>>,
+    endpoint: &Endpoint,
+    client: &LlmClient,
+) -> bool {
     let ours = count_tokens(SAMPLE) as u64;
-    match client.count_sample().await {
+    let counted = match counted(engine, ledger, endpoint, client).await {
+        Ok(counted) => counted,
+        Err(why) => {
+            findings.add("tokens", Status::Warn, format!("not asked: {why}"), "");
+            return false;
+        }
+    };
+    match counted {
         Ok(Some(theirs)) => {
             endpoint.seed_calibration([(ours, theirs)]);
             let factor = endpoint.calibration().factor();
@@ -129,6 +142,27 @@ async fn tokenizer(findings: &mut Findings, endpoint: &Endpoint, client: &LlmCli
         }
     }
 }
+
+/// Lets the server count a sample, written down like every text that leaves. `Err` says why nothing was sent.
+async fn counted(
+    engine: &Engine,
+    ledger: Option<&Arc<dyn Ledger>>,
+    endpoint: &Endpoint,
+    client: &LlmClient,
+) -> Result<Result<Option<u64>, LlmError>, String> {
+    let Some(call) = client.prepare_sample() else { return Ok(Ok(None)) };
+    let mut witness = LedgerWitness::new(engine, ledger.ok_or(UNWRITTEN)?, None, endpoint.settings().price);
+    let prompt = PromptRef { name: "count".into(), version: String::new() };
+    let content = Content { prompt: &prompt, pack: None, evidence: Vec::new() };
+    witness.before_send(&Leaving { call: &call, content: &content, tokens: 0 }).await?;
+    let counted = client.count_sample().await;
+    let error = counted.as_ref().err().cloned();
+    witness.after(&CallOutcome { endpoint: call.endpoint, model: call.model, error, ..CallOutcome::default() }).await?;
+    Ok(counted)
+}
+
+/// Why nothing is sent where there is no ledger.
+const UNWRITTEN: &str = "what leaves is written down first, and the ledger cannot be written";
 
 fn context(findings: &mut Findings, endpoint: &Endpoint, probe: &Probe, learnt: bool) {
     let settings = endpoint.settings();
@@ -177,8 +211,7 @@ async fn trials(
     client: &LlmClient,
 ) {
     let Some(ledger) = ledger else {
-        let what = "not asked: what leaves is written down first, and the ledger cannot be written";
-        return findings.add("answer", Status::Warn, what, "");
+        return findings.add("answer", Status::Warn, format!("not asked: {UNWRITTEN}"), "");
     };
     let mut spent = (0, 0);
     let mut tried = Vec::new();
@@ -284,5 +317,51 @@ fn shape(findings: &mut Findings, endpoint: &Endpoint, client: &LlmClient, tried
             findings.add("schema", Status::Fail, kind.to_string(), fix);
         }
         (Shape::Unclear, _) => findings.add("schema", Status::Ok, "not known: the answer was cut", ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::app::engine::Origin;
+    use crate::config::Config;
+    use crate::domain::Timestamp;
+    use crate::domain::settings::EndpointSettings;
+    use crate::sources::demo;
+
+    #[tokio::test]
+    async fn no_text_leaves_that_cannot_be_written_down() {
+        let server = MockServer::start().await;
+        let models = json!({"data": [{"id": "tiny"}]});
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(models)).mount(&server).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.ledger.path = Some(folder.path().join("ledger.db"));
+        config.llm.endpoint = vec![EndpointSettings {
+            url: Some(server.uri()),
+            ..EndpointSettings::new("local", Protocol::OpenaiChat, "tiny")
+        }];
+        let origin = Origin::Demo(demo::bundle(Timestamp::from_secs(1_800_000_000)));
+        let engine = Engine::new(config, None, origin, None, None).unwrap();
+        let found = examine(&engine, None).await;
+        for about in ["llm local tokens", "llm local answer"] {
+            let one = found.iter().find(|finding| finding.name == about).unwrap();
+            assert!(one.detail.contains("the ledger cannot be written"), "{one:?}");
+        }
+        let posted = |server: Vec<wiremock::Request>| server.iter().filter(|one| one.method == "POST").count();
+        assert_eq!(posted(server.received_requests().await.unwrap()), 0);
+        // With a ledger each text that leaves has an entry.
+        let ledger = engine.ledger().await.unwrap();
+        examine(&engine, Some(&ledger)).await;
+        let filter = crate::ledger::Filter {
+            kinds: vec![crate::domain::ledger::EntryKind::LlmIntent],
+            ..crate::ledger::Filter::default()
+        };
+        let written = ledger.entries(filter).await.unwrap().len();
+        assert_eq!(posted(server.received_requests().await.unwrap()), written);
     }
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::app::checking::Checked;
+use crate::app::engine::Engine;
+use crate::app::failure::Failure;
+use crate::app::output::Output;
 use crate::domain::action::{Effect, Judged, Verdict};
 use crate::domain::alert::Alert;
 use crate::domain::analysis::{Analysis, Finding};
@@ -17,6 +20,7 @@ use crate::domain::recheck::{Recheck, Rechecked};
 use crate::domain::settings::Sees;
 use crate::domain::{Text, Timestamp};
 use crate::gate::changes;
+use crate::llm::Endpoint;
 
 /// State of a source.
 #[derive(Debug, Serialize)]
@@ -248,6 +252,48 @@ impl<'a> DiagnoseView<'a> {
             rechecked: None,
             rechecked_left_out: None,
         }
+    }
+}
+
+/// Answer of `diagnose` and `ask` where no end point had anything to say.
+#[derive(Debug, Serialize)]
+struct FailedView<'a> {
+    incident: &'a str,
+    complete: bool,
+    /// All of it in one sentence, as on standard error.
+    error: String,
+    endpoints: Vec<FailedEndpoint<'a>>,
+}
+
+/// Why one end point has no part in it.
+#[derive(Debug, Serialize)]
+struct FailedEndpoint<'a> {
+    name: &'a str,
+    why: &'a str,
+}
+
+/// Says what failed at which end point as the one JSON document, where one is wanted; hands the failure on.
+pub(super) fn failed(engine: &Engine, incident: &str, failure: Failure, output: Output) -> Failure {
+    if !output.json {
+        return failure;
+    }
+    let of = |endpoint: &'_ Endpoint| endpoint.settings().name.clone();
+    let names: Vec<String> = engine.pool.endpoints().iter().map(of).collect();
+    let part = |text: &'_ str| {
+        let name =
+            names.iter().find(|name| text.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(": ")));
+        name.map(|name| (name.clone(), text[name.len() + 2..].to_owned()))
+    };
+    let parts: Vec<(String, String)> = failure.parts().iter().filter_map(|text| part(text)).collect();
+    let view = FailedView {
+        incident,
+        complete: false,
+        error: failure.to_string(),
+        endpoints: parts.iter().map(|(name, why)| FailedEndpoint { name, why }).collect(),
+    };
+    match output.document(&view) {
+        Ok(()) => failure,
+        Err(unwritten) => unwritten,
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::call::Call;
-use crate::copilot::schema::unwrapped;
+use crate::copilot::embedded::object_in;
 use crate::domain::Text;
 use crate::domain::diagnosis::Claim;
 use crate::llm::schema::Schema;
@@ -62,7 +62,7 @@ pub(super) fn step(last: bool) -> Schema {
 
 /// Reads a step strictly. `Err` lists what is wrong with it, ready to be sent back.
 pub(super) fn read(text: &str, last: bool) -> Result<(Text, Next), Vec<String>> {
-    let json = unwrapped(text);
+    let json = object_in(text);
     if json.is_empty() {
         return Err(vec!["the answer is empty".into()]);
     }

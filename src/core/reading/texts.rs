@@ -108,10 +108,17 @@ pub(super) fn pack(out: &mut Writer, model: &Model) {
             let pack = &preview.pack;
             match &preview.endpoint {
                 Some(receiver) => out.push(Role::Heading, &receiver_line(receiver)),
-                None => out.push(
+                None if preview.notes.is_empty() => out.push(
                     Role::Heading,
                     "no end point is configured: Y copies it for a model elsewhere, P takes its answer",
                 ),
+                None => out.push(
+                    Role::Heading,
+                    "nothing would be sent: Y copies it for a model elsewhere, P takes its answer",
+                ),
+            }
+            for note in &preview.notes {
+                out.push(Role::Warning, note);
             }
             let hidden: usize = pack.redactions.values().sum();
             let kinds: Vec<String> = pack.redactions.iter().map(|(kind, times)| format!("{kind} ×{times}")).collect();

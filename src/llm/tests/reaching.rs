@@ -145,9 +145,18 @@ async fn a_proxy_of_the_settings_is_used() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gone = format!("http://user:s3cret@{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = run(&client(EndpointSettings { proxy: Some(gone), ..settings("http://llm.example") })).await.1;
-    let Some(LlmErrorKind::Unreachable { what }) = error else { panic!("{error:?}") };
-    assert!(!what.contains("s3cret"), "{what}");
+    for url in ["http://llm.example", "https://llm.example"] {
+        let error = run(&client(EndpointSettings { proxy: Some(gone.clone()), ..settings(url) })).await.1;
+        let Some(LlmErrorKind::Proxy { what }) = error else { panic!("{error:?}") };
+        assert!(what.contains("does not answer") && what.starts_with("http://127.0.0.1:"), "{what}");
+        assert!(!what.contains("s3cret") && !what.contains("user"), "{what}");
+    }
+    // One that does not want to: it is not the server that says so.
+    let refusing = MockServer::start().await;
+    Mock::given(method("CONNECT")).respond_with(ResponseTemplate::new(407)).mount(&refusing).await;
+    let through = EndpointSettings { proxy: Some(refusing.uri()), ..settings("https://llm.example") };
+    let error = run(&client(through)).await.1;
+    assert!(matches!(&error, Some(LlmErrorKind::Proxy { what }) if what.contains("llm.example:443")), "{error:?}");
 }
 
 fn tls(name: &str) -> PathBuf {

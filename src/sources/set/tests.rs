@@ -177,7 +177,7 @@ async fn health_follows_the_answers() {
         seen.push((health.status, health.error.map(|error| error.to_string()).unwrap_or_default()));
     }
     let expected = [
-        (Status::Down, "prometheus: 500"),
+        (Status::Down, "500"),
         (Status::Ok, ""),
         (Status::Degraded, "truncated"),
         (Status::Degraded, "slow: the last answer took 6.0 s"),
