@@ -17,7 +17,6 @@ use crate::domain::diagnosis::{Bill, Diagnosed, Earlier, Usage};
 use crate::domain::evidence::Evidence;
 use crate::domain::labels::Labels;
 use crate::domain::pack::Pack;
-use crate::domain::query::{Data, Planned, Purpose, Query};
 use crate::domain::settings::{EndpointSettings, Protocol, Sees};
 use crate::domain::text::neutralise;
 use crate::domain::{Outgoing, Text};
@@ -289,18 +288,12 @@ pub(super) fn in_context(mut action: Action, engine: &Engine) -> Action {
 /// The label sets that the site's own scrape configuration made: targets of a live Prometheus, or the recorded
 /// series where there is none to ask.
 async fn targets(engine: &Engine, investigated: &Investigated) -> Vec<Labels> {
-    let planned = Planned { query: Query::Targets, purpose: Purpose::Discovery };
-    if engine.sources.answers(&planned.query)
-        && let (_, Some(answer)) = engine.sources.ask(&planned).await
-        && let Data::Targets(targets) = answer.data
-    {
-        return targets.into_iter().map(|target| target.labels).collect();
-    }
-    if engine.bundle().is_some() {
+    let targets = engine.targets().await;
+    if targets.is_empty() && engine.bundle().is_some() {
         let series = investigated.snapshot.metrics.iter().flat_map(|answer| &answer.series);
         return series.map(|series| series.labels.clone()).collect();
     }
-    Vec::new()
+    targets
 }
 
 /// The pack as it would be sent now, to the first end point that may be asked, and at which cost. Sends nothing. With

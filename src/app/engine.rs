@@ -17,6 +17,7 @@ use crate::domain::alert::Alert;
 use crate::domain::baseline::BaselineChoice;
 use crate::domain::health::{EndpointHealth, RequestUnderWay, SourceHealth, Status};
 use crate::domain::incident::Incident;
+use crate::domain::labels::Labels;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Data, Note, Planned, Purpose, Query};
 use crate::domain::settings::{EndpointSettings, Secrets, Sees};
@@ -24,6 +25,7 @@ use crate::domain::snapshot::Runbook;
 use crate::domain::{Text, TimeRange};
 use crate::ledger::Ledger;
 use crate::llm::{self, Admission, Endpoint, HealthState, Pool};
+use crate::runner::RunnerSettings;
 use crate::sources::Telemetry;
 use crate::sources::bundle::Bundle;
 use crate::sources::recorder::Recorder;
@@ -75,6 +77,8 @@ pub struct Engine {
     pub standing: Standing,
     /// The language models, in the order in which they are tried.
     pub pool: Pool,
+    /// Where and how commands run.
+    pub(super) runner: RunnerSettings,
     /// What was spent on them today.
     pub(super) spent: tokio::sync::Mutex<Spent>,
     /// Sizes of contexts in the models' own tokens, as far as servers told them, by name of the end point.
@@ -150,6 +154,7 @@ impl Engine {
             playbooks: Playbooks::builtin(),
             standing,
             pool,
+            runner: RunnerSettings::of_this_process(),
             spent: tokio::sync::Mutex::default(),
             contexts: Mutex::default(),
             bundle,
@@ -353,6 +358,18 @@ impl Engine {
                  OLLAMA_HOST)"
             ))),
             None => Err(Failure::usage(format!("there is no end point `{name}`; configured: {}", known()))),
+        }
+    }
+
+    /// The label sets of what the site's own configuration scrapes, where a Prometheus can be asked for them.
+    pub(super) async fn targets(&self) -> Vec<Labels> {
+        let planned = Planned { query: Query::Targets, purpose: Purpose::Discovery };
+        if !self.sources.answers(&planned.query) {
+            return Vec::new();
+        }
+        match self.sources.ask(&planned).await.1.map(|answer| answer.data) {
+            Some(Data::Targets(targets)) => targets.into_iter().map(|target| target.labels).collect(),
+            _ => Vec::new(),
         }
     }
 

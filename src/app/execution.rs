@@ -15,12 +15,12 @@ use crate::domain::diagnosis::Check;
 use crate::domain::ledger::{Draft, EntryKind};
 use crate::domain::query::{Answer, Data, Planned, Purpose, Query};
 use crate::gate::{Confirmation, confirm_word, digest};
-use crate::runner::{RunContext, RunEvent, Runner, RunnerSettings};
+use crate::runner::{RunContext, RunEvent, Runner};
 
 use super::approvals::{self, Case};
 use super::engine::Engine;
 use super::failure::Failure;
-use super::recording::Recording;
+use super::open_run::{Closed, OpenRun};
 use super::standing::Standing;
 
 /// Everything that must be seen before a run.
@@ -110,7 +110,7 @@ pub async fn prepare(engine: &Engine, standing: &Standing, action: &Action) -> R
         manifests: (judged.effect != Effect::Read).then(|| judged.facts.manifests.clone()),
         timeout: engine.config.run.timeout,
     };
-    let request = runner()
+    let request = runner(engine)
         .prepare(&action.argv, context)
         .await
         .map_err(|error| Failure::failed(format!("{} cannot run here: {error}", action.id)))?;
@@ -239,47 +239,38 @@ pub async fn run(
         return Err(Failure::refused(format!("nothing was run: {why}")));
     }
 
-    let mut events = runner().start(authorised, cancel);
-    let started = std::time::Instant::now();
-    let (mut recording, mut state) = (Recording::default(), None);
-    while let Some(event) = events.recv().await {
-        match event {
-            RunEvent::Line(line) => {
-                recording.line(&line, started.elapsed());
-                // A screen that is gone does not end the run; its outcome belongs in the ledger.
-                let _ = news.send(News::Line(line)).await;
-            }
-            RunEvent::Dropped(count) => {
-                let _ = news.send(News::Dropped(count)).await;
-                recording.dropped(count);
-            }
-            RunEvent::Note(text) => {
-                let _ = news.send(News::Line(OutputLine { stderr: true, text })).await;
-            }
-            RunEvent::Ended(ended) => state = Some(ended),
-        }
+    let (intent_seq, started_at) = (intent.seq, intent.draft.at);
+    let events = runner(engine).start(authorised, cancel);
+    let mut open = OpenRun::new(&ledger, &engine.wall_clock, intent, events);
+    while let Some(event) = open.next().await {
+        // A screen that is gone does not end the run; its outcome belongs in the ledger.
+        let _ = match event {
+            RunEvent::Line(line) => news.send(News::Line(line)).await,
+            RunEvent::Dropped(count) => news.send(News::Dropped(count)).await,
+            RunEvent::Note(text) => news.send(News::Line(OutputLine { stderr: true, text })).await,
+            RunEvent::Ended(_) => Ok(()),
+        };
     }
-    let state = state.unwrap_or(RunState::Unknown);
-    let payload = recording.payload(intent.seq, &state);
-    let outcome = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
-    let (output, dropped_lines) = recording.into_output();
+    let state = open.state();
+    let closed = open.close().await;
     let _ = news.send(News::Ended(state.clone())).await;
-    let outcome = outcome
+    let Closed { outcome, recording } = closed
         .map_err(|error| Failure::failed(format!("{}; the outcome could not be written: {error}", state.words())))?;
+    let (output, dropped_lines) = recording.into_output();
 
     let mut verification = None;
     if let Some(known) = &ready.verification {
         let actor = &ready.standing.actor;
-        let asked = verify(engine, actor, &ready.request.incident, intent.seq, known.clone()).await;
+        let asked = verify(engine, actor, &ready.request.incident, intent_seq, known.clone()).await;
         let _ = news.send(News::Verified(asked.clone())).await;
         verification = Some(asked);
     }
     Ok(RunRecord {
-        intent: intent.seq,
+        intent: intent_seq,
         request: ready.request.clone(),
         digest: ready.digest.clone(),
         judged: ready.judged.clone(),
-        started_at: intent.draft.at,
+        started_at,
         ended_at: Some(outcome.draft.at),
         state,
         output,
@@ -363,8 +354,8 @@ pub fn summary(answer: &Answer) -> Text {
 /// Characters of a line in a summary.
 const LINE: usize = 160;
 
-fn runner() -> Runner {
-    Runner::new(RunnerSettings::of_this_process())
+fn runner(engine: &Engine) -> Runner {
+    Runner::new(engine.runner.clone())
 }
 
 fn not_written(failure: &Failure) -> Failure {

@@ -20,6 +20,7 @@ mod headless;
 pub mod investigate;
 pub mod ledger;
 mod logging;
+mod open_run;
 pub mod output;
 mod queue;
 mod recheck;

@@ -13,21 +13,10 @@ use super::super::fixture::pool;
 use super::super::{actions, offline};
 use super::*;
 use crate::domain::pack::PackedEvidence;
-use crate::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
+use crate::domain::settings::{EndpointSettings, NoSecrets, Protocol};
 
 static PLAYBOOKS: LazyLock<Playbooks> = LazyLock::new(Playbooks::builtin);
 static LIBRARY: LazyLock<Library> = LazyLock::new(Library::builtin);
-
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn fetch<'a>(
-        &'a self,
-        _: &'a SecretRef,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(async { Err("none".into()) })
-    }
-}
 
 /// Writes down what passes.
 #[derive(Default)]

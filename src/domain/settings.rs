@@ -44,6 +44,20 @@ pub trait Secrets: Send + Sync {
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>>;
 }
 
+/// Secrets of tests: there are none.
+#[cfg(test)]
+pub(crate) struct NoSecrets;
+
+#[cfg(test)]
+impl Secrets for NoSecrets {
+    fn fetch<'a>(
+        &'a self,
+        _: &'a SecretRef,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
+        Box::pin(async { Err("none".into()) })
+    }
+}
+
 /// How to authenticate to a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

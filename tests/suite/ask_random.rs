@@ -20,7 +20,8 @@ use stanch::llm::{LlmClient, LlmErrorKind};
 use stanch::prompts::Library;
 use tokio_util::sync::CancellationToken;
 
-use crate::llm_real::{NoSecrets, llama};
+use crate::llm_real::llama;
+use crate::secrets::NoSecrets;
 
 const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 

@@ -8,8 +8,9 @@ use futures_util::StreamExt as _;
 use stanch::domain::settings::{EndpointSettings, Protocol};
 use stanch::llm::{Blame, Endpoint, FinishReason, HealthState, Outcome, Shape, StreamEvent, Trial};
 
-use crate::llm_real::{NoSecrets, ask, llama};
+use crate::llm_real::{ask, llama};
 use crate::program::Program;
+use crate::secrets::NoSecrets;
 use crate::servers::{Server, free_port};
 
 const SPOKEN: [Protocol; 3] = [Protocol::OpenaiChat, Protocol::OpenaiResponses, Protocol::Anthropic];

@@ -19,7 +19,7 @@ use stanch::domain::diagnosis::Diagnosed;
 use stanch::domain::evidence::{Band, Detail, Evidence, EvidenceId, EvidenceKind, MetricDetail, Turn};
 use stanch::domain::incident::Incident;
 use stanch::domain::query::Lang;
-use stanch::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
+use stanch::domain::settings::{EndpointSettings, Protocol};
 use stanch::domain::snapshot::Provenance;
 use stanch::domain::{Labels, TimeRange, Timestamp};
 use stanch::gate::{Gate, Inventory, Policy, TelemetryWords};
@@ -29,6 +29,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::in_prod;
+use crate::secrets::NoSecrets;
 use crate::servers::Server;
 
 /// The Python that has `xllamacpp` and `gguf`: `STANCH_TEST_PYTHON`, else the test script's own environment.
@@ -76,17 +77,6 @@ async fn serve(context_tokens: usize, making: &[&str]) -> Server {
         (command, "xllamacpp")
     })
     .await
-}
-
-pub(crate) struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn fetch<'a>(
-        &'a self,
-        _: &'a SecretRef,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(async { Err("there is none".into()) })
-    }
 }
 
 fn client(server: &Server, protocol: Protocol) -> LlmClient {

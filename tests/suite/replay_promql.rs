@@ -1,13 +1,12 @@
 //! PromQL on replay against a real Prometheus that holds the same samples: the same answers, for every expression.
 
 use std::fmt::Write as _;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stanch::domain::metric::Series;
 use stanch::domain::query::{Data, Lang, Query};
-use stanch::domain::settings::{SecretRef, Secrets, SourceSettings};
+use stanch::domain::settings::SourceSettings;
 use stanch::domain::{TimeRange, Timestamp};
 use stanch::sources::Telemetry;
 use stanch::sources::demo;
@@ -16,19 +15,11 @@ use stanch::sources::prometheus::Prometheus;
 use stanch::sources::promql::{self, Semantics};
 use stanch::sources::series::SeriesStore;
 
+use crate::secrets::NoSecrets;
 use crate::servers;
 
 const START: i64 = 1_600_000_000;
 const MINUTES: i64 = 40;
-
-/// No secret is configured in these tests.
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn fetch<'a>(&'a self, _: &'a SecretRef) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(async { Err("there are no secrets here".to_owned()) })
-    }
-}
 
 /// Counters with resets, gauges that end and begin late, gaps, uneven steps, odd values, a histogram.
 fn history() -> String {

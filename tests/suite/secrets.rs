@@ -5,6 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use stanch::domain::settings::{SecretRef, Secrets};
 
+/// There are none.
+pub(crate) struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn fetch<'a>(&'a self, _: &'a SecretRef) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
+        Box::pin(async { Err("there are no secrets here".to_owned()) })
+    }
+}
+
 /// Gives its values in turn; the last one stays.
 pub(crate) struct Rotating {
     values: Mutex<Vec<&'static str>>,

@@ -119,3 +119,104 @@ fn objection(judged: &Judged) -> Option<String> {
         (effect, ..) => Some(format!("its effect is {}, and questions only read ({by})", effect.word())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::engine::Origin as From;
+    use crate::config::{Config, Kubernetes, Profile};
+    use crate::domain::ledger::{Entry, EntryKind};
+    use crate::domain::settings::SourceSettings;
+    use crate::ledger::Filter;
+
+    /// A live engine whose kubectl is this script.
+    fn engine(folder: &Path, script: &str) -> Engine {
+        let programs = folder.join("bin");
+        std::fs::create_dir(&programs).unwrap();
+        let program = programs.join("kubectl");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        for path in [&programs, &program] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut config = Config::default();
+        config.ledger.path = Some(folder.join("ledger.db"));
+        let profile = Profile {
+            prometheus: Some(SourceSettings::new("http://127.0.0.1:1")),
+            kubernetes: Some(Kubernetes { context: Some("test".into()) }),
+            inventory: vec!["shop".into()],
+            ..Profile::default()
+        };
+        let mut engine = Engine::new(config, Some(("test".into(), profile)), From::Live, None, None).unwrap();
+        engine.runner.directories = vec![programs];
+        engine.runner.cwd = folder.to_owned();
+        engine
+    }
+
+    async fn ask(engine: &Engine, line: &str) -> Result<Told, NotTold> {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        run(engine, &engine.standing, Some("I-1"), &argv).await
+    }
+
+    async fn written(engine: &Engine, kind: EntryKind) -> Vec<Entry> {
+        let filter = Filter { kinds: vec![kind], ..Filter::default() };
+        engine.ledger().await.unwrap().entries(filter).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_read_goes_through_gate_and_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), "echo \"called with $*\"");
+        let told = ask(&engine, "kubectl get pods -n shop").await.unwrap();
+        assert!(told.text.contains("called with --context=test get pods -n shop"), "{}", told.text);
+        let intents = written(&engine, EntryKind::RunIntent).await;
+        let outcomes = written(&engine, EntryKind::RunOutcome).await;
+        let ([intent], [outcome]) = (intents.as_slice(), outcomes.as_slice()) else { panic!("one of each") };
+        assert_eq!(intent.draft.payload["judged"]["effect"], "read");
+        assert_eq!(intent.draft.payload["action"]["origin"], serde_json::json!({"by": "model", "name": "ask"}));
+        assert_eq!(outcome.draft.payload["intent"], intent.seq);
+        assert_eq!(outcome.draft.payload["state"], serde_json::json!({"state": "exited", "code": 0}));
+    }
+
+    #[tokio::test]
+    async fn what_changes_something_or_reads_secrets_is_never_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), ": > called");
+        for line in [
+            "kubectl delete pod payments-1 -n shop",
+            "kubectl get secret -n shop -o yaml",
+            "kubectl exec payments-1 -- cat /etc/passwd",
+            "kubectl get pods --kubeconfig=/tmp/other",
+            "rm -rf /",
+        ] {
+            let refused = ask(&engine, line).await;
+            assert!(matches!(refused, Err(NotTold::Refused(_))), "{line}: {refused:?}");
+        }
+        assert!(!folder.path().join("called").exists());
+        assert!(written(&engine, EntryKind::RunIntent).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_given_up_is_ended_and_has_its_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), ": > begun; exec /bin/sleep 3600");
+        let mut work = Box::pin(ask(&engine, "kubectl get pods -n shop"));
+        while !folder.path().join("begun").exists() {
+            tokio::select! {
+                ended = &mut work => panic!("it does not end by itself: {ended:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(work);
+        let outcome = loop {
+            match written(&engine, EntryKind::RunOutcome).await.pop() {
+                Some(outcome) => break outcome,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(outcome.draft.payload["state"]["state"], "cancelled");
+        assert_eq!(outcome.draft.payload["intent"], written(&engine, EntryKind::RunIntent).await[0].seq);
+    }
+}

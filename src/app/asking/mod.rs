@@ -12,9 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::copilot::online::Sampling;
 use crate::copilot::questions::{self, AskError, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
-use crate::domain::labels::Labels;
 use crate::domain::ledger::{Draft, EntryKind};
-use crate::domain::query::{Answer, Asked, Data, Planned, Purpose, Query};
+use crate::domain::query::{Answer, Asked, Planned};
 use crate::domain::question::{Asking, Reply};
 use crate::domain::{Text, TimeRange, Timestamp};
 use crate::prompts::Library;
@@ -123,7 +122,7 @@ struct Tools<'a> {
 
 impl<'a> Tools<'a> {
     async fn new(engine: &'a Engine, incident: Option<String>, cases: Vec<Arc<Investigated>>) -> Self {
-        let targets = targets(engine).await;
+        let targets = engine.targets().await;
         let mut standing = engine.standing.clone().trusting(&targets);
         for case in &cases {
             standing = standing.having_read(&case.snapshot, &[]);
@@ -151,19 +150,6 @@ impl<'a> Tools<'a> {
         self.cases.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&found));
         Ok(found)
     }
-}
-
-/// The label sets of what the site's own configuration scrapes.
-async fn targets(engine: &Engine) -> Vec<Labels> {
-    let planned = Planned { query: Query::Targets, purpose: Purpose::Discovery };
-    if engine.bundle().is_none()
-        && engine.sources.answers(&planned.query)
-        && let (_, Some(answer)) = engine.sources.ask(&planned).await
-        && let Data::Targets(targets) = answer.data
-    {
-        return targets.into_iter().map(|target| target.labels).collect();
-    }
-    Vec::new()
 }
 
 impl Toolbox for Tools<'_> {

@@ -15,22 +15,11 @@ use crate::domain::diagnosis::Bill;
 use crate::domain::metric::{Sample, Series};
 use crate::domain::query::{Data, Query};
 use crate::domain::question::{Asking, Reply, StepOutcome};
-use crate::domain::settings::{EndpointSettings, Protocol, SecretRef, Secrets};
+use crate::domain::settings::{EndpointSettings, NoSecrets, Protocol};
 use crate::llm::{LlmClient, LlmErrorKind, Timeouts};
 use crate::prompts::Library;
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(Library::builtin);
-
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn fetch<'a>(
-        &'a self,
-        _: &'a SecretRef,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(async { Err("none".into()) })
-    }
-}
 
 #[derive(Default)]
 struct Notes {
