@@ -20,7 +20,7 @@ use crate::domain::pack::Pack;
 use crate::domain::settings::{EndpointSettings, Protocol, Sees};
 use crate::domain::text::neutralise;
 use crate::domain::{Outgoing, Text};
-use crate::llm::{Admission, ChatRequest, Endpoint, LlmError};
+use crate::llm::{Admission, ChatRequest, Endpoint, LlmClient, LlmError};
 use crate::prompts::Library;
 
 use super::drafting::Board;
@@ -306,28 +306,12 @@ pub async fn preview(
     let library = Library::builtin();
     let analysis = Arc::new(with_answers(&investigated.analysis, answers));
     let most = engine.profile.sees.unwrap_or(Sees::Production);
-    let blind = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() == Sees::Nothing);
-    let mut notes: Vec<Text> = engine
-        .pool
-        .endpoints()
-        .iter()
-        .filter(blind)
-        .map(|endpoint| {
-            let name = &endpoint.settings().name;
-            Text::new(&format!("nothing is sent to {name}: it may see nothing of this environment (`sees`)"))
-        })
-        .collect();
-    let usable = engine.pool.endpoints().iter().find(|endpoint| {
-        let resting = matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
-        endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing) && !resting
-    });
+    let mut notes = blind(engine);
     if most == Sees::Nothing {
         let why = "nothing of this environment may be sent to any language model (profile, sees = \"nothing\")";
         return Err(Failure::failed(why));
     }
-    let seeing = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing);
-    let first = usable.or_else(|| engine.pool.endpoints().iter().find(seeing));
-    let Some(endpoint) = first else {
+    let Some(endpoint) = first_endpoint(engine) else {
         if !engine.pool.endpoints().is_empty() {
             notes.push(Text::from("no configured end point would be sent this: it is for a person to carry elsewhere"));
         }
@@ -336,6 +320,7 @@ pub async fn preview(
             packed(engine, &analysis, defaults.pack_tokens, most, defaults.answer_tokens, &library).await?;
         return Ok(PackPreview {
             digest: pack_digest(&pack),
+            at: None,
             around: around(&request),
             request: words(&request),
             pack,
@@ -347,32 +332,62 @@ pub async fn preview(
     let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
     let turn = Turn::looking(endpoint, client);
     let Package { pack, request, tokens } = package(engine, &analysis, &turn, &library).await?;
+    Ok(PackPreview {
+        digest: pack_digest(&pack),
+        at: None,
+        pack,
+        around: around(&request),
+        request: words(&request),
+        tokens,
+        endpoint: Some(receiver(engine, endpoint, client, &request, turn.sees).await),
+        notes,
+    })
+}
+
+/// Which end points get nothing, each with why.
+pub(super) fn blind(engine: &Engine) -> Vec<Text> {
+    let blind = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() == Sees::Nothing);
+    let name = |endpoint: &Endpoint| endpoint.settings().name.clone();
+    let words =
+        |name| Text::new(&format!("nothing is sent to {name}: it may see nothing of this environment (`sees`)"));
+    engine.pool.endpoints().iter().filter(blind).map(|endpoint| words(name(endpoint))).collect()
+}
+
+/// The end point that would be asked first: one that does not rest, where there is one.
+pub(super) fn first_endpoint(engine: &Engine) -> Option<&Endpoint> {
+    let seeing = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing);
+    let rests =
+        |endpoint: &Endpoint| matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
+    let all = || engine.pool.endpoints().iter().filter(seeing);
+    all().find(|endpoint| !rests(endpoint)).or_else(|| all().next())
+}
+
+/// Who would get a request, and what that costs.
+pub(super) async fn receiver(
+    engine: &Engine,
+    endpoint: &Endpoint,
+    client: &LlmClient,
+    request: &ChatRequest,
+    sees: Sees,
+) -> Receiver {
     let settings = endpoint.settings();
-    let (estimate, learnt) = endpoint.calibration().estimate(tokens as u64);
+    let (estimate, learnt) = endpoint.calibration().estimate(request_tokens(request) as u64);
     let bill = match engine.ledger().await {
         Ok(ledger) => spending::refresh(engine, &*ledger).await.ok(),
         Err(_) => None,
     };
     let cost = settings.price.map(|price| price.of(&Usage { input_tokens: estimate, ..Usage::default() }));
-    let prepared = client.prepare(&request);
-    Ok(PackPreview {
-        digest: pack_digest(&pack),
-        pack,
-        around: around(&request),
-        request: words(&request),
-        tokens,
-        endpoint: Some(Receiver {
-            name: settings.name.clone(),
-            model: settings.model.clone(),
-            host: prepared.host(),
-            sees: turn.sees,
-            tokens: estimate,
-            learnt,
-            bytes: prepared.body.len(),
-            bill: bill.map(|bill| Bill { cost, ..bill }).unwrap_or_default(),
-        }),
-        notes,
-    })
+    let prepared = client.prepare(request);
+    Receiver {
+        name: settings.name.clone(),
+        model: settings.model.clone(),
+        host: prepared.host(),
+        sees,
+        tokens: estimate,
+        learnt,
+        bytes: prepared.body.len(),
+        bill: bill.map(|bill| Bill { cost, ..bill }).unwrap_or_default(),
+    }
 }
 
 /// The words around the evidence.
@@ -385,7 +400,7 @@ fn around(request: &ChatRequest) -> Vec<(&'static str, Outgoing)> {
 
 /// A request as a person would carry it to a model elsewhere: the same words in the same order, and the shape of the
 /// answer, which an end point is given apart from them.
-fn words(request: &ChatRequest) -> Outgoing {
+pub(super) fn words(request: &ChatRequest) -> Outgoing {
     let shape = request.schema.as_ref().and_then(|(_, schema)| serde_json::to_string(schema).ok());
     let mut texts: Vec<&str> = request.texts().map(|text| &**text).collect();
     let shape = shape.map(|shape| format!("The JSON schema of the answer:\n{shape}"));

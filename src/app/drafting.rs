@@ -29,6 +29,8 @@ struct Inner<F> {
     base: Bill,
     /// Since when the first content is waited for.
     waiting: Option<Instant>,
+    /// What the model does meanwhile.
+    does: &'static str,
     /// Requests that the server says wait before ours.
     queue: Option<u64>,
 }
@@ -37,7 +39,7 @@ impl<F: FnMut(Draft) + Send> Board<F> {
     /// Nothing is written yet.
     pub(super) fn new(show: F, bill: Bill) -> Self {
         let draft = Draft { bill: bill.clone(), ..Draft::default() };
-        Self { inner: Mutex::new(Inner { draft, show, base: bill, waiting: None, queue: None }) }
+        Self { inner: Mutex::new(Inner { draft, show, base: bill, waiting: None, does: "is reading", queue: None }) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<F>> {
@@ -91,9 +93,18 @@ impl<F: FnMut(Draft) + Send> Board<F> {
                 inner.draft.sent_tokens = usize::try_from(estimate).unwrap_or(usize::MAX);
                 inner.draft.hidden = hidden;
                 inner.waiting = Some(Instant::now());
+                inner.does = "is reading";
                 inner.price(settings);
             }
-            Progress::Accepted => inner.draft.stage = Text::new(&format!("{name} is reading")),
+            Progress::Accepted => {
+                inner.does = "is reading";
+                inner.draft.stage = Text::new(&format!("{name} is reading"));
+            }
+            Progress::Thinking => {
+                inner.does = "thinks";
+                inner.queue = None;
+                inner.draft.stage = Text::new(&format!("{name} thinks"));
+            }
             Progress::Writing { partial, received_tokens, first_token_ms, rate } => {
                 inner.waiting = None;
                 inner.draft.stage = Text::from("writing");
@@ -123,13 +134,16 @@ impl<F: FnMut(Draft) + Send> Board<F> {
                 tokio::time::sleep(PULSE).await;
                 let Some(since) = self.inner().waiting else { continue };
                 let waited = since.elapsed().as_secs();
-                if waited >= IMPATIENT && waited.is_multiple_of(IMPATIENT) {
+                // A model that thinks has its place already.
+                let queued = self.inner().does != "thinks";
+                if queued && waited >= IMPATIENT && waited.is_multiple_of(IMPATIENT) {
                     let load = endpoint.load().await;
                     self.inner().queue = load.ok().flatten().map(|load| load.waiting);
                 }
                 self.change(|inner| {
                     if inner.waiting.is_some() {
-                        inner.draft.stage = Text::new(&waiting(&endpoint.settings().name, waited, inner.queue));
+                        let words = waiting(&endpoint.settings().name, inner.does, waited, inner.queue);
+                        inner.draft.stage = Text::new(&words);
                     }
                 });
             }
@@ -158,12 +172,12 @@ impl<F> Inner<F> {
 }
 
 /// What to say while nothing comes.
-fn waiting(name: &str, seconds: u64, queue: Option<u64>) -> String {
+fn waiting(name: &str, does: &str, seconds: u64, queue: Option<u64>) -> String {
     match queue {
-        Some(0) => format!("{name} is reading since {seconds} s, nothing else waits there"),
+        Some(0) => format!("{name} {does} since {seconds} s, nothing else waits there"),
         Some(1) => format!("{name} is saturated: 1 request waits there, since {seconds} s"),
         Some(queue) => format!("{name} is saturated: {queue} requests wait there, since {seconds} s"),
-        None => format!("{name} is reading since {seconds} s"),
+        None => format!("{name} {does} since {seconds} s"),
     }
 }
 
@@ -173,7 +187,8 @@ mod tests {
 
     #[test]
     fn waiting_says_whom_it_waits_for() {
-        assert_eq!(waiting("local", 4, None), "local is reading since 4 s");
-        assert_eq!(waiting("local", 6, Some(4)), "local is saturated: 4 requests wait there, since 6 s");
+        assert_eq!(waiting("local", "is reading", 4, None), "local is reading since 4 s");
+        assert_eq!(waiting("local", "thinks", 9, None), "local thinks since 9 s");
+        assert_eq!(waiting("local", "is reading", 6, Some(4)), "local is saturated: 4 requests wait there, since 6 s");
     }
 }

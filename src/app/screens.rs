@@ -12,7 +12,7 @@ use crate::config::{self, Config, Profile};
 use crate::copilot::answers;
 use crate::copilot::questions::{Limits, Thread};
 use crate::core::confirm::RunOrder;
-use crate::core::effect::Wish;
+use crate::core::effect::{Shown, Wish};
 use crate::core::message::{
     self, Answered, Board, Conclusion, Investigation, PackPreview, Prepared, RunReport, Suggestion,
 };
@@ -184,6 +184,32 @@ impl Screens {
             verification: ready.verification.clone(),
             critical: ready.standing().critical,
         }
+    }
+
+    /// The chat about an incident, or about the whole system, with its name and what it is about.
+    async fn chat(&self, incident: Option<&str>) -> Result<(String, Option<Arc<Investigated>>, Thread), Text> {
+        let about = match incident {
+            Some(id) => Some(self.case(id)?.investigated),
+            None => None,
+        };
+        let name = incident.unwrap_or_default().to_owned();
+        let known = self.kept().chats.get(&name).cloned();
+        let thread = match (known, &about) {
+            (Some((of, thread)), _) if same(of.as_ref(), about.as_ref()) => thread,
+            // Its ids are of an earlier examination.
+            (Some((_, thread)), Some(found)) => asking::continued(&thread, found),
+            _ => asking::thread(&self.engine, about.as_ref()).await,
+        };
+        Ok((name, about, thread))
+    }
+
+    /// Keeps what was said in a chat.
+    fn keep_chat(&self, name: String, about: Option<Arc<Investigated>>, thread: Thread) {
+        let mut kept = self.kept();
+        if kept.chats.len() >= MAX_CHATS && !kept.chats.contains_key(&name) {
+            kept.chats.pop_first();
+        }
+        kept.chats.insert(name, (about, thread));
     }
 
     /// Makes evidence of an answer, which the next diagnosis is given.
@@ -413,35 +439,33 @@ impl Backend for Screens {
         Box::pin(async move { watching::probe(&self.engine, &reporter).await })
     }
 
+    fn preview_question(&self, incident: Option<String>, question: Text) -> BoxFuture<'_, Result<PackPreview, Text>> {
+        Box::pin(async move {
+            let (name, about, thread) = self.chat(incident.as_deref()).await?;
+            let preview = asking::preview(&self.engine, &thread, &question).await.map_err(|failure| said(&failure))?;
+            // What is open in the whole system is told as it was looked at.
+            self.keep_chat(name, about, thread);
+            Ok(preview)
+        })
+    }
+
     fn question(
         &self,
         incident: Option<String>,
         question: Text,
+        shown: Option<Shown>,
         reporter: Reporter,
     ) -> BoxFuture<'_, Result<Reply, Text>> {
         Box::pin(async move {
-            let about = match &incident {
-                Some(id) => Some(self.case(id)?.investigated),
-                None => None,
-            };
-            let name = incident.unwrap_or_default();
-            let known = self.kept().chats.get(&name).cloned();
-            // What was said about an incident holds as long as it was not examined anew.
-            let mut thread = match known {
-                Some((of, thread)) if same(of.as_ref(), about.as_ref()) => thread,
-                _ => asking::thread(&self.engine, about.as_ref()).await,
-            };
+            let (name, about, mut thread) = self.chat(incident.as_deref()).await?;
             let cases = self.kept().cases.iter().map(|case| Arc::clone(&case.investigated)).collect();
-            let asked = asking::Question { text: &question, endpoint: None, cases, limits: Limits::default() };
+            let shown = shown.as_ref().map(|shown| (shown.digest.as_str(), shown.at));
+            let asked = asking::Question { text: &question, endpoint: None, cases, limits: Limits::default(), shown };
             let follow = |asking| reporter.asking(asking);
             let cancel = CancellationToken::new();
             let work = asking::ask(&self.engine, &mut thread, asked, follow, &cancel);
             let reply = watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?;
-            let mut kept = self.kept();
-            if kept.chats.len() >= MAX_CHATS && !kept.chats.contains_key(&name) {
-                kept.chats.pop_first();
-            }
-            kept.chats.insert(name, (about, thread));
+            self.keep_chat(name, about, thread);
             Ok(reply)
         })
     }

@@ -1,5 +1,7 @@
 //! What an answer is worth, and the verified diagnosis that comes of it: from an end point, or pasted in by a person.
 
+use std::collections::BTreeSet;
+
 use super::call::CallOutcome;
 use super::verify::{self, Proof};
 use super::{partial, schema};
@@ -102,7 +104,7 @@ pub(super) fn conclude(
         }
     };
     remarks.extend(schema::bound(&mut diagnosis));
-    settle(&mut diagnosis);
+    remarks.extend(settle(&mut diagnosis).iter().map(|remark| harmless(remark)));
     let report = verify::verify(&mut diagnosis, &Proof::new(analysis, Some(pack)));
     remarks.extend(disagreement(analysis, &diagnosis).as_deref().map(harmless));
     Diagnosed {
@@ -128,8 +130,10 @@ pub(super) fn harmless(remark: &str) -> String {
     neutralise(remark).into_owned()
 }
 
-/// Makes plain strings harmless and gives hypotheses and actions ids of our own, so that none appears twice.
-fn settle(diagnosis: &mut Diagnosis) {
+/// Makes plain strings harmless and gives hypotheses and actions ids of our own, so that none appears twice. Returns
+/// what was wrong with theirs: an action that names none of the hypotheses follows from none.
+fn settle(diagnosis: &mut Diagnosis) -> Vec<String> {
+    let mut wrong = Vec::new();
     let clean = |text: &mut String| {
         if let std::borrow::Cow::Owned(safe) = neutralise(text) {
             *text = safe;
@@ -144,10 +148,31 @@ fn settle(diagnosis: &mut Diagnosis) {
             (std::mem::replace(&mut hypothesis.id, ours.clone()), ours)
         })
         .collect();
+    let twice: BTreeSet<&str> = (renamed.iter().enumerate())
+        .filter(|(i, (id, _))| renamed[..*i].iter().any(|(before, _)| before == id))
+        .map(|(_, (id, _))| id.as_str())
+        .collect();
+    if !twice.is_empty() {
+        let ids: Vec<&str> = twice.iter().copied().collect();
+        wrong.push(format!(
+            "the model gave several hypotheses the same id ({}): they are numbered here",
+            ids.join(", ")
+        ));
+    }
     for (i, action) in diagnosis.actions.iter_mut().enumerate() {
         action.id = format!("P{}", i + 1);
-        if let Some((_, ours)) = renamed.iter().find(|(theirs, _)| *theirs == *action.hypothesis) {
-            action.hypothesis = Text::new(ours);
+        let mut named = renamed.iter().filter(|(theirs, _)| *theirs == *action.hypothesis);
+        match (named.next(), named.next()) {
+            (Some((_, ours)), None) => action.hypothesis = Text::new(ours),
+            (Some(_), Some(_)) => {
+                wrong.push(format!("action {} follows from {}, which are several", i + 1, action.hypothesis));
+                action.hypothesis = Text::default();
+            }
+            (None, _) if action.hypothesis.trim().is_empty() => {}
+            (None, _) => {
+                wrong.push(format!("action {} follows from {}, which is no hypothesis", i + 1, action.hypothesis));
+                action.hypothesis = Text::default();
+            }
         }
         for argv in [&mut action.argv, &mut action.rollback].into_iter().flatten() {
             argv.iter_mut().for_each(clean);
@@ -169,6 +194,7 @@ fn settle(diagnosis: &mut Diagnosis) {
             None => {}
         }
     }
+    wrong
 }
 
 /// The ranking stands beside the model's opinion, never below it.

@@ -113,6 +113,8 @@ pub enum Heard<'a> {
     },
     /// The server accepted it.
     Accepted,
+    /// The model thinks, and says nothing yet.
+    Thinking,
     /// More of the answer came.
     Text {
         /// All of it so far.
@@ -193,6 +195,7 @@ pub async fn call(
                 outcome.accepted_ms = Some(millis(began.elapsed()));
                 heard(Heard::Accepted);
             }
+            Some(Ok(StreamEvent::Thinking)) => heard(Heard::Thinking),
             Some(Ok(StreamEvent::Usage(usage))) => outcome.usage = usage,
             Some(Ok(StreamEvent::Finished(reason))) => outcome.finish = Some(reason),
             Some(Ok(StreamEvent::Text(text))) => {

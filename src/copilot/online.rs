@@ -42,6 +42,8 @@ pub enum Progress {
     },
     /// The server accepted it.
     Accepted,
+    /// The model thinks, and says nothing yet.
+    Thinking,
     /// More of the answer came.
     Writing {
         /// As far as it was received.
@@ -261,6 +263,7 @@ async fn ask(
     let mut heard = |heard: Heard<'_>| match heard {
         Heard::Sending { tokens, hidden } => on_progress(Progress::Sending { tokens, hidden }),
         Heard::Accepted => on_progress(Progress::Accepted),
+        Heard::Thinking => on_progress(Progress::Thinking),
         Heard::Text { all, tokens, first_token_ms, elapsed_ms } => {
             // Parsing again for every token would be quadratic in a long answer.
             if all.len() - shown > all.len() / 64 {

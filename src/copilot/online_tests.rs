@@ -293,3 +293,28 @@ async fn without_a_witness_nothing_leaves_and_cancelling_is_noted() {
     assert!(began.elapsed() < Duration::from_secs(30));
     assert!(notes.outcomes[0].cancelled);
 }
+
+#[test]
+fn hypotheses_of_the_same_id_and_actions_of_none_are_remarked() {
+    let analysis = crate::copilot::fixture::pool();
+    let pack = crate::context::pack(&analysis, 4_000);
+    let made = crate::copilot::offline::diagnose(&analysis, &crate::copilot::Playbooks::builtin());
+    let mut diagnosis = made.diagnosis;
+    let mut second = diagnosis.hypotheses[0].clone();
+    second.id = diagnosis.hypotheses[0].id.clone();
+    diagnosis.hypotheses.insert(1, second);
+    diagnosis.actions.truncate(1);
+    let mut other = diagnosis.actions[0].clone();
+    diagnosis.actions[0].hypothesis = diagnosis.hypotheses[0].id.as_str().into();
+    other.hypothesis = "H77".into();
+    diagnosis.actions.push(other);
+    let prompt = made.prompt;
+    let diagnosed = answer::pasted(&analysis, &pack, prompt, &serde_json::to_string(&diagnosis).unwrap());
+    let remarks = diagnosed.remarks.join("; ");
+    assert!(remarks.contains("the same id (H1)"), "{remarks}");
+    assert!(remarks.contains("action 1 follows from H1, which are several"), "{remarks}");
+    assert!(remarks.contains("action 2 follows from H77, which is no hypothesis"), "{remarks}");
+    assert!(diagnosed.diagnosis.actions.iter().all(|action| action.hypothesis.is_empty()));
+    let ids: Vec<&str> = diagnosed.diagnosis.hypotheses.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids[..2], ["H1", "H2"]);
+}

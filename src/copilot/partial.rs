@@ -40,7 +40,7 @@ fn confidence(value: &JsonValue<'_>) -> Option<Confidence> {
     [Confidence::Low, Confidence::Medium, Confidence::High].into_iter().find(|one| one.word() == word)
 }
 
-fn field<'a, 'j>(value: &'a JsonValue<'j>, name: &str) -> Option<&'a JsonValue<'j>> {
+pub(super) fn field<'a, 'j>(value: &'a JsonValue<'j>, name: &str) -> Option<&'a JsonValue<'j>> {
     match value {
         JsonValue::Object(pairs) => pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value),
         _ => None,
@@ -54,7 +54,7 @@ fn items<'a, 'j>(value: Option<&'a JsonValue<'j>>) -> &'a [JsonValue<'j>] {
     }
 }
 
-fn raw<'a>(value: Option<&'a JsonValue<'_>>) -> &'a str {
+pub(super) fn raw<'a>(value: Option<&'a JsonValue<'_>>) -> &'a str {
     match value {
         Some(JsonValue::Str(text)) => text,
         _ => "",

@@ -46,6 +46,8 @@ pub(crate) fn asking() -> Asking {
         by: Text::new("model-x via primary"),
         stage: Text::new("logql {service=\"payments\"} |= \"timeout\" from -10m"),
         steps,
+        thought: Text::default(),
+        answer: Text::default(),
         sent_tokens: 3_200,
         hidden: 2,
         received_tokens: 64,

@@ -49,6 +49,7 @@ pub(crate) fn preview() -> PackPreview {
     PackPreview {
         pack,
         digest: "d1".into(),
+        at: None,
         around: vec![("Sent before it", "You diagnose.".into()), ("Sent after it", "Diagnose.".into())],
         request,
         tokens: 2_800,

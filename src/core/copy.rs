@@ -19,7 +19,7 @@ pub fn for_clipboard(model: &Model) -> Option<Outgoing> {
 
 /// The whole request for a diagnosis, to be carried to a model elsewhere.
 pub fn request(model: &Model) -> Option<Outgoing> {
-    Some(model.current()?.pack.value.as_ref()?.request.clone())
+    Some(model.preview()?.value.as_ref()?.request.clone())
 }
 
 /// The text of what is selected on the topmost screen; `None` when nothing is. Stays on this host.
@@ -53,6 +53,7 @@ fn selected(model: &Model) -> Option<Text> {
                 }
             }
         }
+        Screen::Pack(_) if model.looked_at().is_some() => request(model)?.to_string(),
         Screen::Pack(_) => model.current()?.pack.value.as_ref()?.pack.text.clone(),
         Screen::Sources(_) => model.sources.iter().fold(String::new(), |mut text, source| {
             let error = source.error.as_deref().unwrap_or_default();

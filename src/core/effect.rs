@@ -5,7 +5,7 @@ use crate::domain::baseline::BaselineChoice;
 use crate::domain::diagnosis::Check;
 use crate::domain::evidence::EvidenceId;
 use crate::domain::incident::Incident;
-use crate::domain::{Outgoing, Text};
+use crate::domain::{Outgoing, Text, Timestamp};
 
 use super::confirm::RunOrder;
 use super::queue::SignOrder;
@@ -25,6 +25,15 @@ pub enum Wish {
     },
     /// A person brought this answer from a model elsewhere.
     Pasted(Text),
+}
+
+/// A request that a person looked at and agreed to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its digest: no other may be sent.
+    pub digest: String,
+    /// The time that is told in it.
+    pub at: Timestamp,
 }
 
 /// Something to be done outside the model.
@@ -85,6 +94,15 @@ pub enum Effect {
         /// The cited items.
         ids: Vec<EvidenceId>,
     },
+    /// Render the first request of a free question. Sends nothing.
+    PreviewQuestion {
+        /// Number of this effect.
+        generation: Generation,
+        /// The incident's id; none for the whole system.
+        incident: Option<String>,
+        /// The question.
+        question: Text,
+    },
     /// Ask a language model a free question, about an incident or the whole system.
     Question {
         /// Number of this effect.
@@ -93,6 +111,8 @@ pub enum Effect {
         incident: Option<String>,
         /// The question.
         question: Text,
+        /// The first request as it was looked at; none where nobody wants to look first.
+        shown: Option<Shown>,
     },
     /// Resolve, judge and preview an action, so that it can be shown before anything happens.
     Prepare {

@@ -61,7 +61,7 @@ pub enum Report {
     Drafting(Box<Draft>),
     /// Of `Diagnose`.
     Diagnosed(Result<Box<Conclusion>, Text>),
-    /// Of `Pack`.
+    /// Of `Pack` and `PreviewQuestion`.
     Packed(Result<Box<PackPreview>, Text>),
     /// Of `LoadTimeline`.
     Timeline(Result<Vec<Entry>, Text>),
@@ -158,8 +158,10 @@ pub struct Draft {
 pub struct PackPreview {
     /// The evidence, masked for its receiver.
     pub pack: Pack,
-    /// SHA-256 of the pack's text, lower-case hex.
+    /// SHA-256 of the pack's text, or of a question's whole request, lower-case hex.
     pub digest: String,
+    /// The time that is told in a question's first request; none of a diagnosis's.
+    pub at: Option<Timestamp>,
     /// The words that are sent around it, each with a title.
     pub around: Vec<(&'static str, Outgoing)>,
     /// The whole request in words, for carrying it to a model elsewhere.

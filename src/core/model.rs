@@ -238,6 +238,24 @@ impl Model {
         })
     }
 
+    /// The chat whose question is looked at before it is sent.
+    pub fn looked_at(&self) -> Option<&str> {
+        match self.screens.as_slice() {
+            [.., Screen::Chat(chat), Screen::Pack(_)] | [.., Screen::Chat(chat), Screen::Pack(_), _] => {
+                Some(&chat.chat)
+            }
+            _ => None,
+        }
+    }
+
+    /// What would be sent: of the question that is looked at, else of a diagnosis of the incident in front.
+    pub fn preview(&self) -> Option<&Slot<PackPreview>> {
+        match self.looked_at() {
+            Some(chat) => self.chats.get(chat).map(|chat| &chat.preview),
+            None => self.current().map(|case| &case.pack),
+        }
+    }
+
     /// Whether the terminal is too small to draw a screen.
     pub fn too_small(&self) -> bool {
         self.size.0 < SMALLEST.0 || self.size.1 < SMALLEST.1

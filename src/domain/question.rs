@@ -62,6 +62,12 @@ pub struct Asking {
     pub stage: Text,
     /// The steps so far.
     pub steps: Vec<Step>,
+    /// What the model is saying of the step that it is writing: what it is after.
+    #[serde(default)]
+    pub thought: Text,
+    /// The answer that it is writing, in short; nothing of it is checked yet.
+    #[serde(default)]
+    pub answer: Text,
     /// Tokens sent so far, by our own count.
     pub sent_tokens: usize,
     /// Values hidden from the model.

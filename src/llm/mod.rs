@@ -122,6 +122,8 @@ impl ChatRequest {
 pub enum StreamEvent {
     /// The server accepted the request.
     Started,
+    /// The model thinks before it answers; said once, and never after a word of the answer.
+    Thinking,
     /// More of the answer. Not neutralised: whoever shows it makes a [`crate::domain::Text`] of it.
     Text(String),
     /// What it cost; at most once, before the end.

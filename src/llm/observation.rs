@@ -75,6 +75,7 @@ impl Watch {
         let since = now.saturating_duration_since(self.began);
         match event {
             Ok(StreamEvent::Started) => self.seen.headers = Some(since),
+            Ok(StreamEvent::Thinking) => {}
             Ok(StreamEvent::Text(text)) => {
                 self.seen.first_token.get_or_insert(since);
                 self.last = Some(now);

@@ -335,6 +335,9 @@ impl Reading {
             }
             Piece::Thought(bytes) => {
                 let now = Instant::now();
+                if self.seen.thinks.is_none() && self.seen.text == 0 {
+                    self.ready.push_back(StreamEvent::Thinking);
+                }
                 self.seen.thinks.get_or_insert(now);
                 self.seen.content = Some(now);
                 self.seen.thought += bytes;

@@ -199,6 +199,8 @@ fn look(row: &Row, theme: Theme) -> (String, Style, Style) {
     let plain = Style::new();
     match row.kind {
         Kind::Question => ("› ".into(), theme.accent(), theme.strong()),
+        Kind::Thought => ("thinks".into(), theme.dim(), theme.dim()),
+        Kind::Draft => ("writes".into(), theme.accent(), plain),
         Kind::Step => (row.label.clone(), theme.dim(), plain),
         Kind::Trouble => (String::new(), theme.warn(), theme.warn()),
         Kind::Stage => ("▌".into(), theme.accent(), theme.dim()),

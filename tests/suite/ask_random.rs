@@ -144,6 +144,7 @@ async fn steps_of_nonsense_stay_bounded_and_nothing_invented_looks_supported() {
             sources: "Live sources.",
             limits,
             sampling: Sampling { temperature: Some(1.0), seed: Some(seed) },
+            shown: None,
         };
         let mut thread = Thread::new(Subject::System(told("1 open of 1 incidents")));
         let cancel = CancellationToken::new();

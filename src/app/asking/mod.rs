@@ -10,20 +10,25 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::copilot::call::request_tokens;
 use crate::copilot::online::Sampling;
 use crate::copilot::questions::{self, AskError, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
+use crate::core::message::PackPreview;
 use crate::domain::ledger::{Draft, EntryKind};
+use crate::domain::pack::Pack;
 use crate::domain::query::{Answer, Asked, Planned};
 use crate::domain::question::{Asking, Reply};
 use crate::domain::{Text, TimeRange, Timestamp};
+use crate::llm::Role;
 use crate::prompts::Library;
 
+use super::diagnosing;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::investigate::Investigated;
 use super::runbooks;
 use super::standing::Standing;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use seats::Seats;
 
 /// What can be done without a language model, for whoever has none.
@@ -38,6 +43,11 @@ pub(super) async fn thread(engine: &Engine, about: Option<&Arc<Investigated>>) -
     }
     let told = told::incidents(engine).await.unwrap_or_else(|why| told::nothing_known(engine, &why));
     Thread::new(Subject::System(told))
+}
+
+/// The chat about an incident that was examined anew.
+pub(super) fn continued(thread: &Thread, found: &Arc<Investigated>) -> Thread {
+    thread.continued(Subject::Incident(Arc::new(found.analysis.clone())))
 }
 
 /// Fails where there is no end point to ask, with what there is without one.
@@ -61,6 +71,50 @@ pub(super) struct Question<'a> {
     pub(super) cases: Vec<Arc<Investigated>>,
     /// How far it may go.
     pub(super) limits: Limits,
+    /// The digest of the first request that a person looked at, with the time told in it. No other is sent first.
+    pub(super) shown: Option<(&'a str, Timestamp)>,
+}
+
+/// The first request of a question as it would be sent now, to the first end point that may be asked, and at which
+/// cost. Sends nothing.
+pub(super) async fn preview(engine: &Engine, thread: &Thread, text: &str) -> Result<PackPreview, Failure> {
+    needs_a_model(engine, None)?;
+    let Some(endpoint) = diagnosing::first_endpoint(engine) else {
+        return Err(Failure::failed("nothing of this environment may be sent to any language model (sees)"));
+    };
+    let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
+    let turn = Turn::looking(endpoint, client);
+    let seat = seats::seat(engine, &turn);
+    let tools = Tools::new(engine, None, Vec::new()).await;
+    let library = Library::builtin();
+    let sources = told::sources(engine);
+    let inquirer = Inquirer {
+        library: &library,
+        toolbox: &tools,
+        sources: &sources,
+        limits: Limits::default(),
+        sampling: Sampling::default(),
+        shown: None,
+    };
+    let at = (engine.clock)();
+    let (request, pack) = questions::preview(&inquirer, &mut thread.clone(), text, &seat, at)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let tokens = request_tokens(&request);
+    let messages = request.messages.iter().flat_map(|message| {
+        let title = if message.role == Role::User { "Then, from us" } else { "Then, what the model said before" };
+        message.parts.iter().map(move |part| (title, part.clone()))
+    });
+    Ok(PackPreview {
+        digest: questions::digest(&request),
+        at: Some(at),
+        around: std::iter::once(("First, the instructions", request.system.clone())).chain(messages).collect(),
+        request: diagnosing::words(&request),
+        // Its text stands in the messages, where it is sent.
+        pack: Pack { text: String::new(), tokens, budget: Limits::default().request_tokens, ..pack },
+        tokens,
+        endpoint: Some(diagnosing::receiver(engine, endpoint, client, &request, turn.sees).await),
+        notes: diagnosing::blind(engine),
+    })
 }
 
 /// Asks one question. What leaves is in the ledger first; what came of it is written at the end.
@@ -71,7 +125,7 @@ pub(super) async fn ask(
     progress: impl FnMut(Asking) + Send,
     cancel: &CancellationToken,
 ) -> Result<Reply, Failure> {
-    let Question { text, endpoint, cases, limits } = question;
+    let Question { text, endpoint, cases, limits, shown } = question;
     needs_a_model(engine, endpoint)?;
     let incident = match thread.subject() {
         Subject::Incident(analysis) => Some(analysis.incident.id.clone()),
@@ -81,8 +135,14 @@ pub(super) async fn ask(
     let tools = Tools::new(engine, incident.clone(), cases).await;
     let library = Library::builtin();
     let sources = told::sources(engine);
-    let inquirer =
-        Inquirer { library: &library, toolbox: &tools, sources: &sources, limits, sampling: Sampling::default() };
+    let inquirer = Inquirer {
+        library: &library,
+        toolbox: &tools,
+        sources: &sources,
+        limits,
+        sampling: Sampling::default(),
+        shown,
+    };
     let mut seats = Seats::new(engine, turns);
     let reply =
         questions::ask(&inquirer, thread, text, &mut seats, progress, cancel).await.map_err(|error| match error {

@@ -15,6 +15,11 @@ use crate::llm::LlmErrorKind;
 /// Tokens kept free beside an incident's pack for the prompt and what tools bring.
 const BESIDE: usize = 4_000;
 
+/// The seat of a turn.
+pub(super) fn seat(engine: &Engine, turn: &Turn) -> Seat {
+    Seat { client: turn.client.clone(), pack_budget: turn.pack_budget(engine, BESIDE) }
+}
+
 /// End points that take turns.
 pub(super) struct Seats<'a> {
     engine: &'a Engine,
@@ -34,7 +39,7 @@ impl Line for Seats<'_> {
         Box::pin(async move {
             self.turn = None;
             let turn = self.turns.next(say).await?;
-            let seat = Seat { client: turn.client.clone(), pack_budget: turn.pack_budget(self.engine, BESIDE) };
+            let seat = seat(self.engine, &turn);
             let witness = self.turns.witness(&turn);
             self.turn = Some((turn, witness));
             Some(seat)

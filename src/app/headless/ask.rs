@@ -74,7 +74,7 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     let progress = |asking: Asking| shown.follow(&asking);
     let cases = about.iter().cloned().collect();
     let cancel = CancellationToken::new();
-    let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits };
+    let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits, shown: None };
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());
     let reply = asking::ask(engine, &mut thread, asked, progress, &cancel)
         .await

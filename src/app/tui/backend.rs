@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::confirm::RunOrder;
-use crate::core::effect::Wish;
+use crate::core::effect::{Shown, Wish};
 use crate::core::message::{
     Answered, Board, Conclusion, Draft, Investigation, PackPreview, Prepared, Progress, Report, RunReport,
 };
@@ -129,15 +129,25 @@ pub trait Backend: Send + Sync + 'static {
         })
     }
 
-    /// Answers a free question about an incident that was investigated, or about the whole system.
+    /// Renders the first request of a free question. Sends nothing.
+    fn preview_question(&self, incident: Option<String>, question: Text) -> BoxFuture<'_, Result<PackPreview, Text>> {
+        Box::pin(async move {
+            drop((incident, question));
+            Err(Text::from("no question can be asked here"))
+        })
+    }
+
+    /// Answers a free question about an incident that was investigated, or about the whole system. Nothing is sent
+    /// where the first request is another one than what was `shown`.
     fn question(
         &self,
         incident: Option<String>,
         question: Text,
+        shown: Option<Shown>,
         reporter: Reporter,
     ) -> BoxFuture<'_, Result<Reply, Text>> {
         Box::pin(async move {
-            drop((incident, question, reporter));
+            drop((incident, question, shown, reporter));
             Err(Text::from("no question can be asked here"))
         })
     }

@@ -89,10 +89,18 @@ impl Tasks {
             Effect::ProbeModels { generation } => self.spawn(generation, |backend, reporter| {
                 async move { Report::Endpoints(backend.probe_models(reporter).await) }.boxed()
             }),
-            Effect::Question { generation, incident, question } => self.spawn(generation, move |backend, reporter| {
-                async move { Report::Replied(backend.question(incident, question, reporter).await.map(Box::new)) }
-                    .boxed()
+            Effect::PreviewQuestion { generation, incident, question } => self.spawn(generation, |backend, _| {
+                async move { Report::Packed(backend.preview_question(incident, question).await.map(Box::new)) }.boxed()
             }),
+            Effect::Question { generation, incident, question, shown } => {
+                self.spawn(generation, move |backend, reporter| {
+                    async move {
+                        let replied = backend.question(incident, question, shown, reporter).await;
+                        Report::Replied(replied.map(Box::new))
+                    }
+                    .boxed()
+                });
+            }
             Effect::Prepare { generation, action } => self.spawn(generation, |backend, _| {
                 async move { Report::Prepared(backend.prepare(*action).await.map(Box::new)) }.boxed()
             }),

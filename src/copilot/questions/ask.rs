@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +16,15 @@ use crate::context::Redactor;
 use crate::copilot::call::{CallError, CallOutcome, Content, Heard, call, millis, request_tokens};
 use crate::copilot::online::Sampling;
 use crate::copilot::verify;
-use crate::domain::Text;
+use crate::domain::canonical::hex;
 use crate::domain::diagnosis::{Analyst, Diagnosed, Diagnosis, Timing, Unsupported, Usage};
 use crate::domain::evidence::EvidenceId;
+use crate::domain::pack::Pack;
 use crate::domain::question::{Asking, Reply, Step, StepOutcome};
 use crate::domain::settings::Sees;
 use crate::domain::text::neutralise;
-use crate::llm::{ChatRequest, FinishReason, LlmErrorKind};
+use crate::domain::{Text, Timestamp};
+use crate::llm::{ChatRequest, FinishReason, LlmErrorKind, Message};
 use crate::prompts::{Filling, Library, Prompt, PromptError};
 
 /// How often a request that is too long for the model is shortened.
@@ -65,6 +68,95 @@ pub struct Inquirer<'a> {
     pub limits: Limits,
     /// Randomness.
     pub sampling: Sampling,
+    /// The first request as a person looked at it: its digest, and the time told in it. No other is sent first.
+    pub shown: Option<(&'a str, Timestamp)>,
+}
+
+/// The first request of a question, as it would be sent now to a client. Sends nothing, and `thread` is to be thrown
+/// away afterwards.
+///
+/// # Errors
+///
+/// When there is no question, or the prompt cannot be used.
+pub fn preview(
+    inquirer: &Inquirer<'_>,
+    thread: &mut Thread,
+    question: &str,
+    seat: &Seat,
+    now: Timestamp,
+) -> Result<(ChatRequest, Pack), AskError> {
+    let prompt = inquirer.library.get(PROMPT)?;
+    begin(inquirer, prompt, thread, question, now)?;
+    let last = inquirer.limits.steps <= 1;
+    if last {
+        thread.add(prompt.render("last", &[])?);
+    }
+    let rendered = fitting(inquirer, thread, seat);
+    let pack = rendered.pack.clone();
+    Ok((request(inquirer, prompt, rendered.messages, seat, last)?, pack))
+}
+
+/// What names exactly one request: SHA-256 of its texts, lower-case hex.
+pub fn digest(request: &ChatRequest) -> String {
+    let mut hash = Sha256::new();
+    for text in request.texts() {
+        hash.update(text.len().to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Puts a question to the chat.
+fn begin(
+    inquirer: &Inquirer<'_>,
+    prompt: &Prompt,
+    thread: &mut Thread,
+    question: &str,
+    now: Timestamp,
+) -> Result<(), AskError> {
+    let question = question.trim();
+    if question.is_empty() {
+        return Err(AskError::Nothing("there is no question"));
+    }
+    let question = &question[..question.floor_char_boundary(QUESTION)];
+    let instructions = prompt.render(
+        "user",
+        &[
+            ("sources", Filling::Text(inquirer.sources.to_owned())),
+            ("steps", Filling::Text(inquirer.limits.steps.to_string())),
+            ("now", Filling::Text(now.format("%Y-%m-%d %H:%M:%S UTC (%A)"))),
+        ],
+    )?;
+    thread.question(question, now, instructions);
+    Ok(())
+}
+
+/// The history, shortened until it fits.
+fn fitting(inquirer: &Inquirer<'_>, thread: &mut Thread, seat: &Seat) -> Rendered {
+    let (budget, sees) = (seat.pack_budget, seat.client.sees());
+    let mut rendered = thread.render(budget, sees);
+    while rendered.tokens > inquirer.limits.request_tokens && thread.shorten() {
+        rendered = thread.render(budget, sees);
+    }
+    rendered
+}
+
+/// A request with this history.
+fn request(
+    inquirer: &Inquirer<'_>,
+    prompt: &Prompt,
+    messages: Vec<Message>,
+    seat: &Seat,
+    last: bool,
+) -> Result<ChatRequest, PromptError> {
+    Ok(ChatRequest {
+        system: Redactor::for_receiver(seat.client.sees()).outgoing(&prompt.render("system", &[])?),
+        messages,
+        schema: Some((shape::NAME.to_owned(), shape::step(last))),
+        max_tokens: seat.client.settings().answer_tokens,
+        temperature: inquirer.sampling.temperature,
+        seed: inquirer.sampling.seed,
+    })
 }
 
 /// Asks one question in a chat.
@@ -80,22 +172,9 @@ pub async fn ask(
     on_progress: impl FnMut(Asking) + Send,
     cancel: &CancellationToken,
 ) -> Result<Reply, AskError> {
-    let question = question.trim();
-    if question.is_empty() {
-        return Err(AskError::Nothing("there is no question"));
-    }
     let prompt = inquirer.library.get(PROMPT)?;
-    let now = inquirer.toolbox.now();
-    let question = &question[..question.floor_char_boundary(QUESTION)];
-    let instructions = prompt.render(
-        "user",
-        &[
-            ("sources", Filling::Text(inquirer.sources.to_owned())),
-            ("steps", Filling::Text(inquirer.limits.steps.to_string())),
-            ("now", Filling::Text(now.format("%Y-%m-%d %H:%M:%S UTC (%A)"))),
-        ],
-    )?;
-    thread.question(question, now, instructions);
+    let now = inquirer.shown.map_or_else(|| inquirer.toolbox.now(), |(_, at)| at);
+    begin(inquirer, prompt, thread, question, now)?;
     let began = Instant::now();
     let mut run = Run {
         inquirer,
@@ -323,35 +402,42 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
 
     /// One request to the end point in use.
     async fn outcome(&mut self, seat: &Seat, last: bool) -> Result<Sent, AskError> {
-        let (client, settings) = (&seat.client, seat.client.settings());
-        let (budget, sees) = (seat.pack_budget, client.sees());
-        let mut rendered = self.thread.render(budget, sees);
-        while rendered.tokens > self.inquirer.limits.request_tokens && self.thread.shorten() {
-            rendered = self.thread.render(budget, sees);
+        let client = &seat.client;
+        let Rendered { messages, pack, .. } = fitting(self.inquirer, self.thread, seat);
+        let request = request(self.inquirer, self.prompt, messages, seat, last)?;
+        // Only what begins the question was looked at; what the tools find is shown step by step.
+        let first = self.asking.steps.is_empty() && self.asking.received_tokens == 0;
+        if let Some((shown, _)) = self.inquirer.shown.filter(|_| first)
+            && shown != digest(&request)
+        {
+            return Ok(Sent::Refused("it would be sent other words than what was looked at (⏎ shows them)".into()));
         }
-        let Rendered { messages, pack, .. } = rendered;
-        let request = ChatRequest {
-            system: Redactor::for_receiver(sees).outgoing(&self.prompt.render("system", &[])?),
-            messages,
-            schema: Some((shape::NAME.to_owned(), shape::step(last))),
-            max_tokens: settings.answer_tokens,
-            temperature: self.inquirer.sampling.temperature,
-            seed: self.inquirer.sampling.seed,
-        };
         let tokens = request_tokens(&request);
         if let Some(why) = self.line.refuses(tokens) {
             return Ok(Sent::Refused(why));
         }
         self.asking.sent_tokens += tokens;
+        (self.asking.thought, self.asking.answer) = <(Text, Text)>::default();
         self.asking.hidden = request.hidden().values().sum();
         self.report(if last { "writing the answer".to_owned() } else { "thinking".to_owned() });
         let before = self.asking.received_tokens;
         let (asking, on_progress) = (&mut self.asking, &mut self.on_progress);
-        let mut heard = |heard: Heard<'_>| {
-            if let Heard::Text { tokens, .. } = heard {
+        let mut shown = 0;
+        let mut heard = |heard: Heard<'_>| match heard {
+            Heard::Text { all, tokens, .. } => {
                 asking.received_tokens = before + tokens;
+                // Reading it again for every token would be quadratic in a long answer.
+                if all.len() - shown > all.len() / 64 {
+                    shown = all.len();
+                    (asking.thought, asking.answer) = shape::beginning(all);
+                }
                 on_progress(asking.clone());
             }
+            Heard::Thinking => {
+                asking.stage = Text::from("the model thinks");
+                on_progress(asking.clone());
+            }
+            Heard::Sending { .. } | Heard::Accepted => {}
         };
         let content = Content::of_pack(self.prompt.reference(), &pack);
         let stop = self.cancel.child_token();
@@ -385,6 +471,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
     async fn tool(&mut self, number: usize, thought: Text, call: &Call) -> Result<(), AskError> {
         let what = call.what();
         let began = Instant::now();
+        (self.asking.thought, self.asking.answer) = <(Text, Text)>::default();
         self.asking.steps.push(Step {
             number,
             thought: Text::from(thought.one_line().into_owned()).truncated(400),

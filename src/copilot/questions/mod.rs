@@ -11,6 +11,8 @@
 mod ask;
 pub mod call;
 mod line;
+#[cfg(test)]
+mod looking_tests;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use ask::{AskError, Inquirer, ask};
+pub use ask::{AskError, Inquirer, ask, digest, preview};
 pub use line::{Line, Seat};
 pub use thread::{Subject, Thread};
 

@@ -1,10 +1,12 @@
 //! The shape of one step as models are asked for it.
 
+use jiter::{JsonValue, PartialMode};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::call::Call;
 use crate::copilot::embedded::object_in;
+use crate::copilot::partial::{field, raw};
 use crate::domain::Text;
 use crate::domain::diagnosis::Claim;
 use crate::llm::schema::Schema;
@@ -60,6 +62,27 @@ pub(super) fn step(last: bool) -> Schema {
     ])
 }
 
+/// What can be read of a step that is being written: what the model is after, and its answer in short.
+pub(super) fn beginning(text: &str) -> (Text, Text) {
+    let json = object_in(text);
+    let Ok(value) = JsonValue::parse_with_config(json.as_bytes(), false, PartialMode::TrailingStrings) else {
+        return <(Text, Text)>::default();
+    };
+    let words = |value: Option<&JsonValue<'_>>| Text::new(raw(value)).truncated(BEGINNING);
+    let answer = field(&value, "answer").and_then(|answer| field(answer, "summary"));
+    (words(field(&value, "thought")), words(answer))
+}
+
+/// The words of a step that is an answer: its claims, then what it says in short.
+pub(super) fn answered(text: &str) -> Option<String> {
+    let (_, Next::Answer(answer)) = read(text, true).or_else(|_| read(text, false)).ok()? else { return None };
+    let claims = answer.claims.iter().map(|claim| claim.text.one_line());
+    Some(claims.chain([answer.summary.one_line()]).collect::<Vec<_>>().join(" · "))
+}
+
+/// Characters shown of what is being written.
+const BEGINNING: usize = 1_000;
+
 /// Reads a step strictly. `Err` lists what is wrong with it, ready to be sent back.
 pub(super) fn read(text: &str, last: bool) -> Result<(Text, Next), Vec<String>> {
     let json = object_in(text);
@@ -101,6 +124,20 @@ mod tests {
         assert!(matches!(read(&format!("```json\n{answer}\n```"), true), Ok((_, Next::Answer(_)))));
         let bare = r#"{"thought":"t","answer":{"claims":[],"summary":"s","missing":[]}}"#;
         assert!(matches!(read(bare, true), Ok((_, Next::Answer(_)))));
+    }
+
+    #[test]
+    fn a_step_can_be_read_while_it_is_written() {
+        let said = |text: &str| {
+            let (thought, answer) = beginning(text);
+            (thought.to_string(), answer.to_string())
+        };
+        assert_eq!(said(r#"{"thought":"is the po"#), ("is the po".into(), String::new()));
+        let whole = r#"{"thought":"t","call":null,"answer":{"claims":[],"summary":"the pool is fu"#;
+        assert_eq!(said(whole), ("t".into(), "the pool is fu".into()));
+        for odd in ["", "{", "I think", "[1,", r#"{"thought":5,"answer":"x"#, r#"{"answer":[{"#] {
+            assert_eq!(said(odd), (String::new(), String::new()), "{odd}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Line for Row {
 
 /// A system of two services, one of them down, whose tools write down what they are asked.
 #[derive(Default)]
-struct Shop {
+pub(super) struct Shop {
     asked: Mutex<Vec<String>>,
     series: usize,
     /// What `up` is answered with instead.
@@ -153,11 +153,11 @@ fn call(tool: &Value) -> String {
     json!({"thought": "look", "call": tool, "answer": null}).to_string()
 }
 
-fn promql(expr: &str) -> String {
+pub(super) fn promql(expr: &str) -> String {
     call(&json!({"tool": "promql", "expr": expr, "start": null, "end": null, "step": null}))
 }
 
-fn answer(text: &str, evidence: &[&str]) -> String {
+pub(super) fn answer(text: &str, evidence: &[&str]) -> String {
     let claims = json!([{"text": text, "evidence": evidence}]);
     json!({"thought": "done", "call": null, "answer": {"claims": claims, "summary": "s", "missing": []}}).to_string()
 }
@@ -176,16 +176,16 @@ impl Respond for Script {
     }
 }
 
-struct Done {
-    result: Result<Reply, AskError>,
-    progress: Vec<Asking>,
-    bodies: Vec<Value>,
+pub(super) struct Done {
+    pub(super) result: Result<Reply, AskError>,
+    pub(super) progress: Vec<Asking>,
+    pub(super) bodies: Vec<Value>,
     row: Row,
-    thread: Thread,
+    pub(super) thread: Thread,
 }
 
 impl Done {
-    fn reply(&self) -> &Reply {
+    pub(super) fn reply(&self) -> &Reply {
         self.result.as_ref().unwrap()
     }
 
@@ -199,7 +199,7 @@ impl Done {
     }
 }
 
-fn texts(body: &Value) -> Vec<String> {
+pub(super) fn texts(body: &Value) -> Vec<String> {
     let mut all = Vec::new();
     for message in body["messages"].as_array().unwrap() {
         match &message["content"] {
@@ -216,11 +216,11 @@ fn placeholders(text: &str) -> Vec<String> {
     names.filter(|name| !name.ends_with('…')).collect()
 }
 
-fn system() -> Thread {
+pub(super) fn system() -> Thread {
     Thread::new(Subject::System(Shop::told("1 open of 1 incidents")))
 }
 
-fn client(url: &str) -> LlmClient {
+pub(super) fn client(url: &str) -> LlmClient {
     let settings = EndpointSettings {
         url: Some(url.to_owned()),
         answer_tokens: 1_000,
@@ -229,16 +229,33 @@ fn client(url: &str) -> LlmClient {
     LlmClient::with_timeouts(settings, Arc::new(NoSecrets), Timeouts::LOCAL).unwrap()
 }
 
-fn inquirer(shop: &Shop, limits: Limits) -> Inquirer<'_> {
-    Inquirer { library: &LIBRARY, toolbox: shop, sources: "Live sources.", limits, sampling: Sampling::default() }
+pub(super) fn inquirer(shop: &Shop, limits: Limits) -> Inquirer<'_> {
+    Inquirer {
+        library: &LIBRARY,
+        toolbox: shop,
+        sources: "Live sources.",
+        limits,
+        sampling: Sampling::default(),
+        shown: None,
+    }
 }
 
 async fn asked_in(
-    mut thread: Thread,
+    thread: Thread,
     shop: &Shop,
     script: &[String],
     question: &str,
     limits: Limits,
+    refuse: bool,
+) -> Done {
+    asked_by(&inquirer(shop, limits), thread, script, question, refuse).await
+}
+
+pub(super) async fn asked_by(
+    inquirer: &Inquirer<'_>,
+    mut thread: Thread,
+    script: &[String],
+    question: &str,
     refuse: bool,
 ) -> Done {
     let server = MockServer::start().await;
@@ -247,8 +264,7 @@ async fn asked_in(
     row.notes.refuse = refuse;
     let mut progress = Vec::new();
     let cancel = CancellationToken::new();
-    let inquirer = inquirer(shop, limits);
-    let result = ask(&inquirer, &mut thread, question, &mut row, |asking| progress.push(asking), &cancel).await;
+    let result = ask(inquirer, &mut thread, question, &mut row, |asking| progress.push(asking), &cancel).await;
     let requests = server.received_requests().await.unwrap();
     let bodies = requests.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
     Done { result, progress, bodies, row, thread }

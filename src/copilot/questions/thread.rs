@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::super::figures::{Token, Unit, tokens};
 use super::super::verify::Proof;
-use super::Told;
+use super::{Told, shape};
 use crate::context::{self, Redactor, count_tokens};
 use crate::domain::alert::Severity;
 use crate::domain::analysis::{Analysis, Finding};
@@ -29,6 +29,8 @@ const ITEMS: usize = 200;
 const ITEM_TOKENS: usize = 3_000;
 /// Bytes that remain of a result that had to be shortened.
 const SHORTENED: usize = 400;
+/// Bytes kept of what was asked of earlier analyses.
+const BEFORE: usize = 4_000;
 /// Time words of a question are at least this long; shorter spans are figures that evidence must show.
 const SPAN_SECONDS: f64 = 60.0;
 
@@ -78,6 +80,8 @@ pub struct Thread {
     /// Results that are sent shortened.
     shortened: BTreeSet<EvidenceId>,
     questions: Vec<(Text, Timestamp)>,
+    /// What was asked and answered of an earlier analysis, in words.
+    before: String,
     next: u32,
     /// The incident's pack for a budget, with the redactor that has seen it: making one is not cheap.
     packed: Option<(usize, Sees, Pack, Redactor)>,
@@ -110,9 +114,34 @@ impl Thread {
             opened: BTreeSet::new(),
             shortened: BTreeSet::new(),
             questions: Vec::new(),
+            before: String::new(),
             next,
             packed: None,
         }
+    }
+
+    /// The chat about the incident as it was examined anew. What was said stays, as words: the ids of that time mean
+    /// other items now, and cannot be cited any more.
+    #[must_use]
+    pub fn continued(&self, subject: Subject) -> Self {
+        let mut next = Self::new(subject);
+        // No id is used twice in what one person reads as one chat.
+        next.next = next.next.max(self.next);
+        let mut words = self.before.clone();
+        for (turn, (question, _)) in self.questions.iter().enumerate() {
+            let is_answer = |said: &&Said| said.turn == turn && said.role == Role::Assistant && !said.passing;
+            let answer = self.said.iter().find(is_answer).and_then(|said| match said.parts.first() {
+                Some(Part::Outside(text)) => shape::answered(text),
+                _ => None,
+            });
+            let answer = answer.unwrap_or_else(|| "there was no answer".to_owned());
+            words += &format!("- {}\n  {}\n", question.one_line(), without_ids(&answer));
+        }
+        // The newest says most.
+        let from = words.len().saturating_sub(BEFORE);
+        words.drain(..words.ceil_char_boundary(from));
+        next.before = words;
+        next
     }
 
     /// What it is about.
@@ -146,6 +175,11 @@ impl Thread {
         self.evidence.drain(kept..kept + excess);
         let mut parts = vec![Part::Outside(format!("The question:\n{question}")), Part::Ours(instructions)];
         if self.said.is_empty() {
+            if !self.before.is_empty() {
+                let words =
+                    format!("Asked and answered earlier, of an earlier analysis with other ids:\n{}", self.before);
+                parts.insert(0, Part::Outside(words));
+            }
             parts.insert(0, Part::Subject);
         } else if let Some(first) = self.said.first_mut().filter(|first| !first.parts.contains(&Part::Subject)) {
             first.parts.insert(0, Part::Subject);
@@ -342,6 +376,19 @@ fn time_words(question: &str) -> String {
         }
     }
     words.join("\n")
+}
+
+/// The words without ids of evidence.
+fn without_ids(words: &str) -> String {
+    let mut out = String::with_capacity(words.len());
+    for word in words.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        match bare.parse::<EvidenceId>() {
+            Ok(_) => out += &word[bare.len()..],
+            Err(()) => out += word,
+        }
+    }
+    out.replace("[]", "").replace("()", "")
 }
 
 /// The pack without its closing question, which is another one than ours.

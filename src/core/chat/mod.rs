@@ -7,6 +7,8 @@ use crate::domain::evidence::{Evidence, EvidenceId};
 use crate::domain::question::{Asking, Reply};
 use crate::domain::{Text, Timestamp};
 
+use super::effect::Generation;
+use super::message::PackPreview;
 use super::model::Model;
 use super::screen::Detail;
 use super::slot::Slot;
@@ -28,6 +30,8 @@ pub struct Turn {
     pub question: Text,
     /// When it was asked.
     pub at: Timestamp,
+    /// Of which examination of the incident; 0 of the whole system.
+    pub examined: Generation,
     /// How far it is, or was when it ended.
     pub asking: Asking,
     /// The answer.
@@ -47,22 +51,22 @@ pub struct Chat {
     pub slot: Slot<()>,
     /// Which earlier question stands in the editor, counted from the newest; none for one's own.
     pub recalled: Option<usize>,
-    /// The question that Return was pressed on once, where the operator wants to be asked before anything is sent.
-    pub armed: Option<String>,
+    /// What would be sent for the question being written, where the operator wants to look first.
+    pub preview: Slot<PackPreview>,
     /// What was being written before earlier questions were looked at.
     pub own: String,
     next: u64,
 }
 
 impl Chat {
-    /// Adds a question; its number.
-    pub fn begin(&mut self, question: Text, at: Timestamp) -> u64 {
+    /// Adds a question about the incident as it was examined then; its number.
+    pub fn begin(&mut self, question: Text, at: Timestamp, examined: Generation) -> u64 {
         let number = self.next;
         self.next += 1;
         if self.turns.len() == TURNS_MAX {
             self.turns.remove(0);
         }
-        self.turns.push(Turn { number, question, at, asking: Asking::default(), reply: None, error: None });
+        self.turns.push(Turn { number, question, at, examined, asking: Asking::default(), reply: None, error: None });
         number
     }
 
@@ -125,7 +129,7 @@ mod tests {
     fn earlier_questions_are_recalled_and_the_draft_comes_back() {
         let mut chat = Chat::default();
         for question in ["first", "second"] {
-            chat.begin(question.into(), Timestamp::default());
+            chat.begin(question.into(), Timestamp::default(), 0);
         }
         chat.editor = Editor::new("my own");
         let mut texts = Vec::new();
@@ -140,7 +144,7 @@ mod tests {
     fn a_chat_is_bounded_and_numbers_are_not_reused() {
         let mut chat = Chat::default();
         for _ in 0..TURNS_MAX + 3 {
-            chat.begin("q".into(), Timestamp::default());
+            chat.begin("q".into(), Timestamp::default(), 0);
         }
         assert_eq!((chat.turns.len(), chat.turns[0].number), (TURNS_MAX, 3));
     }

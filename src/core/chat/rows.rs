@@ -13,12 +13,16 @@ use super::{Chat, Turn};
 pub enum Kind {
     /// A question.
     Question,
+    /// What the model is after with the step that follows.
+    Thought,
     /// A step.
     Step,
     /// What came of it, when it is not an answer.
     Trouble,
     /// Where the question stands.
     Stage,
+    /// The answer in short, as far as it is written: nothing of it is checked.
+    Draft,
     /// The answer in short.
     Answer,
     /// A claim that stands in what it cites.
@@ -71,16 +75,23 @@ fn push_turn(rows: &mut Vec<Row>, model: &Model, name: &str, chat: &Chat, turn: 
         links,
         turn: turn.number,
     };
-    rows.push(row(Kind::Question, "", &turn.question, Vec::new()));
+    let case = model.cases.get(name);
+    // The incident was examined anew since: its items have other ids, and only what the steps brought is still known.
+    let earlier = case.is_some_and(|case| case.investigation.content() != turn.examined);
+    let note = if earlier { "of an earlier analysis: what it cites of that is no longer linked" } else { "" };
+    rows.push(Row { note: note.to_owned(), ..row(Kind::Question, "", &turn.question, Vec::new()) });
     let brought = |id: EvidenceId| {
         let reply = turn.reply.iter().flat_map(|reply| &reply.evidence).any(|item| item.id == id);
-        let case = model.cases.get(name).and_then(|case| case.investigation.value.as_ref());
-        reply || case.is_some_and(|found| found.analysis.evidence(id).is_some())
+        let found = case.and_then(|case| case.investigation.value.as_ref());
+        reply || (!earlier && found.is_some_and(|found| found.analysis.evidence(id).is_some()))
     };
     let steps = turn.reply.as_ref().map_or(&turn.asking.steps, |reply| &reply.steps);
     for step in steps {
+        if !step.thought.trim().is_empty() {
+            rows.push(row(Kind::Thought, "", &step.thought, Vec::new()));
+        }
         let links = step.evidence.filter(|id| brought(*id)).into_iter().collect();
-        rows.push(Row { note: note(step), ..row(Kind::Step, &step.tool, &step.what, links) });
+        rows.push(Row { note: took(step), ..row(Kind::Step, &step.tool, &step.what, links) });
         if let StepOutcome::Failed { why } | StepOutcome::Refused { why } = &step.outcome {
             rows.push(row(Kind::Trouble, "", &why.one_line(), Vec::new()));
         }
@@ -90,6 +101,11 @@ fn push_turn(rows: &mut Vec<Row>, model: &Model, name: &str, chat: &Chat, turn: 
     }
     let Some(reply) = &turn.reply else {
         if turn.error.is_none() && chat.slot.busy() {
+            for (kind, text) in [(Kind::Thought, &turn.asking.thought), (Kind::Draft, &turn.asking.answer)] {
+                if !text.trim().is_empty() {
+                    rows.push(row(kind, "", text, Vec::new()));
+                }
+            }
             let stage = if turn.asking.stage.is_empty() { "beginning" } else { turn.asking.stage.as_str() };
             rows.push(row(Kind::Stage, "", stage, Vec::new()));
         }
@@ -126,7 +142,7 @@ fn push_turn(rows: &mut Vec<Row>, model: &Model, name: &str, chat: &Chat, turn: 
 }
 
 /// What came of a step, and how long it took.
-fn note(step: &Step) -> String {
+fn took(step: &Step) -> String {
     let time = if step.elapsed_ms < 1_000 {
         format!("{} ms", step.elapsed_ms)
     } else {

@@ -24,6 +24,9 @@ fn needs_incident(model: &Model) -> Option<String> {
 }
 
 pub(super) fn needs_model(model: &Model) -> Option<String> {
+    if model.looked_at().is_some() {
+        return needs_models(model);
+    }
     if let Some(why) = needs_incident(model) {
         return Some(why);
     }
@@ -49,7 +52,7 @@ pub(super) fn needs_topic(model: &Model) -> Option<String> {
 }
 
 pub(super) fn needs_pack(model: &Model) -> Option<String> {
-    let ready = model.current().is_some_and(|case| case.pack.value.is_some());
+    let ready = model.preview().is_some_and(|preview| preview.value.is_some());
     (!ready).then(|| "the pack is still being rendered".into())
 }
 

@@ -102,8 +102,8 @@ pub(super) fn explanation(out: &mut Writer, said: &[Said]) {
 
 /// The pack as it would be sent: to whom, at which cost, what was left out and masked, and the words around it.
 pub(super) fn pack(out: &mut Writer, model: &Model) {
-    let Some(case) = model.current() else { return };
-    match (&case.pack.value, &case.pack.error) {
+    let Some(preview) = model.preview() else { return };
+    match (&preview.value, &preview.error) {
         (Some(preview), _) => {
             let pack = &preview.pack;
             match &preview.endpoint {
@@ -123,6 +123,9 @@ pub(super) fn pack(out: &mut Writer, model: &Model) {
             let hidden: usize = pack.redactions.values().sum();
             let kinds: Vec<String> = pack.redactions.iter().map(|(kind, times)| format!("{kind} ×{times}")).collect();
             let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+            if model.looked_at().is_some() {
+                out.push(Role::Dim, "the steps after it send what the tools find, masked alike; each is shown");
+            }
             out.push(
                 Role::Dim,
                 &format!(

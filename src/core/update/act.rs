@@ -309,7 +309,14 @@ fn back(model: &mut Model) -> Vec<Effect> {
             return Vec::new();
         }
     }
+    if let Some(generation) =
+        model.looked_at().map(str::to_owned).and_then(|chat| model.chats.get_mut(&chat)?.preview.abandon())
+    {
+        model.screens.pop();
+        return vec![Effect::Cancel { generation }];
+    }
     if let Screen::Pack(_) = model.top()
+        && model.looked_at().is_none()
         && let Some(id) = model.current().map(|case| case.incident.id.clone())
         && let Some(generation) = model.cases.get_mut(&id).and_then(|case| case.pack.abandon())
     {

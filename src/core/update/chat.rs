@@ -3,10 +3,11 @@
 use crate::core::chat::editor::Did;
 use crate::core::chat::{ChatScreen, Editor, SYSTEM, rows};
 use crate::core::command::why_no_question;
-use crate::core::effect::{Effect, Generation};
+use crate::core::effect::{Effect, Generation, Shown};
 use crate::core::key::Key;
 use crate::core::model::Model;
 use crate::core::screen::{Detail, Reader, Screen, Subject};
+use crate::core::slot::Slot;
 use crate::domain::Text;
 use crate::domain::question::{Asking, Reply};
 
@@ -45,27 +46,72 @@ pub(super) fn open_and_ask(model: &mut Model, question: &str) -> Vec<Effect> {
         say(model, "a question is being answered (Esc cancels)");
         return Vec::new();
     }
-    ask(model, &chat, question)
+    if model.identity.ask_first {
+        write(model, question);
+        return look(model, &chat, question);
+    }
+    ask(model, &chat, question, None)
 }
 
-fn ask(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
+/// Shows what would be sent first for a question.
+fn look(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
+    if let Some(why) = why_no_question(model) {
+        complain(model, &why);
+        return Vec::new();
+    }
+    let (now, generation) = (model.now, model.next_generation());
+    let chat = model.chats.entry(name.to_owned()).or_default();
+    let stale = chat.preview.abandon();
+    // What was shown before was another question, and only what is seen may be agreed to.
+    chat.preview = Slot::default();
+    chat.preview.begin(generation, now);
+    model.screens.push(Screen::Pack(Reader::default()));
+    say(model, "this is what would be sent first: d sends it, Esc does not");
+    let incident = (name != SYSTEM).then(|| name.to_owned());
+    let question = Text::new(question.trim());
+    stale
+        .map(|generation| Effect::Cancel { generation })
+        .into_iter()
+        .chain([Effect::PreviewQuestion { generation, incident, question }])
+        .collect()
+}
+
+/// Sends the question whose first request is shown.
+pub(super) fn send(model: &mut Model, name: &str) -> Vec<Effect> {
+    let Some(chat) = model.chats.get(name) else { return Vec::new() };
+    let Some(preview) = &chat.preview.value else {
+        say(model, "the request is still being rendered");
+        return Vec::new();
+    };
+    let shown = preview.at.map(|at| Shown { digest: preview.digest.clone(), at });
+    let written = chat.editor.text().to_owned();
+    model.screens.pop();
+    let effects = ask(model, name, &written, shown);
+    if let Some(chat) = model.chats.get_mut(name).filter(|_| !effects.is_empty()) {
+        chat.preview = Slot::default();
+        chat.editor.take();
+    }
+    effects
+}
+
+fn ask(model: &mut Model, name: &str, question: &str, shown: Option<Shown>) -> Vec<Effect> {
     if let Some(why) = why_no_question(model) {
         complain(model, &why);
         return Vec::new();
     }
     let (now, generation) = (model.now, model.next_generation());
     let question = Text::new(question.trim());
+    let examined = model.cases.get(name).map_or(0, |case| case.investigation.content());
     let chat = model.chats.entry(name.to_owned()).or_default();
-    chat.begin(question.clone(), now);
+    chat.begin(question.clone(), now, examined);
     chat.slot.begin(generation, now);
     chat.recalled = None;
-    chat.armed = None;
     chat.own.clear();
     if let Screen::Chat(screen) = model.top_mut() {
         screen.back = 0;
     }
     let incident = (name != SYSTEM).then(|| name.to_owned());
-    vec![Effect::Question { generation, incident, question }]
+    vec![Effect::Question { generation, incident, question, shown }]
 }
 
 /// A key while a question is written.
@@ -96,14 +142,10 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
             return Vec::new();
         }
         let written = chat.editor.text().to_owned();
-        if model.identity.ask_first && chat.armed.as_deref() != Some(written.as_str()) {
-            chat.armed = Some(written);
-            let to = model.identity.models.first().cloned().unwrap_or_default();
-            let what = if name == SYSTEM { "the incidents that are open" } else { "the incident's pack" };
-            say(model, &format!("⏎ again sends it to {to}, masked, with {what} and what its tools find"));
-            return Vec::new();
+        if model.identity.ask_first {
+            return look(model, &name, &written);
         }
-        let effects = ask(model, &name, &written);
+        let effects = ask(model, &name, &written, None);
         if !effects.is_empty()
             && let Some(chat) = model.chats.get_mut(&name)
         {

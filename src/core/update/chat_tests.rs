@@ -4,6 +4,7 @@ use crate::core::chat::SYSTEM;
 use crate::core::chat::rows::{Kind, rows};
 use crate::core::chat_sample::{asking, q, reply};
 use crate::core::effect::Generation;
+use crate::core::message::PackPreview;
 use crate::core::sample::{identity, loaded, payments, press};
 use crate::core::screen::Subject;
 use crate::core::{Effect, Key, Model, Msg, Report, Screen};
@@ -62,7 +63,7 @@ fn steps_are_seen_while_they_are_taken_and_the_answer_cites_what_they_brought() 
     let generation = asked(&mut model, "which?");
     update(&mut model, Msg::Report(generation, Report::Asking(Box::new(asking()))));
     let kinds: Vec<Kind> = rows(&model, SYSTEM).iter().map(|row| row.kind).collect();
-    assert_eq!(kinds, [Kind::Question, Kind::Step, Kind::Step, Kind::Stage]);
+    assert_eq!(kinds, [Kind::Question, Kind::Thought, Kind::Step, Kind::Thought, Kind::Step, Kind::Stage]);
     update(&mut model, Msg::Report(generation, Report::Replied(Ok(Box::new(reply())))));
     let rows = rows(&model, SYSTEM);
     let claims: Vec<&str> = rows.iter().filter(|row| row.kind == Kind::Claim).map(|row| row.text.as_str()).collect();
@@ -155,15 +156,64 @@ fn alt_with_return_is_a_new_line_here_and_escape_with_return_elsewhere() {
 }
 
 #[test]
-fn whoever_wants_to_be_asked_first_presses_return_twice() {
+fn whoever_wants_to_look_first_sees_the_request_and_sends_exactly_that() {
     let mut model = loaded();
     model.identity.ask_first = true;
     press(&mut model, "awhy?");
-    assert_eq!(key(&mut model, Key::Enter), []);
-    assert!(toast(&model).contains("again sends it to"), "{}", toast(&model));
-    press(&mut model, "?");
-    assert_eq!(key(&mut model, Key::Enter), [], "another question is asked about again");
-    assert!(matches!(key(&mut model, Key::Enter).as_slice(), [Effect::Question { .. }]));
+    let effects = key(&mut model, Key::Enter);
+    let [Effect::PreviewQuestion { generation, incident: None, question }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*question, "why?");
+    assert!(key(&mut model, Key::Char('d')).is_empty(), "not before it is shown");
+    let preview = PackPreview { at: Some(model.now), ..crate::core::consult_sample::preview() };
+    let report = Report::Packed(Ok(Box::new(preview)));
+    update(&mut model, Msg::Report(*generation, report));
+    let mut left = model.clone();
+    assert_eq!(key(&mut left, Key::Esc), []);
+    assert!(matches!(left.top(), Screen::Chat(_)) && left.chats[SYSTEM].editor.text() == "why?", "nothing is lost");
+    let effects = key(&mut model, Key::Char('d'));
+    let [Effect::Question { shown: Some(shown), question, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((shown.digest.as_str(), shown.at, question.as_str()), ("d1", model.now, "why?"));
+    assert!(matches!(model.top(), Screen::Chat(_)) && model.chats[SYSTEM].editor.is_blank());
+}
+
+#[test]
+fn the_palette_sends_no_question_unseen_either() {
+    let mut model = loaded();
+    model.identity.ask_first = true;
+    press(&mut model, ":ask which services are down?");
+    let effects = key(&mut model, Key::Enter);
+    assert!(matches!(effects.as_slice(), [Effect::PreviewQuestion { .. }]), "{effects:?}");
+    key(&mut model, Key::Esc);
+    assert_eq!(model.chats[SYSTEM].editor.text(), "which services are down?");
+}
+
+#[test]
+fn a_chat_stays_readable_after_the_incident_was_examined_anew_and_links_nothing_else() {
+    let mut model = loaded();
+    press(&mut model, "⏎awhat is down?");
+    let effects = key(&mut model, Key::Enter);
+    let [Effect::Question { generation, incident: Some(id), .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let (generation, id) = (*generation, id.clone());
+    let mut reply = reply();
+    reply.diagnosed.diagnosis.observations[0].evidence.push("M3".into());
+    update(&mut model, Msg::Report(generation, Report::Replied(Ok(Box::new(reply)))));
+    let links = |model: &Model| {
+        let rows = rows(model, &id);
+        let claim = rows.iter().find(|row| row.kind == Kind::Claim).unwrap().links.clone();
+        (claim.iter().map(ToString::to_string).collect::<Vec<_>>(), rows[0].note.clone())
+    };
+    assert_eq!(links(&model), (vec!["Q2".to_owned(), "M3".to_owned()], String::new()));
+    press(&mut model, "⎋");
+    let effects = key(&mut model, Key::Char('r'));
+    let Some(Effect::Investigate { generation, .. }) = effects.into_iter().next() else { panic!() };
+    let mut found = crate::core::sample::investigation();
+    found.analysis.evidence.pop();
+    update(&mut model, Msg::Report(generation, Report::Investigated(Ok(Box::new(found)))));
+    let (linked, note) = links(&model);
+    assert_eq!(linked, ["Q2"], "M3 may be another item now");
+    assert!(note.contains("of an earlier analysis"), "{note}");
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub(super) fn diagnose_offline(model: &mut Model) -> Vec<Effect> {
 
 /// Sends exactly what is shown.
 fn send(model: &mut Model) -> Vec<Effect> {
+    if let Some(chat) = model.looked_at().map(str::to_owned) {
+        return super::chat::send(model, &chat);
+    }
     let shown = model.current().and_then(|case| case.pack.value.as_ref()).map(|preview| preview.digest.clone());
     if shown.is_none() {
         say(model, "the pack is still being rendered");

@@ -58,7 +58,9 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
             return super::act::reload_timeline(model);
         }
         Report::Packed(result) => {
-            if let Some(case) = case_mut(model, |case| case.pack.awaits(generation)) {
+            if let Some(chat) = model.chats.values_mut().find(|chat| chat.preview.awaits(generation)) {
+                chat.preview.finish(generation, result.map(|boxed| *boxed));
+            } else if let Some(case) = case_mut(model, |case| case.pack.awaits(generation)) {
                 case.pack.finish(generation, result.map(|boxed| *boxed));
             }
         }
