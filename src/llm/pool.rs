@@ -8,11 +8,11 @@ use futures_util::StreamExt as _;
 use super::breaker::{Admission, Breaker};
 use super::calibration::Calibration;
 use super::client::{LlmClient, Prepared};
-use super::error::LlmError;
+use super::error::{LlmError, LlmErrorKind};
 use super::health::{Health, History};
 use super::load::Load;
 use super::observation::{Observation, Outcome, Watch};
-use super::{ChatRequest, Message, Role};
+use super::{ChatRequest, FinishReason, Message, Role, StreamEvent};
 use crate::domain::settings::{EndpointSettings, Secrets};
 
 /// Tokens of a canary's answer. Some servers accept no fewer.
@@ -176,6 +176,13 @@ impl Endpoint {
         let mut stream = client.stream(&canary());
         let mut failed = None;
         while let Some(event) = stream.next().await {
+            // Whether an answer comes is the question, not whether it finds an end.
+            let event = match event {
+                Err(LlmError { kind: LlmErrorKind::TooLong { received: 1.., .. }, .. }) => {
+                    Ok(StreamEvent::Finished(FinishReason::Length))
+                }
+                event => event,
+            };
             under_way.watch.event(Instant::now(), &event);
             failed = event.err();
         }

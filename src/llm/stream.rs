@@ -196,7 +196,7 @@ impl Reading {
                 self.close();
                 Ok(())
             }
-            Err(_) => Err(self.inner.error(LlmErrorKind::Timeout { phase, after })),
+            Err(_) => Err(self.late(phase, after)),
             Ok(Some(Ok(chunk))) => {
                 self.framer.push(&chunk);
                 Ok(())
@@ -296,9 +296,20 @@ impl Reading {
         // Where frame follows on frame nothing is waited for: what is not an answer must not go on for ever all the same.
         let (deadline, phase, after) = self.deadline();
         if self.seen.text == before.0 && self.seen.content_bytes() != before && Instant::now() >= deadline {
-            return Err(self.inner.error(LlmErrorKind::Timeout { phase, after }));
+            return Err(self.late(phase, after));
         }
         self.bounded()
+    }
+
+    /// What it means that a limit of time was reached.
+    fn late(&self, phase: Phase, after: Duration) -> LlmError {
+        let blank = phase == Phase::FirstContent && !self.seen.blank.is_empty();
+        self.inner.error(if blank {
+            let what = format!("nothing but white space came for {} s", after.as_secs_f64());
+            LlmErrorKind::Incomplete { received: 0, what: words(&what) }
+        } else {
+            LlmErrorKind::Timeout { phase, after }
+        })
     }
 
     /// Fails when far more came than was asked for: the server ignores the limit, and the model finds no end.

@@ -64,6 +64,21 @@ async fn a_canary_that_is_dropped_makes_room() {
 }
 
 #[tokio::test]
+async fn a_canary_that_finds_no_end_is_an_answer() {
+    let server = MockServer::start().await;
+    let answer = CHAT.whole(&["word "; 1_500]);
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(answer, CHAT.content_type))
+        .mount(&server)
+        .await;
+    let wide = super::Timeouts { bytes: usize::MAX, ..super::LONG };
+    let client = super::LlmClient::with_timeouts(settings(&server.uri()), Arc::new(Plain), wide);
+    let endpoint = Endpoint::with_client(settings(&server.uri()), client);
+    assert!(endpoint.canary().await.is_ok());
+    assert_eq!(endpoint.health(Instant::now()).state, HealthState::Fine);
+}
+
+#[tokio::test]
 async fn settings_that_cannot_work_stay_in_their_place() {
     let secrets: Arc<dyn Secrets> = Arc::new(Plain);
     let broken = EndpointSettings { name: "broken".into(), url: Some("nowhere".into()), ..settings("http://x") };
