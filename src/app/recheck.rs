@@ -55,3 +55,37 @@ async fn within_patience(engine: &Engine, question: &Planned) -> Answered {
 fn unknown(id: EvidenceId) -> Rechecked {
     Rechecked { id, outcome: Outcome::NotAsked { why: Text::from("it is not among the evidence") }, remark: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::app::engine::Origin;
+    use crate::config::Config;
+    use crate::domain::Timestamp;
+    use crate::domain::evidence::Detail;
+    use crate::sources::demo;
+
+    #[tokio::test]
+    async fn what_the_source_no_longer_says_is_changed() {
+        let origin = Origin::Demo(demo::bundle(Timestamp::from_secs(1_800_000_000)));
+        let engine = Engine::new(Config::default(), None, origin, None, None).unwrap();
+        let incident = engine.situation().await.unwrap().incidents.remove(0);
+        let mut investigated =
+            engine.investigate(incident, None, &CancellationToken::new(), |_| {}).await.unwrap().unwrap();
+        let metrics = investigated.analysis.evidence.iter_mut().filter_map(|item| match &mut item.detail {
+            Detail::Metric(metric) => Some((item.id, metric)),
+            _ => None,
+        });
+        let mut metrics: Vec<_> = metrics.take(2).collect();
+        // As if the store had held other samples when the first was gathered.
+        metrics[0].1.peak *= 3.0;
+        metrics[0].1.last *= 3.0;
+        let ids = [metrics[0].0, metrics[1].0];
+        let found = ask(&engine, &investigated, &ids, &[]).await;
+        assert!(matches!(found.items[0].outcome, Outcome::Changed { .. }), "{:?}", found.items[0]);
+        assert_eq!(found.items[1].outcome, Outcome::Same);
+        assert!(found.items[0].is_refuted() && !found.items[1].is_refuted());
+    }
+}

@@ -174,4 +174,48 @@ mod tests {
         let argv = ["kubectl", "-n", "shop", "annotate", "a b", "it's", "", "$(x)"].map(String::from);
         assert_eq!(command_line(&argv), r"kubectl -n shop annotate 'a b' 'it'\''s' '' '$(x)'");
     }
+
+    /// Looks for a secret in everything that the clipboard is given on a screen.
+    #[test]
+    fn no_secret_leaves_by_the_clipboard() {
+        const SECRET: &str = "AKIAIOSFODNN7EXAMPLE";
+        let told = Text::new(&format!("aws_access_key_id={SECRET} was refused"));
+        let mut made = crate::core::sample::loaded();
+        let case = made.cases.get_mut("I-3f9a2c").unwrap();
+        case.incident.title = told.clone();
+        let found = case.investigation.value.as_mut().unwrap();
+        for entry in &mut found.logs {
+            entry.line = told.clone();
+        }
+        for item in &mut found.analysis.evidence {
+            item.title = told.clone();
+            item.provenance.expr = told.to_string();
+        }
+        for suspect in &mut found.analysis.suspects {
+            suspect.signals.iter_mut().for_each(|signal| signal.text = told.to_string());
+        }
+        for asked in &mut found.asked {
+            asked.planned.query = crate::domain::query::Query::Instant {
+                lang: crate::domain::query::Lang::PromQl,
+                expr: told.to_string(),
+                at: crate::domain::Timestamp::default(),
+            };
+        }
+        let conclusion = case.conclusion.value.as_mut().unwrap();
+        conclusion.diagnosed.diagnosis.summary = told.clone();
+        conclusion.diagnosed.diagnosis.observations[0].text = told.clone();
+        for suggestion in &mut conclusion.actions {
+            suggestion.action.argv.push(told.to_string());
+        }
+        let mut masked = 0;
+        for keys in ["", "⏎", "⏎2", "⏎2 ", "⏎3", "⏎3G", "⏎4", "⏎5", "⏎6", "⏎7", "⏎⏎", "⏎2⏎", "⏎6⏎", "⏎7⏎", "⏎2x"]
+        {
+            let mut model = made.clone();
+            crate::core::sample::press(&mut model, keys);
+            let Some(copied) = for_clipboard(&model) else { continue };
+            assert!(!copied.contains(SECRET), "after {keys:?}: {}", &*copied);
+            masked += usize::from(copied.hidden().values().sum::<usize>() > 0);
+        }
+        assert!(masked >= 8, "the secret was on {masked} screens");
+    }
 }

@@ -1,7 +1,8 @@
 //! A diagnosis as rows with links: what is drawn, and what the cursor moves over.
 //!
-//! The rows stand in the order in which an answer is written, while it is and when it is whole: what arrives stands
-//! below what can be read already, and nothing that is read moves.
+//! Whoever reads along has the rows in the order in which an answer is written, while it is and when it is whole: what
+//! arrives stands below what can be read already, and nothing that is read moves. Whoever comes to it later has the
+//! likeliest cause first.
 
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
 use crate::domain::evidence::EvidenceId;
@@ -143,12 +144,15 @@ impl<'a> Rows<'a> {
     fn finished(&mut self, diagnosed: &'a Diagnosed) {
         self.verified = &diagnosed.unsupported;
         self.by_model = diagnosed.analyst.is_model();
+        let warning = "incomplete: no action of it can be selected";
+        if !diagnosed.complete && !self.case.as_written {
+            self.push(Kind::Remark, warning, Vec::new(), None);
+        }
         self.diagnosis(&diagnosed.diagnosis);
         if let Some(words) = silent(diagnosed) {
             self.push(Kind::Remark, words, Vec::new(), None);
         }
-        if !diagnosed.complete {
-            let warning = "incomplete: no action of it can be selected";
+        if !diagnosed.complete && self.case.as_written {
             self.push(Kind::Remark, warning, Vec::new(), None);
         }
         if let Some(plain) = &diagnosed.plain {
@@ -205,16 +209,31 @@ impl<'a> Rows<'a> {
     }
 
     fn diagnosis(&mut self, diagnosis: &Diagnosis) {
+        let as_written = self.draft.is_some() || self.case.as_written;
+        if !as_written {
+            self.summary(diagnosis);
+        }
         if self.by_model {
             self.ranking();
         }
-        self.claims(&Kind::Observation, &diagnosis.observations, "observations");
+        if as_written {
+            self.claims(&Kind::Observation, &diagnosis.observations, "observations");
+        }
         for (i, hypothesis) in diagnosis.hypotheses.iter().enumerate() {
             self.hypothesis(hypothesis, i);
+        }
+        if !as_written {
+            self.claims(&Kind::Observation, &diagnosis.observations, "observations");
         }
         for text in &diagnosis.missing {
             self.push(Kind::Missing, text, Vec::new(), None);
         }
+        if as_written {
+            self.summary(diagnosis);
+        }
+    }
+
+    fn summary(&mut self, diagnosis: &Diagnosis) {
         if !diagnosis.summary.is_empty() {
             let why = self.why("summary");
             self.push(Kind::Summary, &diagnosis.summary, Vec::new(), why);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::baseline::BaselineChoice;
+use crate::domain::diagnosis::Earlier;
 use crate::domain::evidence::EvidenceId;
 use crate::domain::health::{EndpointHealth, SourceHealth};
 use crate::domain::incident::Incident;
@@ -88,8 +89,12 @@ pub struct Case {
     pub unasked: bool,
     /// The diagnosis being written.
     pub draft: Option<Draft>,
+    /// Whether the diagnosis is shown in the order in which it was written, for whoever read along.
+    pub as_written: bool,
     /// Characters of it that are shown.
     pub revealed: usize,
+    /// Answers that were given up while there was no diagnosis to keep them beside.
+    pub given_up: Vec<Earlier>,
     /// The pack, as it would be sent.
     pub pack: Slot<PackPreview>,
     /// The ledger's entries.
@@ -112,7 +117,9 @@ impl Case {
             conclusion: Slot::default(),
             unasked: false,
             draft: None,
+            as_written: false,
             revealed: 0,
+            given_up: Vec::new(),
             pack: Slot::default(),
             timeline: Slot::default(),
             answer: Slot::default(),

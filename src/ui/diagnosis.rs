@@ -83,7 +83,11 @@ fn live_line(model: &Model, case: &Case, width: usize, most: usize) -> Vec<Strin
     if let Some(draft) = &case.draft {
         return fitted(draft_parts(draft), " ▌ Esc cancels", width, most);
     }
-    let waiting = if case.conclusion.busy() { "  writing … Esc cancels" } else { "" };
+    let waiting = match (case.conclusion.busy(), case.unasked) {
+        (true, false) => "  writing … Esc cancels",
+        (true, true) => "  writing …",
+        (false, _) => "",
+    };
     match &case.conclusion.value {
         Some(conclusion) => fitted(finished_parts(&conclusion.diagnosed, model), waiting, width, most),
         None => folded(waiting.trim_start(), width, most),
@@ -251,17 +255,14 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, theme: Theme) -> Vec<Ve
 
 /// Whether a row begins a part of the diagnosis, with a blank line before it.
 fn opens(before: Option<&Row>, row: &Row) -> bool {
-    let closing = |kind: &Kind| {
-        matches!(
-            kind,
-            Kind::Missing | Kind::Summary | Kind::Unsupported | Kind::Remark | Kind::Earlier(_) | Kind::Plain
-        )
+    let Some(before) = before else { return false };
+    // What belongs to a hypothesis, and its end.
+    let within = |row: &Row| match &row.kind {
+        Kind::Hypothesis { .. } | Kind::Mechanism | Kind::For | Kind::Against | Kind::Check(_) | Kind::Answer => true,
+        Kind::Ranking => !row.text.starts_with('1'),
+        _ => false,
     };
-    match (before, &row.kind) {
-        (None, _) => false,
-        (Some(_), Kind::Hypothesis { .. }) => true,
-        (Some(before), kind) => closing(kind) && !closing(&before.kind),
-    }
+    matches!(row.kind, Kind::Hypothesis { .. }) || (within(before) && !within(row))
 }
 
 fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {

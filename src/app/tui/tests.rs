@@ -37,6 +37,23 @@ struct Fake {
     broken: bool,
     boards: AtomicUsize,
     runs: Mutex<Vec<String>>,
+    /// A model that writes 200 tokens a second and never ends.
+    streams: bool,
+}
+
+/// A terminal that remembers when it was written to.
+#[derive(Clone, Default)]
+struct Stamped(Arc<Mutex<Vec<(tokio::time::Instant, Vec<u8>)>>>);
+
+impl std::io::Write for Stamped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().push((tokio::time::Instant::now(), bytes.to_vec()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Backend for Fake {
@@ -73,8 +90,18 @@ impl Backend for Fake {
         .boxed()
     }
 
-    fn diagnose(&self, _: String, _: Wish, _: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
-        async { Ok(sample::conclusion()) }.boxed()
+    fn diagnose(&self, _: String, by: Wish, reporter: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
+        async move {
+            let mut draft = crate::core::message::Draft { by: Text::new("model-x via primary"), ..Default::default() };
+            while self.streams && by != Wish::Offline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let summary = format!("{} word", draft.partial.summary);
+                draft.partial.summary = Text::new(&summary);
+                reporter.drafting(draft.clone());
+            }
+            Ok(sample::conclusion())
+        }
+        .boxed()
     }
 
     fn pack(&self, _: String) -> BoxFuture<'_, Result<PackPreview, Text>> {
@@ -112,6 +139,10 @@ impl Backend for Fake {
 const ABILITY: Ability = Ability { colours: Colours::Sixteen, ascii: false, tmux: false };
 
 fn program<E: EventSource>(events: E, refresh: Option<Duration>) -> Program<E, Vec<u8>> {
+    program_on(Vec::new(), events, refresh)
+}
+
+fn program_on<E: EventSource, W: std::io::Write>(out: W, events: E, refresh: Option<Duration>) -> Program<E, W> {
     let mut model = Model::new(sample::identity(), sample::at("14:07:31"), None);
     model.size = (120, 40);
     // Recorded, so that no age ticks.
@@ -121,7 +152,7 @@ fn program<E: EventSource>(events: E, refresh: Option<Duration>) -> Program<E, V
         theme: Theme::new(true, false),
         ability: ABILITY,
         events,
-        display: Display::new(Vec::new()),
+        display: Display::new(out),
         guard: None,
         signals: None,
         refresh,
@@ -252,6 +283,34 @@ async fn copying_writes_the_clipboard_sequence() {
     let bytes = String::from_utf8_lossy(ended.display.out()).into_owned();
     assert!(bytes.contains("\u{1b}]52;c;"));
     assert!(screen(&ended).contains("copied"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_pressed_while_a_model_writes_is_drawn_at_once() {
+    // Much less than the time between two pictures of what arrives.
+    const AT_ONCE: Duration = Duration::from_millis(2);
+    let (sender, events) = Scripted::new();
+    let out = Stamped::default();
+    let fake = Arc::new(Fake { streams: true, ..Fake::default() });
+    let running = tokio::spawn(program_on(out.clone(), events, None).run(fake));
+    rest().await;
+    press(&sender, "⏎d");
+    rest().await;
+    let drawn = out.0.lock().unwrap().len();
+    for keys in ["?", "⎋", ":", "⎋", "4"] {
+        // At any moment between two frames of the stream.
+        tokio::time::sleep(Duration::from_millis(107)).await;
+        let pressed = tokio::time::Instant::now();
+        let before = out.0.lock().unwrap().len();
+        assert!(before > drawn, "the answer is seen to be written");
+        press(&sender, keys);
+        tokio::time::sleep(AT_ONCE).await;
+        let written = out.0.lock().unwrap();
+        let after = written[before..].iter().map(|(at, _)| at.duration_since(pressed)).min();
+        assert!(after.is_some_and(|after| after < AT_ONCE), "{keys}: {after:?}");
+    }
+    drop(sender);
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

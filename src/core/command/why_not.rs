@@ -36,11 +36,7 @@ pub(super) fn needs_model(model: &Model) -> Option<String> {
     if model.current().is_some_and(|case| case.conclusion.busy()) {
         return Some("a diagnosis is being written (Esc cancels)".into());
     }
-    model
-        .identity
-        .models
-        .is_empty()
-        .then(|| "no language model is configured: the offline analyst's diagnosis stands in pane 3".into())
+    model.identity.models.is_empty().then(|| "no language model is configured; 3 shows the offline diagnosis".into())
 }
 
 pub(super) fn needs_models(model: &Model) -> Option<String> {
@@ -59,7 +55,7 @@ pub(super) fn needs_pack(model: &Model) -> Option<String> {
 /// Why no free question can be asked where one is.
 pub(in crate::core) fn why_no_question(model: &Model) -> Option<String> {
     if model.identity.models.is_empty() {
-        return Some("free questions need a language model, and none is configured; all else works without".into());
+        return Some("free questions need a language model; none is configured, all else works".into());
     }
     model.incident_screen().and_then(|_| needs_investigation(model))
 }

@@ -194,6 +194,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 fn open_incident(model: &mut Model, id: &str) -> Vec<Effect> {
+    super::consult::in_reading_order(model, id);
     let untouched = model.cases.get(id).is_some_and(|case| case.investigation.untouched());
     model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(id))));
     let mut effects = if untouched { investigate(model, id) } else { Vec::new() };
@@ -419,6 +420,10 @@ fn show_pane(model: &mut Model, pane: Pane) -> Vec<Effect> {
     // From a proof the number keys lead back to its incident.
     while matches!(model.top(), Screen::Detail(_)) && model.screens.len() > 1 {
         model.screens.pop();
+    }
+    if let Screen::Incident(screen) = model.top() {
+        let id = screen.incident.clone();
+        super::consult::in_reading_order(model, &id);
     }
     let Screen::Incident(screen) = model.top_mut() else { return Vec::new() };
     screen.pane = pane;

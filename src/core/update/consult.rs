@@ -79,6 +79,7 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effe
     let stale = case.conclusion.abandon();
     case.conclusion.begin(generation, now);
     case.unasked = false;
+    case.as_written = false;
     case.draft = None;
     case.revealed = 0;
     stale
@@ -100,6 +101,21 @@ pub(super) fn read_from_the_top(model: &mut Model, id: &str) {
                 screen.link = 0;
             }
         }
+    }
+}
+
+/// Whether somebody has the diagnosis of this incident in front.
+pub(super) fn is_read(model: &Model, id: &str) -> bool {
+    let front = model.screens.iter().rev().find(|screen| !screen.is_overlay());
+    matches!(front, Some(Screen::Incident(screen)) if screen.incident == id && screen.pane == Pane::Diagnosis)
+}
+
+/// Whoever comes back to a diagnosis has its likeliest cause first.
+pub(super) fn in_reading_order(model: &mut Model, id: &str) {
+    if let Some(case) = model.cases.get_mut(id)
+        && std::mem::take(&mut case.as_written)
+    {
+        read_from_the_top(model, id);
     }
 }
 
@@ -217,8 +233,11 @@ pub(super) fn answered(model: &mut Model, generation: Generation, result: Result
 
 /// What came of a diagnosis that is given up stays readable beside the one before it.
 pub(super) fn keep_draft(case: &mut Case) {
-    let (Some(draft), Some(made)) = (case.draft.take(), &mut case.conclusion.value) else { return };
-    let earlier = &mut made.diagnosed.earlier;
+    let Some(draft) = case.draft.take() else { return };
+    let earlier = match &mut case.conclusion.value {
+        Some(made) => &mut made.diagnosed.earlier,
+        None => &mut case.given_up,
+    };
     for one in draft.earlier {
         if !earlier.contains(&one) {
             earlier.push(one);
@@ -232,6 +251,13 @@ pub(super) fn keep_draft(case: &mut Case) {
     // Enough to look back at; the ledger has the others.
     let extra = earlier.len().saturating_sub(EARLIER_MAX);
     earlier.drain(..extra);
+}
+
+/// What was given up before there was a diagnosis stands beside the first one.
+pub(super) fn join_given_up(case: &mut Case) {
+    if let Some(made) = &mut case.conclusion.value {
+        made.diagnosed.earlier.append(&mut case.given_up);
+    }
 }
 
 /// Asks the queries behind what is cited again.

@@ -180,6 +180,9 @@ fn what_can_be_read_of_an_answer_stays_where_it_is() {
     let generation = model.current().unwrap().conclusion.awaited().unwrap();
     update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(consult_sample::by_model())))));
     assert_eq!(texts(&model)[..before.len()], before, "nor does it move at the end");
+    assert!(toast(&model).contains("3 puts the likeliest cause first"));
+    press(&mut model, "3");
+    assert_eq!(shown(&model)[0].kind, diagnosis_rows::Kind::Summary, "whoever comes to it later");
 }
 
 #[test]
@@ -296,4 +299,32 @@ fn a_diagnosis_that_says_nothing_says_so() {
     update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(made)))));
     let said = shown(&model).into_iter().any(|row| row.text.starts_with("the model found nothing to say: d asks"));
     assert!(said);
+}
+
+#[test]
+fn what_was_written_until_it_was_cancelled_stays_readable() {
+    for before in [true, false] {
+        let mut model = loaded();
+        written(&mut model);
+        let id = model.current().unwrap().incident.id.clone();
+        if !before {
+            model.cases.get_mut(&id).unwrap().conclusion.value = None;
+        }
+        let effects = key(&mut model, Key::Esc);
+        assert!(matches!(effects[0], Effect::Cancel { .. }), "{effects:?}");
+        for effect in effects {
+            if let Effect::Diagnose { generation, .. } = effect {
+                let made = crate::core::sample::conclusion();
+                update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(made)))));
+            }
+        }
+        let kept = shown(&model).into_iter().find(|row| matches!(row.kind, diagnosis_rows::Kind::Earlier(_)));
+        let kept = kept.unwrap_or_else(|| panic!("there was one before: {before}"));
+        assert!(kept.text.contains("cancelled by you"), "{}", kept.text);
+        let cursor = shown(&model).iter().position(|row| row.kind == kept.kind).unwrap();
+        model.incident_screen_mut().unwrap().list_mut().cursor = cursor;
+        press(&mut model, "⏎");
+        let text = crate::core::copy::whole(&model).unwrap();
+        assert!(text.contains("postgres itself is slow"), "{text}");
+    }
 }

@@ -47,10 +47,16 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
         }
         Report::Diagnosed(result) => {
             let Some(case) = case_mut(model, |case| case.conclusion.awaits(generation)) else { return Vec::new() };
-            case.draft = None;
+            let written = case.draft.take().is_some();
             let failed = result.as_ref().err().cloned();
             case.conclusion.finish(generation, result.map(|boxed| *boxed));
+            super::consult::join_given_up(case);
             let id = case.incident.id.clone();
+            let reading = written && failed.is_none() && super::consult::is_read(model, &id);
+            if let Some(case) = model.cases.get_mut(&id).filter(|_| reading) {
+                case.as_written = true;
+                say(model, "the answer is whole and checked: 3 puts the likeliest cause first, 4 shows the actions");
+            }
             if let Some(why) = failed {
                 complain(model, &super::consult::no_diagnosis(&why));
             }
