@@ -31,6 +31,7 @@ use super::{Backend, Exit, Reporter, RunSink};
 
 /// Answers with the sample; `board` can be made to wait for ever or to panic.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each makes one part behave in its own way")]
 struct Fake {
     stuck: bool,
     slow: bool,
@@ -43,7 +44,10 @@ struct Fake {
 
 /// A terminal that remembers when it was written to.
 #[derive(Clone, Default)]
-struct Stamped(Arc<Mutex<Vec<(tokio::time::Instant, Vec<u8>)>>>);
+struct Stamped(Arc<Mutex<Writes>>);
+
+/// When, and what.
+type Writes = Vec<(tokio::time::Instant, Vec<u8>)>;
 
 impl std::io::Write for Stamped {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -93,13 +97,15 @@ impl Backend for Fake {
     fn diagnose(&self, _: String, by: Wish, reporter: Reporter) -> BoxFuture<'_, Result<Conclusion, Text>> {
         async move {
             let mut draft = crate::core::message::Draft { by: Text::new("model-x via primary"), ..Default::default() };
-            while self.streams && by != Wish::Offline {
+            if !self.streams || by == Wish::Offline {
+                return Ok(sample::conclusion());
+            }
+            loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 let summary = format!("{} word", draft.partial.summary);
                 draft.partial.summary = Text::new(&summary);
                 reporter.drafting(draft.clone());
             }
-            Ok(sample::conclusion())
         }
         .boxed()
     }
