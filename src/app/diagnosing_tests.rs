@@ -250,7 +250,7 @@ async fn what_shows_too_much_is_refused_by_the_client_itself() {
 
 #[tokio::test]
 async fn a_call_given_up_counts_into_the_day() {
-    let hanging = server(streamed(VALID, STOP).set_delay(std::time::Duration::from_secs(3_600))).await;
+    let hanging = server(streamed(VALID, STOP).set_delay(std::time::Duration::from_hours(1))).await;
     let price = Price { input: 1_000.0, ..Price::default() };
     let site = site(|config| {
         config.llm.endpoint = vec![EndpointSettings { price: Some(price), ..endpoint("slow", &hanging) }];

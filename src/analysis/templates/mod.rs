@@ -1,6 +1,6 @@
 //! Log templates: what a service usually says, and what it says now.
 //!
-//! Two passes. [`lexer`] scans each line once and [`table`] counts lines that are equal up to masked parts; [`merge`]
+//! Two passes. `lexer` scans each line once and `table` counts lines that are equal up to masked parts; `merge`
 //! makes templates of these forms. [`Miner`] does that for a stream of lines, and [`compare_logs`] for entries of many
 //! services, where each template's rate in the window is then compared with its rate in the baseline.
 

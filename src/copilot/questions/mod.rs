@@ -1,6 +1,6 @@
 //! Free questions: a model that may look things up before it answers.
 //!
-//! Each step is one call of the model with a small schema ([`shape`]): a thought, and either one read-only tool or the
+//! Each step is one call of the model with a small schema (`shape`): a thought, and either one read-only tool or the
 //! answer. So it works on every end point that enforces a schema or merely follows one. What a tool says is attached as
 //! a part of its own and becomes citable evidence; the history only grows at its end, so that servers can reuse what
 //! they have read before. The answer is verified as diagnoses are.

@@ -172,7 +172,7 @@ async fn an_answer_that_finds_no_end_is_stopped_on_our_side() {
 fn nothing_is_said_to_be_kept_where_nothing_came() {
     let kinds = [
         LlmErrorKind::Timeout { phase: Phase::Thinking, after: Duration::from_secs(150) },
-        LlmErrorKind::Timeout { phase: Phase::Total, after: Duration::from_secs(300) },
+        LlmErrorKind::Timeout { phase: Phase::Total, after: Duration::from_mins(5) },
         LlmErrorKind::Incomplete { received: 0, what: "closed".into() },
         LlmErrorKind::TooLong { received: 0, limit: 100 },
     ];

@@ -66,7 +66,7 @@ async fn a_canary_that_is_dropped_makes_room() {
 #[tokio::test]
 async fn a_canary_that_finds_no_end_is_an_answer() {
     let server = MockServer::start().await;
-    let answer = CHAT.whole(&["word "; 1_500]);
+    let answer = CHAT.whole(&vec!["word "; 1_500]);
     Mock::given(method("POST"))
         .respond_with(ResponseTemplate::new(200).set_body_raw(answer, CHAT.content_type))
         .mount(&server)
