@@ -7,7 +7,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`dialects`] | from metrics of tracing, meshes, proxies and clients to what they measure |
+//! | `dialects` | from metrics of tracing, meshes, proxies and clients to what they measure |
 //! | `amounts` | what all series say of each edge, before and inside the window, over time |
 //! | `chance` | what chance does to counts and means |
 //! | `judge` | what deviates, whose doing it is, since when |
