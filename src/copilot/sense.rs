@@ -331,7 +331,7 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
     static PAIRS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
         [
             regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
-            regex(r"(?:^|\s)(?P<a>\d[^\s,;→]*(?:\s[^\s→]{1,4})?)\s?(?:→|->)\s?(?P<b>\d(?:[^,;]|,\d){0,30})"),
+            regex(r"(?:^|[\s(])(?P<a>\d[^\s,;→]*(?:\s[^\s→]{1,4})?)\s?(?:→|->)\s?(?P<b>\d(?:[^,;]|,\d){0,30})"),
             regex(r"(?:^|\s)(?P<b>\d[^\s,;]*(?:\s[^\s,;]{1,4})?),?\s(?:from|up from|down from)\s(?P<a>[^,;]{1,40})"),
         ]
     });
@@ -344,6 +344,17 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
             return Some("its figures are of different kinds".to_owned());
         }
         let all = || items.iter().flat_map(|item| &item.pairs);
+        // Two figures told without a unit are in the unit of what was measured.
+        if a.unit == Unit::None
+            && b.unit == Unit::None
+            && all().any(|(before, after)| {
+                let as_told = |told: Number, shown: &Number| Number { unit: shown.unit, ..told }.is(*shown);
+                let (order, other) = (as_told(a, before) && as_told(b, after), as_told(a, after) && as_told(b, before));
+                other && !order && before.unit != Unit::Bare
+            })
+        {
+            return Some("its figures came in the other order".to_owned());
+        }
         if all().any(|(before, after)| a.is(*before) && b.is(*after)) {
             continue;
         }
@@ -409,11 +420,19 @@ fn order(text: &str, items: &[&Shown]) -> Option<String> {
         } else {
             continue;
         };
-        let Some(first) = first else { continue };
-        let (Some(left_at), Some(right_at)) = (first.at, second.at) else { continue };
         let left_is_later =
-            matches!(by.as_str(), "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
-        if left_is_later && left_at < right_at || !left_is_later && left_at > right_at {
+            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
+        let wrong = |first: &Shown| {
+            if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
+        };
+        let Some(first) = first else {
+            // The other side names none: it speaks of some of the others, and all of them came the other way round.
+            if timed.len() > 2 && timed.iter().all(|item| std::ptr::eq(*item, second) || wrong(item)) {
+                return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
+            }
+            continue;
+        };
+        if wrong(first) {
             return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
         }
     }
@@ -469,7 +488,7 @@ fn compound(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
     });
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"^(?:['’]|\s(?:p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
+            r"(?i)^(?:['’]|\s(?:since|remained|dropped|built|decreased|increased|lost|jumped|climbed|grew|slowed|flag|config|p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
         )
     });
     // First parts of words that are no names: `re-deploy`, `half-open`.

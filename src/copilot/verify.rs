@@ -18,6 +18,8 @@ use crate::gate::changes;
 const ITEM_BYTES: usize = 64 << 10;
 /// Quotations shorter than this, in characters, must stand as words, or they would stand everywhere.
 const QUOTATION: usize = 3;
+/// Nanoseconds of a second.
+const SECOND: i64 = 1_000_000_000;
 
 /// Everything that may be cited, ready to be searched.
 #[derive(Debug, Clone)]
@@ -443,6 +445,9 @@ fn spans(items: &[&Item]) -> Vec<Number> {
     for (i, later) in times.iter().enumerate() {
         for earlier in &times[..i] {
             spans.push(Number::exact(later.since(*earlier).as_secs_f64(), Unit::Seconds(1.0)));
+            // As it is reckoned from the clocks that are shown, which have whole seconds.
+            let shown = later.nanos().div_euclid(SECOND) - earlier.nanos().div_euclid(SECOND);
+            spans.push(Number::exact(shown as f64, Unit::Seconds(1.0)));
         }
     }
     spans

@@ -121,6 +121,7 @@ fn claims_that_no_check_was_made_for_are_judged_rightly() {
             score.flagged.hit,
             score.flagged.tried
         );
+        if std::env::var_os("NOTES").is_some() { eprintln!("{}", score.notes.join("\n")); }
         // The claims were written before anything was measured: then 92.5 % and 98.5 % were caught and 8.7 % of the true
         // ones flagged. The checks have learned from what they missed; what is asserted is what they keep since.
         let caught = score.caught.hit * 1_000 >= score.caught.tried * 965;
