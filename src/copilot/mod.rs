@@ -9,7 +9,6 @@ pub mod answer;
 pub mod answers;
 pub mod call;
 mod embedded;
-mod figures;
 #[cfg(test)]
 mod fixture;
 mod matching;
@@ -21,7 +20,6 @@ pub mod playbook;
 pub mod questions;
 pub mod recheck;
 pub mod schema;
-mod sense;
 mod template;
 pub mod verify;
 mod wording;

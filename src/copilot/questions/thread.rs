@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::figures::{Token, Unit, tokens};
 use super::super::verify::Proof;
+use super::super::verify::figures::{Token, Unit, tokens};
 use super::{Told, shape};
 use crate::context::{self, Redactor, count_tokens};
 use crate::domain::alert::Severity;

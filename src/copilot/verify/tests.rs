@@ -1,6 +1,8 @@
-use super::super::fixture::pool;
 use super::*;
+use crate::copilot::fixture::pool;
 use crate::domain::diagnosis::Hypothesis;
+use crate::domain::evidence::{BeforeAfter, Detail};
+use crate::domain::pack::Pack;
 
 /// Why one observation is not supported; `None` when it is.
 fn refuted(text: &str, ids: &[&str]) -> Option<String> {

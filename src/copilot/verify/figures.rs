@@ -6,7 +6,7 @@ use regex::Regex;
 
 /// What a number counts. The factor brings it to the base unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Unit {
+pub(in crate::copilot) enum Unit {
     /// Nothing is said.
     None,
     /// Per cent; the base is the share.
@@ -25,7 +25,7 @@ pub(super) enum Unit {
 
 /// A number with its unit and the size of its last written digit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Number {
+pub(in crate::copilot) struct Number {
     pub value: f64,
     pub unit: Unit,
     /// Half of the last written digit; zero for exact values.
@@ -34,12 +34,12 @@ pub(super) struct Number {
 
 impl Number {
     /// An exact figure of the evidence.
-    pub(super) fn exact(value: f64, unit: Unit) -> Self {
+    pub(in crate::copilot) fn exact(value: f64, unit: Unit) -> Self {
         Self { value, unit, slack: 0.0 }
     }
 
     /// The value in its base unit.
-    pub(super) fn base(self) -> f64 {
+    pub(in crate::copilot) fn base(self) -> f64 {
         self.value * self.factor()
     }
 
@@ -52,7 +52,7 @@ impl Number {
     }
 
     /// Whether both count the same kind of thing, as far as they say.
-    pub(super) fn is_of_the_kind_of(self, other: Self) -> bool {
+    pub(in crate::copilot) fn is_of_the_kind_of(self, other: Self) -> bool {
         use Unit::{Bytes, Percent, Seconds};
         !matches!(
             (self.unit, other.unit),
@@ -62,7 +62,7 @@ impl Number {
 
     /// Whether `self`, as claimed, is `proof` within the rounding of the claim. A sign is not compared: "fell by 40"
     /// and "-40" are the same figure. Units must agree where both are given.
-    pub(super) fn is(self, proof: Self) -> bool {
+    pub(in crate::copilot) fn is(self, proof: Self) -> bool {
         use Unit::{Bare, Bytes, None, Percent, Rate, Seconds, Times};
         let raw = || near(self.value, proof.value, self.slack);
         let base = || near(self.value * self.factor(), proof.value * proof.factor(), self.slack * self.factor());
@@ -87,7 +87,7 @@ fn near(claimed: f64, proof: f64, slack: f64) -> bool {
 
 /// What can be checked in a sentence.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+pub(in crate::copilot) enum Token {
     /// A number with the text it was read from.
     Number(Number, String),
     /// A word with a digit in it (a version, address, time, pod name), found literally or not at all.
@@ -125,7 +125,7 @@ static RATE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Finds what can be checked in `text`.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(in crate::copilot) fn tokens(text: &str) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
     let mut last_end = 0;
     for captures in TOKENS.captures_iter(text) {

@@ -6,13 +6,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::figures::{Number, Token, Unit, tokens};
-use super::verify::{plain, stands_in};
+use super::regex;
+use super::text::{plain, stands_in};
 use crate::domain::Timestamp;
 use crate::domain::evidence::{BeforeAfter, Detail, Evidence, LogChange, Turn};
-
-fn regex(source: &str) -> Regex {
-    Regex::new(source).expect("a constant expression")
-}
 
 /// A quantity of an item, with which way it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +36,7 @@ pub(super) struct Shown {
     ways: Vec<(Aspect, Way)>,
     /// Figures before and inside the window.
     pairs: Vec<(Number, Number)>,
-    at: Option<Timestamp>,
+    pub(super) at: Option<Timestamp>,
     /// Words by which a sentence may mean it, as [`plain`] makes them.
     names: Vec<String>,
     /// What a change does in its own words, as [`plain`] makes them.
@@ -77,7 +74,7 @@ impl Shown {
                 let band = metric.baseline;
                 for before in [band.low, band.median, band.high] {
                     for after in [metric.peak, metric.last] {
-                        shown.pair(before, after, super::verify::unit_of(metric));
+                        shown.pair(before, after, super::item::unit_of(metric));
                     }
                 }
             }
@@ -155,7 +152,7 @@ impl Shown {
     }
 
     /// How many of the names a text has in it.
-    fn meant(&self, text: &str) -> usize {
+    pub(super) fn meant(&self, text: &str) -> usize {
         self.names.iter().filter(|name| stands_in(text, name)).map(String::len).sum()
     }
 }
@@ -202,7 +199,7 @@ pub(super) fn contradiction(text: &str, items: &[&Shown]) -> Option<String> {
             return Some(why);
         }
     }
-    order(told, items)
+    super::order::order(told, items)
 }
 
 /// Parts of a sentence that have a verb of their own.
@@ -375,237 +372,4 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
         }
     }
     None
-}
-
-/// Whether what is told to have come first did.
-fn order(text: &str, items: &[&Shown]) -> Option<String> {
-    static FIRST: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
-    static WHEN: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
-        )
-    });
-    let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();
-    if timed.len() < 2 {
-        return None;
-    }
-    // `After the deploy, errors rose` says the same as `errors rose after the deploy`.
-    let turned = FIRST.replace(text, "$other $by $one");
-    let text = turned.as_ref();
-    for groups in WHEN.captures_iter(text) {
-        let (Some(whole), Some(by)) = (groups.get(0), groups.name("by")) else { continue };
-        let (left, right) = (&text[..whole.start()], &text[whole.end()..]);
-        let best = |part: &str, but: Option<&Shown>| -> Option<&Shown> {
-            let mut scored: Vec<(usize, &Shown)> = timed
-                .iter()
-                .copied()
-                .filter(|item| but.is_none_or(|but| !std::ptr::eq(but, *item)))
-                .map(|item| (item.meant(part), item))
-                .collect();
-            scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-            match scored.as_slice() {
-                [(score, _), (next, _), ..] if score == next => None,
-                [(score, item), ..] if *score > 0 || but.is_some() && scored.len() == 1 => Some(item),
-                _ => None,
-            }
-        };
-        let (first, second) = if let Some(second) = best(right, None) {
-            (best(left, Some(second)), second)
-        } else if let (Some(first), [one, other], true) =
-            (best(left, None), timed.as_slice(), right.starts_with("the "))
-        {
-            // Of two, what one side does not name is the other.
-            (Some(first), if std::ptr::eq(first, *one) { *other } else { *one })
-        } else {
-            continue;
-        };
-        let left_is_later =
-            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
-        let wrong = |first: &Shown| {
-            if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
-        };
-        let Some(first) = first else {
-            // The other side names none: it speaks of some of the others, and all of them came the other way round.
-            if timed.len() > 2 && timed.iter().all(|item| std::ptr::eq(*item, second) || wrong(item)) {
-                return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
-            }
-            continue;
-        };
-        if wrong(first) {
-            return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
-        }
-    }
-    None
-}
-
-/// Names in places where a service, metric or alert is named, which stand nowhere in the evidence. `known` says whether
-/// a word does.
-pub(super) fn stranger(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
-    static NAMED: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-        [
-            regex(r"(?P<a>[A-Za-z][\w.-]*)\s?(?:→|->)\s?(?P<b>[A-Za-z][\w.-]*)"),
-            regex(
-                r"\b(?i:service|deployment|workload)\s(?P<c>[a-z]\w*(?:-[a-z0-9]+)+)|\b(?P<d>[a-z][\w]*(?:-[a-z0-9]+)+)\s(?i:service|deployment|pods?)\b",
-            ),
-            regex(
-                r"\b(?i:errors|latency|cpu|memory|traffic|logs|metrics|replicas|\w+_\w+)\s(?:of|in|on)\s(?P<e>[a-z][\w-]{2,})",
-            ),
-        ]
-    });
-    static JOINED: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b(?:[A-Z][a-z]{3,}){2,}\b"));
-    const COMMON: &str = " the all its this that these those users user requests calls every each both about more less usually \
-        time total production which their our seconds minutes service services callers clients some any one two three around \
-        roughly nearly almost over just only most many few what when baseline normal customers upstream downstream use \
-        between case other another work memory disk network them zero nothing none javascript github postgresql being \
-        connections connection database pool cluster namespace error errors waiting response window minute second hour \
-        average least half flight retries progress parallel turn general particular sequence addition fact place order question front back general favour favor case need short long return part time use line lines range bounds spite terms charge danger vain advance doubt detail which whose where itself themselves most calls other others someone start startup shutdown restart production staging host hosts node nodes disk client clients server servers callee caller machine machines kernel process processes threads thread queue queues least inside peak before here there full than and has was were not into onto load deploy ";
-    for groups in NAMED.iter().flat_map(|shape| shape.captures_iter(text)) {
-        for name in ["a", "b", "c", "d", "e"].iter().filter_map(|name| groups.name(name)) {
-            let word = name.as_str().trim_end_matches(['.', '-', '_']);
-            let plain = word.to_lowercase();
-            if plain.len() > 2 && !COMMON.contains(&format!(" {plain} ")) && !known(&plain) {
-                return Some(word.to_owned());
-            }
-        }
-    }
-    if let Some(name) = compound(text, known) {
-        return Some(name);
-    }
-    JOINED
-        .find_iter(text)
-        .map(|word| word.as_str())
-        .find(|word| !known(&word.to_lowercase()) && !COMMON.contains(&format!(" {} ", word.to_lowercase())))
-        .map(str::to_owned)
-}
-
-/// A name of several parts where only a service or its like is named, none of whose parts is known.
-fn compound(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)+\b"));
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"(?:^|[.;:]\s|\b(?:on|at|to|from|of|by|in|for|upstream|calls|calling|that|the|/)\s?|/)$")
-    });
-    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)^(?:['’]|\s(?:since|remained|dropped|built|decreased|increased|lost|jumped|climbed|grew|slowed|flag|config|p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
-        )
-    });
-    // First parts of words that are no names: `re-deploy`, `half-open`.
-    const PARTS: &str = " re pre post non self half full long short high low up down in out on off all time read write slow \
-        fast end back front real first last third one two per single multi cross over under well so follow roll hour minute \
-        second day week root worst best steady round tail side client server user long close open built hard soft co ";
-    NAME.find_iter(text)
-        .find(|name| {
-            let parts: Vec<&str> = name.as_str().split('-').collect();
-            let ordinary = parts.iter().any(|part| {
-                part.len() < 2
-                    || part.starts_with(|c: char| c.is_ascii_digit())
-                    || ["ing", "ed", "ly"].iter().any(|end| part.ends_with(end))
-                    || PARTS.contains(&format!(" {part} "))
-                    || known(part)
-            });
-            let placed = BEFORE.is_match(&text[..name.start()]) && AFTER.is_match(&text[name.end()..])
-                || text[name.end()..].starts_with(['\'', '’']);
-            !ordinary && placed && !known(name.as_str())
-        })
-        .map(|name| name.as_str().to_owned())
-}
-
-/// Numbers that are written in words or in signs of their own, as figures: `half`, `twofold`, `½`, `two minutes`.
-/// An error names a sign that is a number and cannot be read.
-pub(super) fn spelled_out(text: &str) -> Result<String, String> {
-    static SPAN: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
-    });
-    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)\b(?:(?P<share>(?:a |one )?half|(?:a |one )third|two[- ]thirds|(?:a |one )quarter|three[- ]quarters|(?:a |one )fifth|(?:a |one )tenth)\s(?:of\b)|(?P<fold>two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)[- ]?fold\b|(?P<count>one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|a hundred|hundred|a dozen)[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?P<twice>doubled|twice|tripled|quadrupled|halved)\b)",
-        )
-    });
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let code = u32::from(c);
-        match c {
-            '½' => out.push_str("50 %"),
-            '¼' => out.push_str("25 %"),
-            '¾' => out.push_str("75 %"),
-            '⅓' => out.push_str("~33.3 %"),
-            '⅔' => out.push_str("~66.7 %"),
-            '，' | '．' => out.push('.'),
-            '\u{ff10}'..='\u{ff19}' => out.push(char::from(b'0' + (code - 0xff10) as u8)),
-            '\u{1d7ce}'..='\u{1d7ff}' => out.push(char::from(b'0' + ((code - 0x1d7ce) % 10) as u8)),
-            '\u{660}'..='\u{669}' => out.push(char::from(b'0' + (code - 0x660) as u8)),
-            '\u{6f0}'..='\u{6f9}' => out.push(char::from(b'0' + (code - 0x6f0) as u8)),
-            c if c.is_numeric() && !c.is_ascii() => return Err(c.to_string()),
-            c => out.push(c),
-        }
-    }
-    // `2m30s`, `2 min 30 s`, `2 minutes and 30 seconds` are one figure.
-    let out = SPAN.replace_all(&out, |groups: &regex::Captures<'_>| {
-        let part = |group: usize| groups[group].parse::<u32>().unwrap_or(0);
-        format!("{} seconds", part(1) * 60 + part(2))
-    });
-    let spelled = WORDS.replace_all(&out, |groups: &regex::Captures<'_>| {
-        if let Some(share) = groups.name("share") {
-            let share = share.as_str().to_lowercase();
-            let percent = if share.contains("half") {
-                "50"
-            } else if share.contains("two") {
-                "66.7"
-            } else if share.contains("third") {
-                "33.3"
-            } else if share.contains("three") {
-                "75"
-            } else if share.contains("quarter") {
-                "25"
-            } else if share.contains("fifth") {
-                "20"
-            } else {
-                "10"
-            };
-            return format!("about {percent} % of");
-        }
-        if let Some(fold) = groups.name("fold") {
-            return format!("about {} times", value(fold.as_str()));
-        }
-        if let Some(twice) = groups.name("twice") {
-            let times = match twice.as_str().to_lowercase().as_str() {
-                "tripled" => 3,
-                "quadrupled" => 4,
-                _ => 2,
-            };
-            // The word stays for the direction it tells.
-            return format!("{} about {times} times", twice.as_str());
-        }
-        match (groups.name("count"), groups.name("unit")) {
-            (Some(count), Some(unit)) => format!("about {} {}", value(count.as_str()), unit.as_str()),
-            _ => groups[0].to_owned(),
-        }
-    });
-    Ok(spelled.into_owned())
-}
-
-fn value(word: &str) -> u32 {
-    match word.to_lowercase().trim_start_matches("a ") {
-        "one" => 1,
-        "two" => 2,
-        "three" => 3,
-        "four" => 4,
-        "five" => 5,
-        "six" => 6,
-        "seven" => 7,
-        "eight" => 8,
-        "nine" => 9,
-        "ten" => 10,
-        "eleven" => 11,
-        "twelve" | "dozen" => 12,
-        "fifteen" => 15,
-        "twenty" => 20,
-        "thirty" => 30,
-        "forty" => 40,
-        "fifty" => 50,
-        "sixty" => 60,
-        _ => 100,
-    }
 }

@@ -1,0 +1,70 @@
+//! What came first.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::regex;
+use super::sense::Shown;
+
+/// Whether what is told to have come first did.
+pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
+    static FIRST: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
+    static WHEN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
+        )
+    });
+    let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();
+    if timed.len() < 2 {
+        return None;
+    }
+    // `After the deploy, errors rose` says the same as `errors rose after the deploy`.
+    let turned = FIRST.replace(text, "$other $by $one");
+    let text = turned.as_ref();
+    for groups in WHEN.captures_iter(text) {
+        let (Some(whole), Some(by)) = (groups.get(0), groups.name("by")) else { continue };
+        let (left, right) = (&text[..whole.start()], &text[whole.end()..]);
+        let best = |part: &str, but: Option<&Shown>| -> Option<&Shown> {
+            let mut scored: Vec<(usize, &Shown)> = timed
+                .iter()
+                .copied()
+                .filter(|item| but.is_none_or(|but| !std::ptr::eq(but, *item)))
+                .map(|item| (item.meant(part), item))
+                .collect();
+            scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+            match scored.as_slice() {
+                [(score, _), (next, _), ..] if score == next => None,
+                [(score, item), ..] if *score > 0 || but.is_some() && scored.len() == 1 => Some(item),
+                _ => None,
+            }
+        };
+        let (first, second) = if let Some(second) = best(right, None) {
+            (best(left, Some(second)), second)
+        } else if let (Some(first), [one, other], true) =
+            (best(left, None), timed.as_slice(), right.starts_with("the "))
+        {
+            // Of two, what one side does not name is the other.
+            (Some(first), if std::ptr::eq(first, *one) { *other } else { *one })
+        } else {
+            continue;
+        };
+        let left_is_later =
+            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
+        let wrong = |first: &Shown| {
+            if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
+        };
+        let Some(first) = first else {
+            // The other side names none: it speaks of some of the others, and all of them came the other way round.
+            if timed.len() > 2 && timed.iter().all(|item| std::ptr::eq(*item, second) || wrong(item)) {
+                return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
+            }
+            continue;
+        };
+        if wrong(first) {
+            return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
+        }
+    }
+    None
+}

@@ -1,0 +1,222 @@
+//! All that may be cited, and whether a sentence stands in what it cites.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::figures::{Number, Token, Unit, tokens};
+use super::item::Item;
+use super::sense::{self, Shown};
+use super::text::{plain, split_quotations, stands_apart, stands_in};
+use super::{names, spelled};
+use crate::domain::Timestamp;
+use crate::domain::analysis::Analysis;
+use crate::domain::evidence::{EvidenceId, EvidenceKind};
+use crate::domain::pack::Pack;
+
+/// Quotations shorter than this, in characters, must stand as words, or they would stand everywhere.
+const QUOTATION: usize = 3;
+/// Nanoseconds of a second.
+const SECOND: i64 = 1_000_000_000;
+/// Everything that may be cited, ready to be searched.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    pub(super) items: BTreeMap<EvidenceId, Item>,
+    /// What belongs to no item: names of the services, the incident's title.
+    common: String,
+    /// Names of services as they are written, and as [`plain`] makes them.
+    services: Vec<(String, String)>,
+    /// How long the window and the baseline are.
+    lengths: Vec<Number>,
+}
+
+impl Proof {
+    /// What may be cited of `analysis`. With a pack, only what stands in the pack: a model that cites an item it was
+    /// not shown has guessed its id.
+    pub fn new(analysis: &Analysis, pack: Option<&Pack>) -> Self {
+        let mut items: BTreeMap<EvidenceId, Item> = BTreeMap::new();
+        let item = |id: EvidenceId| Item {
+            measured: matches!(id.kind, EvidenceKind::Metric | EvidenceKind::Edge),
+            ..Item::default()
+        };
+        match pack {
+            Some(pack) => {
+                for packed in &pack.evidence {
+                    items.entry(packed.id).or_insert_with(|| item(packed.id)).say(&packed.text);
+                }
+            }
+            None => items.extend(analysis.evidence.iter().map(|one| (one.id, item(one.id)))),
+        }
+        for evidence in &analysis.evidence {
+            if let Some(item) = items.get_mut(&evidence.id) {
+                item.hold(evidence);
+            }
+        }
+        for ranked in &analysis.changes {
+            if let Some(item) = items.get_mut(&ranked.evidence) {
+                item.say(&ranked.why);
+            }
+        }
+        for ruled_out in &analysis.ruled_out {
+            if let Some(item) = items.get_mut(&ruled_out.evidence) {
+                item.say(&ruled_out.why);
+            }
+        }
+        for suspect in &analysis.suspects {
+            for signal in &suspect.signals {
+                for id in &signal.evidence {
+                    if let Some(item) = items.get_mut(id) {
+                        item.quote(&signal.text);
+                        item.say(&suspect.service);
+                        item.times.extend(signal.onset);
+                        item.clock(signal.onset);
+                    }
+                }
+            }
+        }
+        let mut names: BTreeSet<&str> = analysis.incident.services.iter().map(String::as_str).collect();
+        names.extend(analysis.suspects.iter().map(|suspect| suspect.service.as_str()));
+        names.extend(analysis.evidence.iter().filter_map(|item| item.service.as_deref()));
+        names.extend(analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]));
+        let mut common = plain(&analysis.incident.title);
+        let mut services = Vec::new();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            common.push('\n');
+            common.push_str(&plain(name));
+            services.push((name.to_owned(), plain(name).trim().to_owned()));
+        }
+        let lengths = [analysis.incident.window, analysis.incident.baseline]
+            .map(|range| Number::exact(range.end.since(range.start).as_secs_f64(), Unit::Seconds(1.0)))
+            .to_vec();
+        Self { items, common, services, lengths }
+    }
+
+    /// Whether the id exists.
+    pub fn holds(&self, id: EvidenceId) -> bool {
+        self.items.contains_key(&id)
+    }
+
+    /// The sentence with the id of the one cited item that holds it in place of each quotation.
+    fn with_ids(&self, text: &str, cited: &[EvidenceId]) -> String {
+        let mut out = text.to_owned();
+        for quotation in split_quotations(text).0 {
+            let piece = plain(quotation.split('…').next().unwrap_or_default());
+            let mut holding =
+                cited.iter().filter(|id| self.items.get(id).is_some_and(|item| item.text.contains(piece.trim())));
+            let id = match (holding.next(), holding.next()) {
+                (Some(id), None) => id.to_string(),
+                _ => String::new(),
+            };
+            out = out.replacen(&quotation, &id, 1);
+        }
+        out
+    }
+
+    /// Why `text` is not supported by `cited`; `None` when it is.
+    pub(super) fn refutes(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
+        self.refutes_facts(text, cited).or_else(|| {
+            let shown: Vec<&Shown> = cited.iter().filter_map(|id| self.items.get(id)).map(|item| &item.shown).collect();
+            sense::contradiction(&self.with_ids(text, cited), &shown)
+        })
+    }
+
+    /// As [`Self::refutes`], for a theory: its names, figures and quotations, not which way it says that things go.
+    pub(super) fn refutes_facts(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
+        let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
+        let says = |needle: &str| self.common.contains(needle) || items.iter().any(|item| item.text.contains(needle));
+        let has = |word: &str| stands_in(&self.common, word) || items.iter().any(|item| stands_in(&item.text, word));
+        let (quotations, rest) = split_quotations(text);
+        for quotation in &quotations {
+            for piece in quotation.split('…').map(plain) {
+                let short = piece.trim().chars().count() < QUOTATION;
+                if !piece.is_empty() && !(if short { has(piece.trim()) } else { says(piece.trim()) }) {
+                    return Some(format!("the quotation “{quotation}” is not in what it cites"));
+                }
+            }
+        }
+        // A known service that nothing cited speaks of: the right figures of the wrong place.
+        let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
+        for (name, service) in &self.services {
+            if stands_in(&told, service) && !items.iter().any(|item| stands_in(&item.text, service)) {
+                return Some(format!("nothing it cites speaks of {name}"));
+            }
+        }
+        if let Some(name) = names::stranger(&rest, &|word: &str| has(plain(word).trim())) {
+            return Some(format!("nothing it cites speaks of {name}"));
+        }
+        let rest = match spelled::spelled_out(&rest) {
+            Ok(rest) => rest,
+            Err(sign) => return Some(format!("the number {sign} cannot be checked")),
+        };
+        let mut spans = spans(&items);
+        if ["window", "baseline"].iter().any(|word| told.contains(word)) {
+            spans.extend(&self.lengths);
+        }
+        for token in tokens(&rest) {
+            match token {
+                Token::Word(word) => {
+                    if let Some(id) = evidence_id(&word) {
+                        if !cited.contains(&id) {
+                            return Some(format!("it speaks of {id} and does not cite it"));
+                        }
+                    } else if !is_reference(&word) && !has(plain(&word).trim()) && !quantile(&word, &has) {
+                        return Some(format!("`{word}` is not in what it cites"));
+                    }
+                }
+                Token::Number(number, written) => {
+                    let known =
+                        items.iter().flat_map(|item| &item.numbers).chain(&spans).any(|proof| number.is(*proof));
+                    let written = plain(&written);
+                    // A rate is told with its time, which stands behind the number.
+                    let literal = || {
+                        !matches!(number.unit, Unit::Rate(_))
+                            && items.iter().any(|item| stands_apart(&item.text, written.trim()))
+                    };
+                    if !known && !literal() && !stands_apart(&self.common, written.trim()) {
+                        return Some(format!("the number {} is not in what it cites", written.trim()));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Times between the cited items: "28 s after the rollout" is a figure of both.
+fn spans(items: &[&Item]) -> Vec<Number> {
+    let mut times: Vec<Timestamp> = items.iter().flat_map(|item| item.times.iter().copied()).collect();
+    times.sort_unstable();
+    times.dedup();
+    times.truncate(64);
+    let mut spans = Vec::new();
+    for (i, later) in times.iter().enumerate() {
+        for earlier in &times[..i] {
+            spans.push(Number::exact(later.since(*earlier).as_secs_f64(), Unit::Seconds(1.0)));
+            // As it is reckoned from the clocks that are shown, which have whole seconds.
+            let shown = later.nanos().div_euclid(SECOND) - earlier.nanos().div_euclid(SECOND);
+            spans.push(Number::exact(shown as f64, Unit::Seconds(1.0)));
+        }
+    }
+    spans
+}
+
+/// The id of evidence that a word is.
+fn evidence_id(word: &str) -> Option<EvidenceId> {
+    let id: EvidenceId = word.parse().ok()?;
+    let kinds = EvidenceKind::ALL.iter().any(|kind| word.starts_with(kind.letter()));
+    (kinds && word.len() <= 5).then_some(id)
+}
+
+/// Ids of hypotheses and actions are ours, not words of the evidence.
+fn is_reference(word: &str) -> bool {
+    let mut chars = word.chars();
+    chars.next().is_some_and(|c| matches!(c, 'H' | 'P'))
+        && !chars.as_str().is_empty()
+        && chars.as_str().len() <= 2
+        && chars.as_str().parse::<u8>().is_ok_and(|number| number <= 20)
+}
+
+/// `p99` stands for the quantile 0.99.
+fn quantile(word: &str, has: &dyn Fn(&str) -> bool) -> bool {
+    word.strip_prefix(['p', 'P'])
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+        .is_some_and(|digits| has(&format!("0.{}", digits.replace('.', ""))))
+}
