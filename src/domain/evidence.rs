@@ -130,7 +130,7 @@ pub struct Evidence {
 
 /// The content of an evidence item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub enum Detail {
     /// An alert.
     Alert(Box<Alert>),

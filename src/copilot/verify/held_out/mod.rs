@@ -13,10 +13,8 @@ use mutators::{Around, wrongs};
 use super::mutations_tests::{AROUND, falsified, refuted};
 use super::*;
 use crate::domain::analysis::Analysis;
-use crate::domain::change::Change;
-use crate::domain::evidence::Detail;
 use crate::domain::evidence::EvidenceKind;
-use serde_json::json;
+use serde::Deserialize;
 
 #[derive(Default)]
 struct Count {
@@ -42,28 +40,8 @@ struct Score {
     notes: Vec<String>,
 }
 
-/// The analysis as it was recorded. The detail of a change is read apart: it and its item both have a `kind`.
-fn recorded(text: &str) -> Analysis {
-    let mut whole: serde_json::Value = serde_json::from_str(text).unwrap();
-    let mut changes = BTreeMap::new();
-    for item in whole["evidence"].as_array_mut().unwrap() {
-        let id = item["id"].as_str().unwrap().to_owned();
-        if id.starts_with('C') {
-            let detail = std::mem::replace(&mut item["detail"], json!({"kind": "runbook", "text": ""}));
-            changes.insert(id, serde_json::from_value::<Change>(detail).unwrap());
-        }
-    }
-    let mut analysis: Analysis = serde_json::from_value(whole).unwrap();
-    for item in &mut analysis.evidence {
-        if let Some(change) = changes.remove(&item.id.to_string()) {
-            item.detail = Detail::Change(Box::new(change));
-        }
-    }
-    analysis
-}
-
 fn measure(analysis: &str, claims: &[True]) -> Score {
-    let analysis = recorded(analysis);
+    let analysis: Analysis = serde_json::from_str(analysis).unwrap();
     let proof = Proof::new(&analysis, Some(&crate::context::pack(&analysis, 8_000)));
     let mut services: Vec<String> = analysis
         .evidence
@@ -132,5 +110,57 @@ fn claims_that_no_check_was_made_for_are_judged_rightly() {
         let caught_others = score.caught_others.hit * 1_000 >= score.caught_others.tried * 970;
         let spared = score.flagged.hit * 100 <= score.flagged.tried * 3;
         assert!(caught && caught_others && spared, "{}", score.notes.join("\n"));
+    }
+}
+
+/// A true claim in a file, with what it becomes when it is made false.
+#[derive(Deserialize)]
+struct Told {
+    text: String,
+    ids: Vec<String>,
+    #[serde(rename = "false")]
+    wrong: Vec<Falsified>,
+}
+
+#[derive(Deserialize)]
+struct Falsified {
+    how: String,
+    text: String,
+    ids: Vec<String>,
+}
+
+/// Measures claims that stand in files, beside the analyses they speak of: `NAME.analysis.json`, `NAME.claims.json`.
+/// Says what was missed; asserts nothing.
+#[test]
+#[ignore = "set STANCH_CLAIMS to a directory of analyses and claims"]
+fn claims_of_a_directory_are_measured() {
+    let dir = std::env::var("STANCH_CLAIMS").expect("STANCH_CLAIMS is set");
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut classes: BTreeMap<String, Count> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.to_string_lossy().ends_with(".claims.json")) {
+        let claims: Vec<Told> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let analysis = file.to_string_lossy().replace(".claims.json", ".analysis.json");
+        let analysis: Analysis = serde_json::from_str(&std::fs::read_to_string(analysis).unwrap()).unwrap();
+        let proof = Proof::new(&analysis, Some(&crate::context::pack(&analysis, 8_000)));
+        for claim in &claims {
+            let judge =
+                |text: &str, ids: &[String]| refuted(&proof, text, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+            let why = judge(&claim.text, &claim.ids);
+            classes.entry("true".into()).or_default().add(why.is_some());
+            if let Some(why) = why {
+                println!("TRUE  {} {:?}: {why}", claim.text, claim.ids);
+            }
+            for one in &claim.wrong {
+                let caught = judge(&one.text, &one.ids).is_some();
+                classes.entry(format!("false, {}", one.how)).or_default().add(caught);
+                if !caught {
+                    println!("FALSE ({}) {} {:?}  [{}]", one.how, one.text, one.ids, claim.ids.join(" "));
+                }
+            }
+        }
+    }
+    for (class, count) in classes {
+        println!("{class}: {} of {}", count.hit, count.tried);
     }
 }
