@@ -1,5 +1,6 @@
 //! Numbers in sentences: found, read with their units, and compared within the rounding in which they are written.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -126,19 +127,25 @@ static RATE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Finds what can be checked in `text`.
 pub(in crate::copilot) fn tokens(text: &str) -> Vec<Token> {
-    let mut found: Vec<Token> = Vec::new();
+    places(text).into_iter().map(|(_, token)| token).collect()
+}
+
+/// As [`tokens`], with the place of each.
+pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
+    let mut found: Vec<(Range<usize>, Token)> = Vec::new();
     let mut last_end = 0;
     for captures in TOKENS.captures_iter(text) {
         let whole = captures.get(0).map_or("", |m| m.as_str());
+        let place = captures.get(0).map_or(0..0, |m| m.range());
         if let Some(number) = captures.name("number") {
             let before = captures.get(0).and_then(|m| text[..m.start()].chars().next_back());
             if captures.name("tail").is_some_and(|tail| !tail.as_str().is_empty()) {
                 // `5xx`, `7d9fb`, `3rd`: not a number.
-                found.push(Token::Word(whole.to_owned()));
+                found.push((place.clone(), Token::Word(whole.to_owned())));
             } else if let Some(mut read) =
                 read(number.as_str(), captures.name("unit").map(|unit| unit.as_str()), before)
             {
-                let (start, end) = captures.get(0).map_or((0, 0), |m| (m.start(), m.end()));
+                let (start, end) = (place.start, place.end);
                 if APPROXIMATE.is_match(&text[..start]) {
                     read.slack = read.slack.max(read.value.abs() * APPROXIMATELY);
                 }
@@ -152,20 +159,20 @@ pub(in crate::copilot) fn tokens(text: &str) -> Vec<Token> {
                     });
                 }
                 // A range has its unit at the end: `22.8–26.5 ms`.
-                let begin = captures.get(0).map_or(0, |whole| whole.start());
-                if let Some(Token::Number(first, _)) = found.last_mut()
+                let begin = place.start;
+                if let Some((_, Token::Number(first, _))) = found.last_mut()
                     && first.unit == Unit::None
                     && !matches!(read.unit, Unit::None | Unit::Times)
                     && matches!(text[last_end..begin].trim(), "–" | "-" | ".." | "…" | "→" | "->")
                 {
                     first.unit = read.unit;
                 }
-                found.push(Token::Number(read, whole.trim().to_owned()));
+                found.push((place.clone(), Token::Number(read, whole.trim().to_owned())));
             }
         } else if whole.bytes().any(|byte| byte.is_ascii_digit()) {
-            found.push(Token::Word(whole.to_owned()));
+            found.push((place.clone(), Token::Word(whole.to_owned())));
         }
-        last_end = captures.get(0).map_or(last_end, |whole| whole.end());
+        last_end = place.end;
     }
     found
 }

@@ -6,6 +6,7 @@ pub(super) mod figures;
 mod item;
 mod names;
 mod order;
+mod parts;
 mod proof;
 mod sense;
 mod spelled;

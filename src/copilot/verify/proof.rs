@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{Number, Token, Unit, tokens};
+use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_apart, stands_in};
-use super::{names, spelled};
+use super::{names, parts, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -40,7 +40,7 @@ impl Proof {
         match pack {
             Some(pack) => {
                 for packed in &pack.evidence {
-                    items.entry(packed.id).or_insert_with(|| item(packed.id)).say(&packed.text);
+                    items.entry(packed.id).or_insert_with(|| item(packed.id)).packed(packed.id, &packed.text);
                 }
             }
             None => items.extend(analysis.evidence.iter().map(|one| (one.id, item(one.id)))),
@@ -66,8 +66,7 @@ impl Proof {
                     if let Some(item) = items.get_mut(id) {
                         item.quote(&signal.text);
                         item.say(&suspect.service);
-                        item.times.extend(signal.onset);
-                        item.clock(signal.onset);
+                        item.moment(signal.onset);
                     }
                 }
             }
@@ -150,7 +149,7 @@ impl Proof {
         if ["window", "baseline"].iter().any(|word| told.contains(word)) {
             spans.extend(&self.lengths);
         }
-        for token in tokens(&rest) {
+        for (place, token) in places(&rest) {
             match token {
                 Token::Word(word) => {
                     if let Some(id) = evidence_id(&word) {
@@ -162,13 +161,15 @@ impl Proof {
                     }
                 }
                 Token::Number(number, written) => {
-                    let known =
-                        items.iter().flat_map(|item| &item.numbers).chain(&spans).any(|proof| number.is(*proof));
+                    let part = parts::part(&rest, &place);
+                    let figures = || items.iter().flat_map(|item| &item.figures);
+                    let known = figures().any(|one| parts::fits(part, number, one) && number.is(one.number))
+                        || spans.iter().any(|span| number.is(*span));
                     let written = plain(&written);
                     // A rate is told with its time, which stands behind the number.
                     let literal = || {
                         !matches!(number.unit, Unit::Rate(_))
-                            && items.iter().any(|item| stands_apart(&item.text, written.trim()))
+                            && items.iter().any(|item| stands_apart(&item.words, written.trim()))
                     };
                     if !known && !literal() && !stands_apart(&self.common, written.trim()) {
                         return Some(format!("the number {} is not in what it cites", written.trim()));
