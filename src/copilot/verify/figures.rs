@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use ::regex::Regex;
+
+use super::regex;
 
 /// What a number counts. The factor brings it to the base unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,19 +26,21 @@ pub(in crate::copilot) enum Unit {
     Rate(f64),
 }
 
-/// A number with its unit and the size of its last written digit.
+/// A number with its unit and the rounding in which it is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::copilot) struct Number {
     pub value: f64,
     pub unit: Unit,
-    /// Half of the last written digit; zero for exact values.
-    pub slack: f64,
+    /// How far below it the figure may lie that it tells; zero for exact values.
+    pub below: f64,
+    /// How far above.
+    pub above: f64,
 }
 
 impl Number {
     /// An exact figure of the evidence.
     pub(in crate::copilot) fn exact(value: f64, unit: Unit) -> Self {
-        Self { value, unit, slack: 0.0 }
+        Self { value, unit, below: 0.0, above: 0.0 }
     }
 
     /// The value in its base unit.
@@ -65,25 +69,30 @@ impl Number {
     /// and "-40" are the same figure. Units must agree where both are given.
     pub(in crate::copilot) fn is(self, proof: Self) -> bool {
         use Unit::{Bare, Bytes, None, Percent, Rate, Seconds, Times};
-        let raw = || near(self.value, proof.value, self.slack);
-        let base = || near(self.value * self.factor(), proof.value * proof.factor(), self.slack * self.factor());
+        let within = |told: f64, proof: f64, factor: f64| {
+            let (told, proof) = (told.abs(), proof.abs());
+            let most = 1.0 + 1e-6;
+            told.is_finite()
+                && proof.is_finite()
+                && proof >= told - self.below * factor * most - told * 1e-9
+                && proof <= told + self.above * factor * most + told * 1e-9
+        };
+        let raw = || within(self.value, proof.value, 1.0);
+        let base = || within(self.base(), proof.base(), self.factor());
         match (self.unit, proof.unit) {
             (None | Bare, None | Bare) | (Rate(_), None) | (Times, Times | None | Bare) => raw(),
             // A share of a measured figure without a unit: `31 %` of 0.31.
             (Percent, None | Bare) => proof.value.abs() <= 1.0 && base(),
             (None, Times) | (_, Bare) => false,
-            // A share is told without its sign only as a fraction.
-            (None, Percent) => self.value.abs() <= 1.0 && base(),
-            (None, _) | (_, None) => raw() || base(),
+            (None, Percent) => raw() || self.value.abs() <= 1.0 && base(),
+            (None, _) => raw() || base(),
+            // A limit is configured in seconds or in milliseconds, and its name may not say which.
+            (Seconds(factor), None) => raw() || factor == 1.0 && within(self.value * 1e3, proof.value, 1e3),
+            (_, None) => raw(),
             (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) | (Rate(_), Rate(_)) => base(),
             _ => false,
         }
     }
-}
-
-fn near(claimed: f64, proof: f64, slack: f64) -> bool {
-    let (claimed, proof) = (claimed.abs(), proof.abs());
-    claimed.is_finite() && proof.is_finite() && (claimed - proof).abs() <= slack * (1.0 + 1e-6) + claimed * 1e-9
 }
 
 /// What can be checked in a sentence.
@@ -96,34 +105,63 @@ pub(in crate::copilot) enum Token {
 }
 
 static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
+    regex(concat!(
         // Dates and times of day.
         r"(?P<time>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?|\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b)",
         // Addresses and versions with two dots or more.
         r"|(?P<dotted>\b\d+(?:\.\d+){2,}(?:[:/]\d+)?\b)",
+        // Between the ends of a range.
+        r"|(?P<dots>\.\.+)",
         // Words that begin with a letter: names, versions, ids.
         r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*(?:[.\-/:@][A-Za-z0-9_]+)*)",
         // Numbers with a unit.
-        r"|(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d+\b)?|\.\d+)",
+        r"|(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2}\b)?|\.\d+)",
         r"(?:[ \u{a0}\-]?(?P<unit>%|per ?cent\b|percent\b|milliseconds?\b|ms\b|µs\b|us\b|microseconds?\b|seconds?\b|secs?\b|s\b|minutes?\b|mins?\b|hours?\b|hrs?\b|h\b|m\b|days?\b|d\b|(?i:[KMGT]iB|[KMGT]B)\b|bytes?\b|B\b|k\b|K\b|M\b|million\b|thousand\b|x\b|×|times\b|fold\b))?",
         r"(?P<tail>[A-Za-z_][A-Za-z0-9_]*(?:[.\-][A-Za-z0-9_]+)*)?",
     ))
-    .expect("a constant expression")
 });
 
-/// How far from a figure a number may lie that is said to be about it.
-const APPROXIMATELY: f64 = 0.1;
-
-/// Words in front of a number that is not meant to the last digit.
-static APPROXIMATE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.?|\bcirca|\bca\.|\bnearly|\balmost|\bsome|\bover|\bmore than|\babove|\bunder|\bless than|\bbelow|\bclose to|~|≈|>|<)\s*(?:×\s*)?$")
-        .expect("a constant expression")
+/// Words in front of a number that is not meant to the last digit, and of one that bounds what it tells.
+static ABOUT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:\b(?:about|around|roughly|approximately|approx\.?|circa|ca\.|nearly|almost|some|close to|near|in the order of)|~|≈|≃)\s*(?:×\s*)?$",
+    )
+});
+static MORE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)(?:\b(?:over|more than|above|at least|upwards of|exceed(?:s|ed|ing)|well over)|>|≥)\s*(?:×\s*|≃)?$")
+});
+static LESS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)(?:\b(?:under|less than|fewer than|below|at most|no more than|as little as)|<|≤)\s*(?:×\s*|≃)?$")
 });
 /// What makes a number a rate.
 static RATE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:\s?(?:times|lines|errors|requests|req|messages|calls|events|entries))?\s?(?:/\s?|a\s|per\s|each\s|every\s)(s|sec|second|min|minute|m|h|hour)\b")
-        .expect("a constant expression")
+    regex(r"(?i)^(?:\s[a-z-]+){0,2}?\s?(?:/\s?|\ba\s|\bper\s|\beach\s|\bevery\s)(s|sec|second|min|minute|m|h|hour)\b")
 });
+/// What joins numbers that share the unit of the last.
+static JOINED: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*(?:–|-|\.\.|…|→|->|,|,?\s?and|to|or|up to|down to)\s*$"));
+
+/// How far a figure may lie from a round number that is said to be about it, as a share: `about 60` is vaguer than
+/// `about 62`, and `about 62.5` is meant.
+fn vagueness(digits: &str) -> f64 {
+    let digits: String = digits.chars().take_while(|c| !matches!(c, 'e' | 'E')).filter(char::is_ascii_digit).collect();
+    match digits.trim_start_matches('0').trim_end_matches('0').len() {
+        0 | 1 => 0.1,
+        2 => 0.05,
+        _ => 0.02,
+    }
+}
+
+/// The size of the last digit that is not zero, of a number as it is written.
+fn last_digit(digits: &str) -> f64 {
+    let plain = digits.replace(',', "");
+    let (whole, part) = plain.split_once('.').unwrap_or((&plain, ""));
+    if part.is_empty() {
+        let zeros = whole.len() - whole.trim_end_matches('0').len();
+        10f64.powi(i32::try_from(zeros).unwrap_or(0))
+    } else {
+        10f64.powi(-i32::try_from(part.len()).unwrap_or(0))
+    }
+}
 
 /// Finds what can be checked in `text`.
 pub(in crate::copilot) fn tokens(text: &str) -> Vec<Token> {
@@ -133,7 +171,6 @@ pub(in crate::copilot) fn tokens(text: &str) -> Vec<Token> {
 /// As [`tokens`], with the place of each.
 pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
     let mut found: Vec<(Range<usize>, Token)> = Vec::new();
-    let mut last_end = 0;
     for captures in TOKENS.captures_iter(text) {
         let whole = captures.get(0).map_or("", |m| m.as_str());
         let place = captures.get(0).map_or(0..0, |m| m.range());
@@ -146,8 +183,21 @@ pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
                 read(number.as_str(), captures.name("unit").map(|unit| unit.as_str()), before)
             {
                 let (start, end) = (place.start, place.end);
-                if APPROXIMATE.is_match(&text[..start]) {
-                    read.slack = read.slack.max(read.value.abs() * APPROXIMATELY);
+                let left = &text[..start];
+                // `over 300` is true of 320: people leave digits out.
+                let written: f64 = number.as_str().replace(',', "").parse().unwrap_or(1.0);
+                let scale = if written == 0.0 { 1.0 } else { read.value / written };
+                let reach = (last_digit(number.as_str()) * scale).max(read.value.abs() * 0.1);
+                if MORE.is_match(left) {
+                    read.above = reach;
+                } else if LESS.is_match(left) {
+                    read.below = reach;
+                } else if ABOUT.is_match(left) {
+                    // A fraction in words is the vaguest of all.
+                    let vague = if left.ends_with('≃') { 0.1 } else { vagueness(number.as_str()) };
+                    let slack = read.value.abs() * vague;
+                    read.below = read.below.max(slack);
+                    read.above = read.above.max(slack);
                 }
                 if matches!(read.unit, Unit::None | Unit::Times)
                     && let Some(each) = RATE.captures(&text[end..]).and_then(|rate| rate.get(1))
@@ -158,21 +208,23 @@ pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
                         _ => 1.0,
                     });
                 }
-                // A range has its unit at the end: `22.8–26.5 ms`.
-                let begin = place.start;
-                if let Some((_, Token::Number(first, _))) = found.last_mut()
-                    && first.unit == Unit::None
-                    && !matches!(read.unit, Unit::None | Unit::Times)
-                    && matches!(text[last_end..begin].trim(), "–" | "-" | ".." | "…" | "→" | "->")
-                {
-                    first.unit = read.unit;
+                // A range or a list has its unit at the end: `22.8–26.5 ms`, `900, 950 and 990 ms`.
+                if !matches!(read.unit, Unit::None | Unit::Times) {
+                    let mut begin = place.start;
+                    for (before, token) in found.iter_mut().rev() {
+                        let Token::Number(first, _) = token else { break };
+                        if first.unit != Unit::None || !JOINED.is_match(&text[before.end..begin]) {
+                            break;
+                        }
+                        first.unit = read.unit;
+                        begin = before.start;
+                    }
                 }
                 found.push((place.clone(), Token::Number(read, whole.trim().to_owned())));
             }
         } else if whole.bytes().any(|byte| byte.is_ascii_digit()) {
             found.push((place.clone(), Token::Word(whole.to_owned())));
         }
-        last_end = place.end;
     }
     found
 }
@@ -218,7 +270,8 @@ fn read(digits: &str, unit: Option<&str>, before: Option<char>) -> Option<Number
         Some("x" | "×" | "times" | "fold") => Unit::Times,
         _ => Unit::None,
     };
-    Some(Number { value: value * scale, unit, slack: 0.5 * 10f64.powi(place + exponent) * scale })
+    let slack = 0.5 * 10f64.powi(place + exponent) * scale;
+    Some(Number { value: value * scale, unit, below: slack, above: slack })
 }
 
 /// `m` is minutes, `M` is millions; the long words are minutes in any case.

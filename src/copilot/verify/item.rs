@@ -1,6 +1,12 @@
 //! What an item of evidence says, ready to be searched: its words, figures and times.
 
+use std::sync::LazyLock;
+
+use ::regex::Regex;
+
 use super::figures::{Number, Token, Unit, tokens};
+use super::numbers::Side;
+use super::regex;
 use super::sense::Shown;
 use super::text::plain;
 use crate::domain::Text;
@@ -21,10 +27,18 @@ pub(super) enum Role {
     Peak,
     /// Another figure of the window.
     After,
+    /// The last figure of the window.
+    Last,
     /// A sample, of whichever time.
     Sample,
-    /// How much it changed: times, per cent, the difference.
+    /// How much it changed: times, per cent.
     Change,
+    /// By how much it changed, in its own unit.
+    Difference,
+    /// What it is of what it was, in per cent.
+    Share,
+    /// How far out of the ordinary it is.
+    Score,
     /// It stands in words that were recorded: a log line, a label, a diff.
     Said,
 }
@@ -34,6 +48,8 @@ pub(super) enum Role {
 pub(super) struct Figure {
     pub(super) number: Number,
     pub(super) role: Role,
+    /// Of a call: on whose side it was measured.
+    pub(super) side: Option<Side>,
 }
 
 /// What an item says.
@@ -48,6 +64,13 @@ pub(super) struct Item {
     pub(super) times: Vec<Timestamp>,
     /// Which way it went.
     pub(super) shown: Shown,
+    /// What it is.
+    pub(super) kind: Option<EvidenceKind>,
+    /// Lines that a change took away and put in, as [`plain`] makes them.
+    pub(super) removed: String,
+    pub(super) added: String,
+    /// Caller and callee of an edge, as [`plain`] makes them.
+    pub(super) calls: Option<(String, String)>,
     /// Whether its figures are held apart from its words.
     pub(super) measured: bool,
 }
@@ -55,12 +78,16 @@ pub(super) struct Item {
 impl Item {
     /// Words that were recorded.
     pub(super) fn say(&mut self, text: &str) {
+        let text = &measures(text);
         // What was measured has its figures with their units; in the words about it they have lost some.
         if !self.measured {
             for token in tokens(text) {
                 if let Token::Number(number, _) = token {
-                    self.figure(Number { slack: 0.0, ..number }, Role::Said);
+                    self.figure(Number::exact(number.value, number.unit), Role::Said);
                 }
+            }
+            for (part, whole) in shares(&text) {
+                self.figure(Number::exact(part / whole * 100.0, Unit::Percent), Role::Said);
             }
         }
         if self.words.len() < ITEM_BYTES {
@@ -92,23 +119,57 @@ impl Item {
     pub(super) fn packed(&mut self, id: EvidenceId, text: &str) {
         match id.kind {
             EvidenceKind::Metric => {
-                for line in text.lines().skip(1) {
-                    for token in tokens(line) {
+                let mut lines = text.lines();
+                self.quote(lines.next().unwrap_or_default());
+                for line in lines {
+                    // The range of times in front of the samples is none of its moments.
+                    for token in tokens(line.split_once(": ").map_or(line, |(_, samples)| samples)) {
                         if let Token::Number(number, _) = token {
                             self.figure(number, Role::Sample);
                         }
                     }
                 }
-                self.quote(text);
             }
             EvidenceKind::Log | EvidenceKind::Edge => self.quote(text),
             _ => self.say(text),
         }
     }
 
+    /// What a change took away and put in: `off->on`, the lines of a diff.
+    fn differs(&mut self, summary: &str, diff: &str) {
+        static ARROW: LazyLock<Regex> = LazyLock::new(|| regex(r"(\S+?)\s?(?:->|→)\s?(\S+)"));
+        let mut sides = [String::new(), String::new()];
+        for pair in ARROW.captures_iter(summary) {
+            for side in 0..2 {
+                sides[side].push('\n');
+                sides[side].push_str(&pair[side + 1]);
+            }
+        }
+        for line in diff.lines() {
+            let line = line.trim_start();
+            if let Some((side, text)) =
+                line.strip_prefix('-').map(|text| (0, text)).or_else(|| line.strip_prefix('+').map(|text| (1, text)))
+            {
+                sides[side].push('\n');
+                sides[side].push_str(text);
+            }
+        }
+        let [removed, added] = sides.map(|side| measures(&side));
+        for (text, role) in [(&removed, Role::Before), (&added, Role::After)] {
+            for token in tokens(text) {
+                if let Token::Number(number, _) = token {
+                    self.figure(Number::exact(number.value, number.unit), role);
+                }
+            }
+        }
+        self.removed = plain(&removed);
+        self.added = plain(&added);
+        self.say(diff);
+    }
+
     fn figure(&mut self, number: Number, role: Role) {
         if number.value.is_finite() {
-            self.figures.push(Figure { number, role });
+            self.figures.push(Figure { number, role, side: None });
         }
     }
 
@@ -124,16 +185,21 @@ impl Item {
 
     /// How many times as much, how much more in per cent, and how much more.
     fn compare(&mut self, before: f64, after: f64, unit: Unit) {
-        let mut change = |value: f64, unit: Unit| self.figure(Number::exact(value, unit), Role::Change);
-        change(after / before, Unit::Times);
-        change(before / after, Unit::Times);
-        change((after - before) / before * 100.0, Unit::Percent);
-        change(after - before, unit);
+        for (value, unit, role) in [
+            (after / before, Unit::Times, Role::Change),
+            (before / after, Unit::Times, Role::Change),
+            ((after - before) / before * 100.0, Unit::Percent, Role::Change),
+            (after / before * 100.0, Unit::Percent, Role::Share),
+            (after - before, unit, Role::Difference),
+        ] {
+            self.figure(Number::exact(value, unit), role);
+        }
     }
 
     /// Takes in everything an evidence item holds.
     pub(super) fn hold(&mut self, evidence: &Evidence) {
         self.shown = Shown::of(evidence);
+        self.kind = Some(evidence.id.kind);
         match evidence.id.kind {
             EvidenceKind::Metric | EvidenceKind::Log | EvidenceKind::Edge => self.quote(&evidence.title),
             _ => self.say(&evidence.title),
@@ -160,11 +226,23 @@ impl Item {
                     (band.median, Role::Median),
                     (band.high, Role::Before),
                     (metric.peak, Role::Peak),
-                    (metric.last, Role::After),
+                    (metric.last, Role::Last),
                 ] {
                     self.figure(Number::exact(value, unit), role);
                 }
-                self.figure(Number::exact(metric.score, Unit::Bare), Role::After);
+                self.figure(Number::exact(metric.score, Unit::Bare), Role::Score);
+                // What has no unit is told in the one that its name speaks of.
+                if unit == Unit::Bare {
+                    let also = spoken_unit(&metric.metric);
+                    for at in 0..self.figures.len() {
+                        let Figure { number, role, .. } = self.figures[at];
+                        if let Some(also) = also.filter(|also| {
+                            number.unit == Unit::Bare && (*also != Unit::Percent || number.value.abs() > 1.0)
+                        }) {
+                            self.figure(Number::exact(number.value, also), role);
+                        }
+                    }
+                }
                 self.compare(band.median, metric.peak, unit);
                 self.compare(band.median, metric.last, unit);
             }
@@ -187,13 +265,18 @@ impl Item {
                 self.moment(log.first);
             }
             Detail::Edge(edge) => {
+                self.calls = Some((plain(&edge.client).trim().to_owned(), plain(&edge.server).trim().to_owned()));
                 self.say(&edge.client);
                 self.say(&edge.server);
                 self.before_after(edge.rate, Unit::Rate(1.0));
                 self.before_after(edge.errors, Unit::Percent);
-                self.before_after(edge.client_seconds, Unit::Seconds(1.0));
-                self.before_after(edge.server_seconds, Unit::Seconds(1.0));
-                self.before_after(edge.p95, Unit::Seconds(1.0));
+                for (figures, side) in
+                    [(edge.client_seconds, Side::Client), (edge.p95, Side::Client), (edge.server_seconds, Side::Server)]
+                {
+                    let first = self.figures.len();
+                    self.before_after(figures, Unit::Seconds(1.0));
+                    self.figures[first..].iter_mut().for_each(|figure| figure.side = Some(side));
+                }
                 if edge.p95.before.or(edge.p95.after).is_some() {
                     self.say("p95");
                 }
@@ -203,11 +286,51 @@ impl Item {
                 {
                     self.say(text);
                 }
-                self.say(change.diff.as_ref().map_or("", Text::as_str));
+                self.differs(&change.summary, change.diff.as_ref().map_or("", Text::as_str));
                 self.moment(Some(change.at));
             }
             Detail::Runbook { text } | Detail::Query { text } => self.say(text),
         }
+    }
+}
+
+/// Figures in code and configuration with the unit that stands beside them: `5*time.Second`, `timeout_ms=300`.
+fn measures(text: &str) -> String {
+    static SHAPES: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+        [
+            (regex(r"(?i)\b(\d+(?:\.\d+)?)\s*\*\s*time\.(second|millisecond|minute|hour)s?\b"), "$1 $2"),
+            (regex(r"(?i)\b(?:of|from)?(seconds|millis|milliseconds|minutes|hours)\((\d+(?:\.\d+)?)\)"), "$2 $1"),
+            (regex(r"(?i)\b(seconds|milliseconds|minutes|hours)\s?=\s?(\d+(?:\.\d+)?)\b"), "$2 $1"),
+            (regex(r#"(?i)_(ms|millis|seconds|secs|bytes)("?\s?[:=]\s?"?)(\d+(?:\.\d+)?)\b"#), "_$1$2$3 $1"),
+        ]
+    });
+    let mut out = std::borrow::Cow::Borrowed(text);
+    for (shape, with) in SHAPES.iter() {
+        if shape.is_match(&out) {
+            out = shape.replace_all(&out, *with).into_owned().replace(" millis", " milliseconds").into();
+        }
+    }
+    out.into_owned()
+}
+
+/// The shares of a text: `7 of 27`.
+pub(super) fn shares(text: &str) -> Vec<(f64, f64)> {
+    static SHARE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"\b(\d{1,9})\s(?:out\s)?of\s(?:the\s|all\s|its\s)?(\d{1,9})\b"));
+    let read = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+    SHARE.captures_iter(text).map(|pair| (read(&pair[1]), read(&pair[2]))).filter(|(_, whole)| *whole > 0.0).collect()
+}
+
+/// The unit in which people tell a figure that has none, by its name: latencies in seconds, shares in per cent.
+fn spoken_unit(name: &str) -> Option<Unit> {
+    let name = name.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if has(&["latency", "duration", "response_time", "responsetime"]) {
+        Some(Unit::Seconds(1.0))
+    } else if has(&["availability", "percent", "utilization", "utilisation", "pct"]) {
+        Some(Unit::Percent)
+    } else {
+        None
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Both analysts go through this, and neither may say of itself that it is right.
 
+mod calls;
 pub(super) mod figures;
 mod item;
 mod names;
+mod numbers;
 mod order;
 mod parts;
 mod proof;

@@ -1,6 +1,7 @@
 //! Which figure of an item a sentence tells: the words around a number say whether it is a level, a change, a usual
-//! value.
+//! value, a count.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use ::regex::Regex;
@@ -8,83 +9,151 @@ use ::regex::Regex;
 use super::figures::{Number, Unit};
 use super::item::{Figure, Role};
 use super::regex;
+use crate::domain::evidence::EvidenceKind;
 
 /// What the words around a number say of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// Nothing.
     Any,
-    /// A value: `to 28 %`, `at 28 %`.
+    /// A value: `at 28 %`.
     Level,
+    /// What something came to: `rose to 28 %`, `reached 28 %`.
+    Became,
     /// How much something changed: `by 28 %`, `28 % higher`.
     Change,
+    /// What it is of something else: `28 % of its usual rate`.
+    Share,
     /// The median.
     Median,
     /// The highest or lowest value.
     Peak,
     /// What is usual.
     Usual,
+    /// What is now, as against what was.
+    Now,
+    /// How often something was said.
+    Count,
 }
 
 /// Words between a number and what says which it is.
-const ABOUT: &str = r"(?:(?:just |only |well )?(?:about|around|roughly|approximately|approx\.?|circa|ca\.|nearly|almost|some|over|more than|above|under|less than|below|close to|as much as|up to|a mere|an? )\s*|[~≈<>≤≥]\s?|×\s?)*$";
+const ABOUT: &str = r"(?:(?:just |only |well |even )?(?:about|around|roughly|approximately|approx\.?|circa|ca\.|nearly|almost|some|over|more than|above|under|less than|below|close to|as much as|as low as|as high as|a mere|an?|the)\s|[~≈<>≤≥]\s?|×\s?|\()*$";
 
 fn before(words: &str) -> Regex {
-    regex(&format!(r"(?i)(?:{words})\s*{ABOUT}"))
+    regex(&format!(r"(?i)(?:{words})[\s:=]*{ABOUT}"))
 }
 
+/// Words of something that goes up or down.
+const MOVES: &str = r"(?:rises?|rose|risen|rising|grew|grown?|grows|growing|increas\w+|decreas\w+|fell|fallen?|falls|falling|drop\w*|declin\w+|climb\w*|jump\w*|spik\w+|surg\w+|soar\w*|shot up|sank|plung\w+|plummet\w*|collaps\w+|shrank|reduc\w+|explod\w+|went|gone|goes|going|came|come|up|down)";
+
 static BY: LazyLock<Regex> = LazyLock::new(|| {
-    before(
-        r"\b(?:rises?|rose|risen|rising|grew|grown?|grows|growing|increas\w+|decreas\w+|fell|fallen?|falls|falling|drop\w*|declin\w+|climb\w*|jump\w*|spik\w+|surg\w+|sank|plung\w+|shrank|reduc\w+|slow\w*|up|down|higher|lower|longer|shorter|more|less|change[ds]?|went (?:up|down)|degraded|worsened)(?:\s\w+){0,3}?\sby",
-    )
+    before(&format!(
+        r"\b(?:{MOVES}|slow\w*|higher|lower|longer|shorter|more|less|changed?|degraded|worsened|improved)(?:\s\w+){{0,3}}?\sby"
+    ))
 });
 static MORE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\s*(?:higher|lower|more|fewer|less|slower|faster|longer|shorter|above (?:normal|the baseline|baseline)|(?:increase|decrease|drop|rise|growth|reduction|jump|spike|surge|decline|slowdown|fall)\b)",
+        r"(?i)^\s*(?:higher|lower|more|fewer|less|slower|faster|longer|shorter|(?:above|below|over) (?:its |the )?(?:normal|usual|baseline|median)|(?:increase|decrease|drop|rise|growth|reduction|jump|spike|surge|decline|slowdown|fall)\b)",
     )
 });
-static TO: LazyLock<Regex> =
-    LazyLock::new(|| before(r"\b(?:to|at|from|reach(?:ed|es|ing)?|hits?|hitting|is|was|are|were|now)"));
+static BECAME: LazyLock<Regex> = LazyLock::new(|| {
+    before(&format!(r"\b(?:{MOVES}(?:\s[^\s,;]+){{0,7}}?\s(?:back\s)?to|reach(?:ed|es|ing)?|hits?|hitting)|→|->"))
+});
+static LEVEL: LazyLock<Regex> = LazyLock::new(|| before(r"\b(?:at|is|was|are|were)"));
 static MEDIAN: LazyLock<Regex> =
-    LazyLock::new(|| before(r"\bmedian(?:\s(?:value|of|is|was|at|baseline|rate|latency))*"));
-static PEAK: LazyLock<Regex> =
-    LazyLock::new(|| before(r"\b(?:peak(?:s|ed|ing)?|maximum|max)(?:\s(?:value|of|is|was|at|to|around))*"));
+    LazyLock::new(|| before(r"\bmedian(?:\s(?:value|of|is|was|at|being|baseline|rate|latency|about|around|roughly))*"));
+static PEAK: LazyLock<Regex> = LazyLock::new(|| {
+    before(
+        r"\b(?:peak(?:s|ed|ing)?|maximum|max)(?:\s(?:value|of|is|was|at|to|around|near|being|about))*|\bas (?:high|low) as",
+    )
+});
 static USUAL: LazyLock<Regex> = LazyLock::new(|| {
     before(
-        r"\b(?:normal(?:ly)?|usual(?:ly)?|typical(?:ly)?|previous(?:ly)?|before|beforehand|baseline|instead of|rather than|up from|down from)(?:\s(?:is|was|were|at|of|value|range|level|about|a|an|the|usual|normal|baseline))*",
+        r"\b(?:normal(?:ly)?|usual(?:ly)?|typical(?:ly)?|previous(?:ly)?|beforehand|baseline|instead of|rather than)(?:\s(?:is|was|were|at|of|value|range|level|rate|median|it|stays?|stayed|lies|between|from|usual|normal|baseline|to))*",
     )
+});
+static USUAL_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\s*(?:(?P<noun>[a-z]+)\s)?(?:normally|usually|typically|previously|beforehand|earlier|in the baseline|before(?:\s(?:the|it|that|vs|versus|and)\b|[,;.)]|$)|at baseline)",
+    )
+});
+static SHARE_AFTER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)^\s*of\s(?:its|the|their|what|normal|usual|baseline|that|before)\b"));
+/// Words after a number that begin something else: `40 from usually 250`.
+const LINKS: [&str; 18] = [
+    "from", "against", "vs", "versus", "instead", "and", "but", "where", "of", "than", "is", "was", "while", "as",
+    "that", "to", "not", "or",
+];
+
+static NOW: LazyLock<Regex> = LazyLock::new(|| {
+    before(
+        r"\b(?:now|currently|latest|most recently|at present|(?:is|has|have|are)(?: now)?(?: since)? (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
+    )
+});
+static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)^\s*(?:\w+\s)?(?:now\b|at last\b|currently\b|at present\b|during\b|in the (?:incident )?window\b)")
+});
+static WORST_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(?:at (?:the |its )?(?:worst|peak)\b)"));
+static COUNT_AFTER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)^\s*(?:lines?|occurrences|entries|messages|times in (?:total|all)|log lines)\b"));
+static OFTEN: LazyLock<Regex> = LazyLock::new(|| {
+    before(r"\b(?:seen|logged|occurr(?:ed|s)|appear(?:ed|s)|came|said|reported|recorded|emitted|written|fired)")
 });
 
 /// What is said of the number that stands at `place` in `text`.
-pub(super) fn part(text: &str, place: &std::ops::Range<usize>) -> Part {
+pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
     let (left, right) = (&text[..place.start], &text[place.end..]);
-    if MEDIAN.is_match(left) {
+    let duration = matches!(number.unit, Unit::Seconds(_));
+    if number.unit == Unit::Percent && SHARE_AFTER.is_match(right) {
+        Part::Share
+    } else if MEDIAN.is_match(left) {
         Part::Median
     } else if BY.is_match(left) || MORE.is_match(right) {
         Part::Change
-    } else if PEAK.is_match(left) {
+    } else if PEAK.is_match(left) || WORST_AFTER.is_match(right) {
         Part::Peak
-    } else if USUAL.is_match(left) {
+    } else if NOW.is_match(left) || !duration && NOW_AFTER.is_match(right) {
+        Part::Now
+    } else if USUAL.is_match(left)
+        || !duration
+            && USUAL_AFTER
+                .captures(right)
+                .is_some_and(|found| found.name("noun").is_none_or(|noun| !LINKS.contains(&noun.as_str())))
+    {
         Part::Usual
-    } else if TO.is_match(left) {
+    } else if number.unit == Unit::None && COUNT_AFTER.is_match(right)
+        || number.unit == Unit::Times && OFTEN.is_match(left)
+    {
+        Part::Count
+    } else if BECAME.is_match(left) {
+        Part::Became
+    } else if LEVEL.is_match(left) {
         Part::Level
     } else {
         Part::Any
     }
 }
 
-/// Whether a figure may be told as such a part.
-pub(super) fn fits(part: Part, told: Number, figure: &Figure) -> bool {
+/// Whether a figure of an item of that kind may be told as such a part.
+pub(super) fn fits(part: Part, told: Number, figure: &Figure, kind: Option<EvidenceKind>) -> bool {
     let role = figure.role;
+    let of_log = kind == Some(EvidenceKind::Log);
     match part {
-        _ if role == Role::Said => true,
+        Part::Count if of_log => matches!(role, Role::Before | Role::After) && figure.number.unit == Unit::Bare,
+        // How often a thing was said is counted, and a rate is measured; neither stands in the words.
+        _ if role == Role::Said && of_log => !matches!(told.unit, Unit::Rate(_) | Unit::Times),
+        _ if role == Role::Said => told.unit != Unit::Times,
+        _ if role == Role::Score => matches!(part, Part::Any | Part::Level),
         // `five times its median` compares.
-        _ if told.unit == Unit::Times => role == Role::Change || figure.number.unit == Unit::Bare,
-        Part::Any => true,
-        Part::Level => role != Role::Change,
-        Part::Change => role == Role::Change,
+        _ if told.unit == Unit::Times => role == Role::Change || figure.number.unit == Unit::Bare && of_log,
+        Part::Any | Part::Count => !matches!(role, Role::Share | Role::Difference),
+        Part::Level => !matches!(role, Role::Change | Role::Share | Role::Difference),
+        Part::Share => role != Role::Difference,
+        Part::Became => matches!(role, Role::Peak | Role::After | Role::Last | Role::Sample),
+        Part::Change => matches!(role, Role::Change | Role::Difference),
         Part::Median => role == Role::Median,
-        Part::Peak => matches!(role, Role::Peak | Role::After | Role::Sample),
-        Part::Usual => matches!(role, Role::Median | Role::Before | Role::Sample),
+        Part::Peak => matches!(role, Role::Peak | Role::After),
+        Part::Usual => matches!(role, Role::Median | Role::Before),
+        Part::Now => matches!(role, Role::Last | Role::After),
     }
 }

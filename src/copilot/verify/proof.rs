@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
-use super::text::{plain, split_quotations, stands_apart, stands_in};
-use super::{names, parts, spelled};
+use super::text::{plain, split_quotations, stands_in};
+use super::{calls, names, numbers, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -138,7 +138,15 @@ impl Proof {
                 return Some(format!("nothing it cites speaks of {name}"));
             }
         }
-        if let Some(name) = names::stranger(&rest, &|word: &str| has(plain(word).trim())) {
+        let edges: Vec<(String, String)> = items.iter().filter_map(|item| item.calls.clone()).collect();
+        if let Some(why) = calls::turned_round(told.trim(), &edges).or_else(|| calls::undone(told.trim(), &items)) {
+            return Some(why);
+        }
+        if let Some(name) =
+            names::stranger(&rest, &self.services, &|word: &str| has(plain(word).trim()), &|word: &str| {
+                items.iter().any(|item| stands_in(&item.text, plain(word).trim()))
+            })
+        {
             return Some(format!("nothing it cites speaks of {name}"));
         }
         let rest = match spelled::spelled_out(&rest) {
@@ -149,35 +157,25 @@ impl Proof {
         if ["window", "baseline"].iter().any(|word| told.contains(word)) {
             spans.extend(&self.lengths);
         }
-        for (place, token) in places(&rest) {
-            match token {
-                Token::Word(word) => {
-                    if let Some(id) = evidence_id(&word) {
-                        if !cited.contains(&id) {
-                            return Some(format!("it speaks of {id} and does not cite it"));
-                        }
-                    } else if !is_reference(&word) && !has(plain(&word).trim()) && !quantile(&word, &has) {
-                        return Some(format!("`{word}` is not in what it cites"));
-                    }
+        let found = places(&rest);
+        for (_, token) in &found {
+            let Token::Word(word) = token else { continue };
+            if let Some(id) = evidence_id(word) {
+                if !cited.contains(&id) {
+                    return Some(format!("it speaks of {id} and does not cite it"));
                 }
-                Token::Number(number, written) => {
-                    let part = parts::part(&rest, &place);
-                    let figures = || items.iter().flat_map(|item| &item.figures);
-                    let known = figures().any(|one| parts::fits(part, number, one) && number.is(one.number))
-                        || spans.iter().any(|span| number.is(*span));
-                    let written = plain(&written);
-                    // A rate is told with its time, which stands behind the number.
-                    let literal = || {
-                        !matches!(number.unit, Unit::Rate(_))
-                            && items.iter().any(|item| stands_apart(&item.words, written.trim()))
-                    };
-                    if !known && !literal() && !stands_apart(&self.common, written.trim()) {
-                        return Some(format!("the number {} is not in what it cites", written.trim()));
-                    }
-                }
+            } else if !is_reference(word)
+                && !has(plain(word).trim())
+                && !quantile(word, &has)
+                && !(is_abbreviated(word) && items.iter().any(|item| begins_in(&item.text, word)))
+            {
+                return Some(format!("`{word}` is not in what it cites"));
             }
         }
-        None
+        if let Some(why) = numbers::other_shares(&rest, &items) {
+            return Some(why);
+        }
+        numbers::unfounded(&rest, &found, &items, &self.common, &spans)
     }
 }
 
@@ -213,6 +211,17 @@ fn is_reference(word: &str) -> bool {
         && !chars.as_str().is_empty()
         && chars.as_str().len() <= 2
         && chars.as_str().parse::<u8>().is_ok_and(|number| number <= 20)
+}
+
+/// Whether a word is the beginning of a revision, as people write it: seven hexadecimal digits or more.
+fn is_abbreviated(word: &str) -> bool {
+    word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a word of the text begins so.
+fn begins_in(text: &str, word: &str) -> bool {
+    let word = word.to_lowercase();
+    text.match_indices(&word).any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric))
 }
 
 /// `p99` stands for the quantile 0.99.

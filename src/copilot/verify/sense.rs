@@ -37,6 +37,10 @@ pub(super) struct Shown {
     /// Figures before and inside the window.
     pairs: Vec<(Number, Number)>,
     pub(super) at: Option<Timestamp>,
+    /// Whether the deviation went back.
+    returned: bool,
+    /// The greatest deviation and the last figure.
+    peak_and_last: Option<(Number, Number)>,
     /// Words by which a sentence may mean it, as [`plain`] makes them.
     names: Vec<String>,
     /// What a change does in its own words, as [`plain`] makes them.
@@ -51,6 +55,8 @@ const NEAR: f64 = 0.15;
 const STILL: f64 = 0.02;
 /// A change below this share of the figure before may be told or left untold.
 const SMALL: f64 = 0.05;
+/// What is left of a deviation at the end when it may be said to have gone back.
+const RETURNED: f64 = 0.8;
 
 impl Shown {
     pub(super) fn of(item: &Evidence) -> Self {
@@ -72,6 +78,16 @@ impl Shown {
                 };
                 shown.ways.push((Aspect::Itself, way));
                 let band = metric.baseline;
+                let moved = (metric.peak - band.median).abs();
+                // What moved little may be called still as well.
+                if way != Way::Flat && moved <= band.median.abs() * SMALL {
+                    shown.ways.push((Aspect::Itself, Way::Flat));
+                }
+                shown.returned = (metric.last - band.median).abs() < moved * RETURNED;
+                shown.peak_and_last = Some((
+                    Number::exact(metric.peak, super::item::unit_of(metric)),
+                    Number::exact(metric.last, super::item::unit_of(metric)),
+                ));
                 for before in [band.low, band.median, band.high] {
                     for after in [metric.peak, metric.last] {
                         shown.pair(before, after, super::item::unit_of(metric));
@@ -85,6 +101,15 @@ impl Shown {
                     None => None,
                 };
                 shown.ways.extend(way.map(|way| (Aspect::Itself, way)));
+                // What is called the same may still have become more or fewer.
+                if way.is_none() {
+                    shown.figure(
+                        Aspect::Itself,
+                        BeforeAfter { before: Some(log.baseline_per_minute), after: Some(log.window_per_minute) },
+                        Unit::Rate(1.0 / 60.0),
+                    );
+                    shown.ways.push((Aspect::Itself, Way::Flat));
+                }
                 shown.at = log.onset.or(item.onset).or(log.first);
                 shown.pair(log.baseline_per_minute, log.window_per_minute, Unit::Rate(1.0 / 60.0));
                 shown.pair(log.baseline_count as f64, log.window_count as f64, Unit::Bare);
@@ -159,12 +184,12 @@ impl Shown {
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?)\b",
+        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?|extended|lengthened|raised)\b",
     )
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -174,6 +199,14 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:\b(?:not|no|never|without|neither|nor|hardly|barely|cannot)|n't|n’t)\s+(?:\S+\s+){0,2}$")
+});
+static AS_MUCH: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(?:much|many|high|long|low|often|times|large|big|slow)\s$"));
+static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
+static BACK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down)\b",
+    )
 });
 static NONE_OF: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -206,7 +239,7 @@ pub(super) fn contradiction(text: &str, items: &[&Shown]) -> Option<String> {
 fn clauses(text: &str) -> Vec<&str> {
     static BREAK: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"[;:]\s|,\s|\s(?:while|whereas|but|although|because|and then|after|before|since|when|until|following)\s|\.\s",
+            r"[;:]\s|,\s|\s(?:while|whereas|but|although|because|and then|after|before|since|when|following|yet)\s|\.\s",
         )
     });
     let mut out = Vec::new();
@@ -258,10 +291,14 @@ fn aspects(clause: &str) -> Vec<Aspect> {
     if has(&["error", "fail"]) {
         out.push(Aspect::Errors);
     }
-    if has(&["wait", "latenc", "slow", "fast", "sped", "duration", "p95", "response time", "takes", "took"]) {
+    let of_server = has(&["server latency", "server side", "server-side", "on the server", "server time"]);
+    let of_client = has(&["client", "caller", "wait"]);
+    if (!of_server || of_client)
+        && has(&["wait", "latenc", "slow", "fast", "sped", "duration", "p95", "response time", "takes", "took"])
+    {
         out.push(Aspect::Waits);
     }
-    if has(&["works", "working", "callee", "server time", "own time"]) {
+    if of_server || has(&["works", "working", "callee", "server time", "own time"]) {
         out.push(Aspect::Works);
     }
     if has(&["traffic", "throughput", "requests", "rate of", "load", "calls per"]) && out.is_empty() {
@@ -292,7 +329,14 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
     for (way, words) in [(Way::Up, &UP), (Way::Down, &DOWN), (Way::Flat, &FLAT)] {
         for found in words.find_iter(clause) {
             let after = clause[found.end()..].trim_start();
-            let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && after.starts_with("than");
+            let before = &clause[..found.start()];
+            let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && after.starts_with("than")
+                // `as much as before`, `from a flat 320`, `stayed normal until`.
+                || found.as_str() == "as before" && AS_MUCH.is_match(before)
+                || found.as_str() == "flat" && before.ends_with(" a ")
+                || way == Way::Flat && (after.contains("until") || USUALLY.is_match(before))
+                // What came back is told from its peak.
+                || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(clause);
             // `new` in front of a thing that is no message of its own: a version, a deploy.
             let of_change = found.as_str() == "new"
                 && [
@@ -323,13 +367,23 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
     None
 }
 
+/// A figure with its unit.
+const FIGURE: &str = r"(?:≃|~|≈)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?(?:%|ms|s|min|[kmgt]?i?b|per cent|percent|seconds?|minutes?)\b|%)?(?:\s?/\s?(?:s|min|h)\b)?";
+
 /// Whether two figures are told in the order in which they came.
 fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
-    static PAIRS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    static PAIRS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         [
-            regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
-            regex(r"(?:^|[\s(])(?P<a>\d[^\s,;→]*(?:\s[^\s→]{1,4})?)\s?(?:→|->)\s?(?P<b>\d(?:[^,;]|,\d){0,30})"),
-            regex(r"(?:^|\s)(?P<b>\d[^\s,;]*(?:\s[^\s,;]{1,4})?),?\s(?:from|up from|down from)\s(?P<a>[^,;]{1,40})"),
+            regex(&format!(
+                r"\bfrom\s(?P<a>(?:[^,;]|,\d){{1,40}}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){{1,30}})"
+            )),
+            regex(&format!(r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s\w+)?\s?(?:→|->)\s?(?P<b>{FIGURE})")),
+            regex(&format!(
+                r"(?:^|[\s(:])(?P<b>{FIGURE})(?:\s\w+)?,?\s(?:from|up from|down from|instead of|rather than)\s(?P<a>[^,;]{{1,40}})"
+            )),
+            regex(&format!(
+                r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s(?:lines?|times|requests?|errors?|occurrences|connections|calls|messages))?\s(?:before|earlier|normally|usually|previously|in the baseline)(?:,| and|;)?(?: vs\.?| versus| against| but)?(?: only| just)?\s(?P<b>{FIGURE})"
+            )),
         ]
     });
     let number = |text: &str| figures_of(text).into_iter().next();

@@ -13,9 +13,9 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
         regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
     });
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)\b(?:(?P<share>(?:a |one )?half|(?:a |one )third|two[- ]thirds|(?:a |one )quarter|three[- ]quarters|(?:a |one )fifth|(?:a |one )tenth)\s(?:of\b)|(?P<fold>two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)[- ]?fold\b|(?P<count>one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|a hundred|hundred|a dozen)[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?P<twice>doubled|twice|tripled|quadrupled|halved)\b)",
-        )
+        regex(&format!(
+            r"(?i)\b(?:(?P<span>half an? (?:minute|hour|second))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?:once|one)\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|(?P<count>{COUNT})[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
+        ))
     });
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -24,8 +24,8 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             '½' => out.push_str("50 %"),
             '¼' => out.push_str("25 %"),
             '¾' => out.push_str("75 %"),
-            '⅓' => out.push_str("~33.3 %"),
-            '⅔' => out.push_str("~66.7 %"),
+            '⅓' => out.push_str("≃33.3 %"),
+            '⅔' => out.push_str("≃66.7 %"),
             '，' | '．' => out.push('.'),
             '\u{ff10}'..='\u{ff19}' => out.push(char::from(b'0' + (code - 0xff10) as u8)),
             '\u{1d7ce}'..='\u{1d7ff}' => out.push(char::from(b'0' + ((code - 0x1d7ce) % 10) as u8)),
@@ -41,11 +41,18 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
         format!("{} seconds", part(1) * 60 + part(2))
     });
     let spelled = WORDS.replace_all(&out, |groups: &regex::Captures<'_>| {
+        let rest = groups.name("of").map_or("", |of| of.as_str());
+        if let Some(span) = groups.name("span") {
+            let seconds = match span.as_str().to_lowercase() {
+                span if span.ends_with("hour") => 1_800.0,
+                span if span.ends_with("minute") => 30.0,
+                _ => 0.5,
+            };
+            return format!("≃{seconds} seconds");
+        }
         if let Some(share) = groups.name("share") {
             let share = share.as_str().to_lowercase();
-            let percent = if share.contains("half") {
-                "50"
-            } else if share.contains("two") {
+            let percent = if share.contains("two") {
                 "66.7"
             } else if share.contains("third") {
                 "33.3"
@@ -55,18 +62,53 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
                 "25"
             } else if share.contains("fifth") {
                 "20"
+            } else if share.contains("hundredth") {
+                "1"
             } else {
                 "10"
             };
-            return format!("about {percent} % of");
+            return format!("≃{percent} %{rest}");
+        }
+        if let Some(half) = groups.name("half") {
+            // The word before it says whether it bounds.
+            let half = half.as_str();
+            return match half.to_lowercase().rfind("half").map(|at| (&half[..at], &half[at + 4..])) {
+                Some((before, after)) => {
+                    let before = before.trim_end_matches("a ").trim_end_matches("one ");
+                    let about = if before.is_empty() || before == "by " || before == "in " || before == "to " {
+                        "≃"
+                    } else {
+                        ""
+                    };
+                    format!("{before}{about}50 %{after}")
+                }
+                None => half.to_owned(),
+            };
         }
         if let Some(fold) = groups.name("fold") {
             return format!("about {} times", value(fold.as_str()));
         }
+        if let (Some(every), Some(period)) = (groups.name("every"), groups.name("period")) {
+            let count = every.as_str().parse::<f64>().unwrap_or_else(|_| f64::from(value(every.as_str())));
+            let period = period.as_str().to_lowercase();
+            let seconds = if period.starts_with('s') {
+                1.0
+            } else if period.starts_with('m') {
+                60.0
+            } else {
+                3_600.0
+            };
+            return format!("≃{:.4} per minute", 60.0 / (count.max(1e-9) * seconds));
+        }
+        if let Some(each) = groups.name("each") {
+            return format!("about 1 per {}", each.as_str());
+        }
         if let Some(twice) = groups.name("twice") {
             let times = match twice.as_str().to_lowercase().as_str() {
-                "tripled" => 3,
+                "tripled" | "trebled" => 3,
                 "quadrupled" => 4,
+                "quintupled" => 5,
+                "sextupled" => 6,
                 _ => 2,
             };
             // The word stays for the direction it tells.
@@ -80,26 +122,46 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     Ok(spelled.into_owned())
 }
 
+/// Numbers in words that count something.
+const COUNT: &str = r"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|a hundred|hundred|a dozen)";
+/// Numbers in words that stand before `fold`.
+const FOLD: &str = r"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|hundred|thousand)";
+
 fn value(word: &str) -> u32 {
-    match word.to_lowercase().trim_start_matches("a ") {
-        "one" => 1,
-        "two" => 2,
-        "three" => 3,
-        "four" => 4,
-        "five" => 5,
-        "six" => 6,
-        "seven" => 7,
-        "eight" => 8,
-        "nine" => 9,
-        "ten" => 10,
-        "eleven" => 11,
-        "twelve" | "dozen" => 12,
-        "fifteen" => 15,
-        "twenty" => 20,
-        "thirty" => 30,
-        "forty" => 40,
-        "fifty" => 50,
-        "sixty" => 60,
+    const ONES: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let word = word.to_lowercase();
+    let word = word.trim_start_matches("a ");
+    let index = |of: &[&str], word: &str| of.iter().position(|one| *one == word).and_then(|at| u32::try_from(at).ok());
+    if let Some(ones) = index(&ONES, word) {
+        return ones;
+    }
+    let (tens, ones) = word.split_once('-').unwrap_or((word, ""));
+    match (index(&TENS, tens), word) {
+        (Some(tens), _) => (tens + 2) * 10 + index(&ONES, ones).unwrap_or(0),
+        (None, "dozen") => 12,
+        (None, "thousand") => 1_000,
         _ => 100,
     }
 }

@@ -1,0 +1,338 @@
+//! Whether the numbers of a sentence are figures of what it cites, or follow from such.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use ::regex::Regex;
+
+use super::figures::{Number, Token, Unit};
+use super::item::{Figure, Item, Role, shares};
+use super::parts::{self, Part};
+use super::regex;
+use super::text::{plain, stands_apart, stands_in};
+
+/// A number of the sentence.
+struct Told<'a> {
+    place: &'a Range<usize>,
+    number: Number,
+    written: &'a str,
+    part: Part,
+}
+
+/// The first number that is no figure of the items; `None` when all are. `common` belongs to no item; `spans` are times
+/// between what the items tell.
+pub(super) fn unfounded(
+    text: &str,
+    tokens: &[(Range<usize>, Token)],
+    items: &[&Item],
+    common: &str,
+    spans: &[Number],
+) -> Option<String> {
+    let told: Vec<Told<'_>> = tokens
+        .iter()
+        .filter_map(|(place, token)| match token {
+            Token::Number(number, written) => {
+                Some(Told { place, number: *number, written, part: parts::part(text, place, *number) })
+            }
+            Token::Word(_) => None,
+        })
+        .collect();
+    let now = told.iter().any(|one| one.part == Part::Now);
+    let timed = tokens.iter().any(|(_, token)| matches!(token, Token::Word(word) if word.contains(':')));
+    let scored = SCORED.is_match(text);
+    let owners = owners(text, tokens, items);
+    let stands = |one: &Told<'_>| {
+        let of = owners.iter().find(|(place, _)| *place == one.place).map_or(items, |(_, of)| of.as_slice());
+        let side = side(text, one.place);
+        let known = of.iter().any(|item| {
+            item.figures.iter().any(|figure: &Figure| {
+                let left_behind = now && one.part == Part::Became && figure.role == Role::Last;
+                let other_side = side.is_some() && figure.side.is_some() && side != figure.side;
+                // A sample is told with its time.
+                let passing = one.part == Part::Became && figure.role == Role::Sample && !timed;
+                let score = figure.role == Role::Score && !scored;
+                !left_behind
+                    && !passing
+                    && !score
+                    && !confused(one.number, figure.number, of, spans)
+                    && !other_side
+                    && parts::fits(one.part, one.number, figure, item.kind)
+                    && one.number.is(figure.number)
+            })
+        });
+        let written = plain(one.written);
+        // A rate is told with its time, which stands behind the number.
+        let literal = || {
+            !matches!(one.number.unit, Unit::Rate(_))
+                && one.part != Part::Count
+                && of.iter().any(|item| stands_apart(&item.words, written.trim()))
+        };
+        // Of the title, only what is more than a digit.
+        let titled = || written.trim().len() > 1 && stands_apart(common, written.trim());
+        (known || spans.iter().any(|span| one.number.is(*span)) || literal() || titled())
+            && operand(text, one, &told).is_none_or(|other| {
+                told.iter().filter(|third| !std::ptr::eq(*third, one) && !std::ptr::eq(*third, other)).any(|third| {
+                    let (a, b) = (third.number.base(), other.number.base());
+                    [a / b, b / a].iter().any(|ratio| one.number.is(Number::exact(*ratio, Unit::Times)))
+                })
+            })
+    };
+    let (founded, rest): (Vec<&Told<'_>>, Vec<&Told<'_>>) = told.iter().partition(|one| stands(one));
+    let known: Vec<Number> = founded.iter().map(|one| one.number).collect();
+    rest.into_iter()
+        .find(|one| !follows(text, one, &known))
+        .map(|one| format!("the number {} is not in what it cites", plain(one.written).trim()))
+}
+
+static SCORED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b(?:score|sigma|deviations?|mads?|z-score|outlier)\b|σ"));
+
+/// Whether a time is only found as a bare number in words, while it is a figure in another unit of time: `12 minutes`
+/// where 12 seconds are shown.
+fn confused(told: Number, found: Number, items: &[&Item], spans: &[Number]) -> bool {
+    let Unit::Seconds(factor) = told.unit else { return false };
+    let timed =
+        || items.iter().flat_map(|item| item.figures.iter().map(|figure| figure.number)).chain(spans.iter().copied());
+    found.unit == Unit::None
+        && [1e-3, 1.0, 60.0, 3_600.0].iter().filter(|other| **other != factor).any(|other| {
+            let otherwise = Number { unit: Unit::Seconds(*other), ..told };
+            timed().any(|figure| matches!(figure.unit, Unit::Seconds(_)) && otherwise.is(figure))
+        })
+}
+
+/// The number that is multiplied: `3.6 times the 6.44/min before`. Only where the sentence tells a third.
+fn operand<'a, 'b>(text: &str, one: &Told<'_>, told: &'b [Told<'a>]) -> Option<&'b Told<'a>> {
+    static LINK: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^\s(?:(?:as \w+ as|of|the|its|a|an|top|earlier|usual|normal|previous|rate|value|median|threshold|level|about|around|baseline|alert|configured|limit)\s)+$",
+        )
+    });
+    if one.number.unit != Unit::Times || told.len() < 3 {
+        return None;
+    }
+    told.iter()
+        .find(|other| other.place.start > one.place.end && LINK.is_match(&text[one.place.end..other.place.start]))
+}
+
+/// Whether a number follows from others of the sentence that stand: how many times as much, the difference, the sum.
+fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
+    static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:a|by a) factor (?:of )?(?:\S+ ){0,2}$"));
+    static TOTAL: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\b(?:total|altogether|together|combined|in all|in sum|summed)\b"));
+    static GAP: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\b(?:difference|gap|margin|extra|additional|more|fewer|less|by)\b"));
+    let factor = one.number.unit == Unit::Times || FACTOR.is_match(&text[..one.place.start]);
+    let is = |value: f64, unit: Unit| {
+        value.is_finite()
+            && Number { unit: if factor { Unit::Times } else { one.number.unit }, ..one.number }
+                .is(Number::exact(value, unit))
+    };
+    let pairs = || {
+        known.iter().enumerate().flat_map(move |(i, a)| {
+            known.iter().enumerate().filter(move |(j, b)| i != *j && a.is_of_the_kind_of(**b)).map(move |(_, b)| (a, b))
+        })
+    };
+    if factor {
+        return pairs().any(|(a, b)| is(a.base() / b.base(), Unit::Times));
+    }
+    static DOWN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)\b(?:los[et]|fell|fallen|drop\w*|decreas\w+|declin\w+|less|fewer|down|reduc\w+|lower|shrank|cut)\b")
+    });
+    static UP: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)\b(?:rose|risen|grew|increas\w+|climb\w*|jump\w*|more|higher|up|longer|slower|gain\w*)\b")
+    });
+    let (down, up) = (DOWN.is_match(text), UP.is_match(text));
+    if one.number.unit == Unit::Percent
+        && pairs().any(|(a, b)| {
+            let (least, most) = (a.base().min(b.base()), a.base().max(b.base()));
+            (down || !up) && is((most - least) / most * 100.0, Unit::Percent)
+                || (up || !down) && is((most - least) / least * 100.0, Unit::Percent)
+                || one.part == Part::Share && is(a.base() / b.base() * 100.0, Unit::Percent)
+        })
+    {
+        return true;
+    }
+    // `75 %` of `6 of 8`.
+    if one.number.unit == Unit::Percent
+        && shares(text).iter().any(|(part, whole)| is(part / whole * 100.0, Unit::Percent))
+    {
+        return true;
+    }
+    if GAP.is_match(text) && pairs().any(|(a, b)| a.unit == b.unit && is(a.value - b.value, a.unit)) {
+        return true;
+    }
+    let alike: Vec<&Number> = known.iter().filter(|other| other.unit == one.number.unit).collect();
+    TOTAL.is_match(text) && alike.len() > 1 && is(alike.iter().map(|number| number.value).sum(), one.number.unit)
+}
+
+/// On whose side of a call a time was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// The side that the part of the sentence around a number speaks of; `None` when it speaks of neither or both.
+fn side(text: &str, place: &Range<usize>) -> Option<Side> {
+    static BREAK: LazyLock<Regex> = LazyLock::new(|| regex(r"[,;(]\s|\s(?:while|whereas|but|and|of which|yet)\s"));
+    let start = BREAK.find_iter(&text[..place.start]).last().map_or(0, |found| found.end());
+    let end = BREAK.find(&text[place.end..]).map_or(text.len(), |found| place.end + found.start());
+    let clause = text[start..end].to_lowercase();
+    let client = ["client", "caller", " waits ", "waiting"].iter().any(|word| clause.contains(word));
+    let server = ["server side", "server-side", "on the server", "server latency", "spent on the server", "callee"]
+        .iter()
+        .any(|word| clause.contains(word));
+    match (client, server) {
+        (true, false) => Some(Side::Client),
+        (false, true) => Some(Side::Server),
+        _ => None,
+    }
+}
+
+/// Numbers that the sentence gives to some of the items: to those of the quantile beside which they stand, or, where as
+/// many numbers are listed as names before, to the one of each name.
+fn owners<'a>(
+    text: &str,
+    tokens: &'a [(Range<usize>, Token)],
+    items: &[&'a Item],
+) -> Vec<(&'a Range<usize>, Vec<&'a Item>)> {
+    static LIST: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*(?:,|,?\s?and|/|&)\s*(?:an?\s|the\s)?$"));
+    static BESIDE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:at|on|for|in|as)\s(?:the\s|its\s)?$"));
+    if items.len() < 2 {
+        return Vec::new();
+    }
+    let holding =
+        |label: &str| -> Vec<&'a Item> { items.iter().copied().filter(|item| measures(item, label)).collect() };
+    // A label tells items apart when some have it and some have not.
+    let labels: Vec<(Range<usize>, Vec<&'a Item>)> = LABEL
+        .find_iter(text)
+        .map(|found| (found.range(), holding(found.as_str())))
+        .filter(|(_, of)| !of.is_empty() && of.len() < items.len())
+        .collect();
+    let numbers: Vec<&'a Range<usize>> =
+        tokens.iter().filter(|(_, token)| matches!(token, Token::Number(..))).map(|(place, _)| place).collect();
+    let mut out: Vec<(&'a Range<usize>, Vec<&'a Item>)> = Vec::new();
+    let mut at = 0;
+    while at < labels.len() {
+        let mut end = at + 1;
+        while end < labels.len() && LIST.is_match(&text[labels[end - 1].0.end..labels[end].0.start]) {
+            end += 1;
+        }
+        let (first, last) = (labels[at].0.start, labels[end - 1].0.end);
+        let next = labels.get(end).map_or(text.len(), |(place, _)| place.start);
+        let behind: Vec<&'a Range<usize>> =
+            numbers.iter().copied().filter(|place| place.start >= last && place.end <= next).collect();
+        if end - at > 1 {
+            // `p99 and p95 were 3 s and 2 s`.
+            let listed: Vec<&'a Range<usize>> = behind
+                .windows(2)
+                .take_while(|two| LIST.is_match(&text[two[0].end..two[1].start]))
+                .map(|two| two[1])
+                .collect();
+            if listed.len() + 1 == end - at {
+                let all = behind.iter().take(1).copied().chain(listed);
+                out.extend(all.zip(&labels[at..end]).map(|(place, (_, of))| (place, of.clone())));
+            }
+        } else if let Some(before) =
+            numbers.iter().find(|place| place.end <= first && BESIDE.is_match(&text[place.end..first]))
+        {
+            // `3 s at p99`.
+            out.push((before, labels[at].1.clone()));
+        } else if let Some(place) = behind.first().filter(|place| {
+            let between = &text[last..place.start];
+            between.split_whitespace().count() <= 6 && !between.contains([',', ';', '.'])
+        }) {
+            // `p99 rose to 3 s`.
+            out.push((place, labels[at].1.clone()));
+        }
+        at = end;
+    }
+    out
+}
+
+static LABEL: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[pP]\d{2}(?:\.?\d)?\b|\b(?i:median|average|mean)\b"));
+
+/// Whether the item is of that quantile.
+fn measures(item: &Item, label: &str) -> bool {
+    let label = label.to_lowercase();
+    if let Some(digits) = label.strip_prefix('p') {
+        let quantile = format!("0.{}", digits.replace('.', ""));
+        let short = quantile.trim_end_matches('0');
+        return stands_in(&item.words, &label)
+            || stands_in(&item.words, &quantile)
+            || stands_in(&item.words, short)
+            || item.words.contains(&format!("_{label}"));
+    }
+    ["average", "mean", "avg", "median"]
+        .iter()
+        .any(|word| (*word == label || label != "median" && *word != "median") && item.words.contains(word))
+}
+
+/// Why shares (`7 of 27`) are not those of the items; `None` when they are, or the items tell none.
+pub(super) fn other_shares(text: &str, items: &[&Item]) -> Option<String> {
+    static WHOLE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?P<all>all(?: of)?(?: the)?|every(?: single)? one of(?: the)?)\s(?P<n>\d{1,9})\b|\b(?P<none>none of(?: the)?)\s(?P<m>\d{1,9})\b",
+        )
+    });
+    let held: Vec<Vec<(f64, f64)>> = items
+        .iter()
+        .map(|item| {
+            let mut once: Vec<(f64, f64)> = Vec::new();
+            for share in shares(&item.text) {
+                if !once.contains(&share) {
+                    once.push(share);
+                }
+            }
+            once
+        })
+        .filter(|all| !all.is_empty())
+        .collect();
+    if held.is_empty() {
+        return None;
+    }
+    let has = |pair: &(f64, f64)| held.iter().flatten().any(|known| known == pair);
+    let wrong = |pair: &(f64, f64)| Some(format!("{} of {} is not in what it cites", pair.0, pair.1));
+    let told = shares(text);
+    // A share of something else is looked at as two numbers.
+    let alike = |pair: &(f64, f64)| {
+        held.iter().flatten().any(|known| [known.0, known.1].iter().any(|one| *one == pair.0 || *one == pair.1))
+    };
+    if let Some(pair) = told.iter().find(|pair| !has(pair) && alike(pair)) {
+        return wrong(pair);
+    }
+    for groups in WHOLE.captures_iter(text) {
+        let number = |name: &str| groups.name(name).and_then(|digits| digits.as_str().parse::<f64>().ok());
+        let pair = match (number("n"), number("m")) {
+            (Some(all), _) => (all, all),
+            (_, Some(all)) => (0.0, all),
+            _ => continue,
+        };
+        if !has(&pair) && alike(&pair) {
+            return wrong(&pair);
+        }
+    }
+    // Where two shares of one item are told, what was before is told as before.
+    static SHARE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"\b\d{1,9}\s(?:out\s)?of\s(?:the\s|all\s|its\s)?\d{1,9}\b"));
+    static BREAK: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"[;:,(]\s|\s(?:while|whereas|but|and|against|versus|vs\.?|to|compared with|instead of)\s")
+    });
+    static BEFORE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\b(?:before|earlier|previously|in the baseline|formerly|used to|normally)\b"));
+    static SINCE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\b(?:since|now|after|afterwards|from then on|during)\b"));
+    for found in SHARE.find_iter(text) {
+        let Some(pair) = shares(found.as_str()).first().copied() else { continue };
+        let start = BREAK.find_iter(&text[..found.start()]).last().map_or(0, |mark| mark.end());
+        let end = BREAK.find(&text[found.end()..]).map_or(text.len(), |mark| found.end() + mark.start());
+        let clause = &text[start..end];
+        let (before, since) = (BEFORE.is_match(clause), SINCE.is_match(clause));
+        for known in held.iter().filter(|known| known.len() == 2 && known[0] != known[1]) {
+            if before && !since && pair == known[1] || since && !before && pair == known[0] {
+                return Some(format!("{} of {} was at the other time", pair.0, pair.1));
+            }
+        }
+    }
+    None
+}
