@@ -7,6 +7,9 @@ const MIN_LENGTH: usize = 36;
 /// Bits per character from which a token looks random. English words joined stay below 4.
 const MIN_BITS: f64 = 4.3;
 
+/// What a value is called that only looks random.
+pub(super) const KIND: &str = "high-entropy";
+
 /// Adds tokens that are secrets by their looks alone.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
@@ -18,7 +21,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         }
         let end = bytes[start..].iter().position(|byte| !is_token(*byte)).map_or(bytes.len(), |length| start + length);
         if end - start >= MIN_LENGTH && is_random(&text[start..end]) {
-            found.push(Found { start, end, kind: "high-entropy", order: usize::MAX });
+            found.push(Found { start, end, kind: KIND, order: usize::MAX });
         }
         start = end;
     }

@@ -120,8 +120,23 @@ impl Redactor {
 
     /// Looks at a text that comes later, so that a secret that stands bare in an earlier one is known by then.
     pub fn learn(&mut self, text: &str) {
-        let found = secrets(text);
+        let found = self.secrets(text);
         self.remember(text, &found);
+    }
+
+    /// The secrets of a text. A name that is kept is none because it looks random in part: resources of clouds are called
+    /// `StateMachine76D362E8-T67Tg48ke8oK`.
+    fn secrets(&self, text: &str) -> Vec<Found> {
+        let mut found = secrets(text);
+        found.retain(|one| {
+            one.kind != entropy::KIND
+                || !self.keep.iter().filter(|name| name.contains(&text[one.start..one.end]) && worded(name)).any(
+                    |name| {
+                        text.match_indices(name.as_str()).any(|(at, _)| at <= one.start && one.end <= at + name.len())
+                    },
+                )
+        });
+        found
     }
 
     /// The text without its secrets. Replacing one value can bring another to light, so it is looked at again until
@@ -175,7 +190,7 @@ impl Redactor {
 
     /// One pass; `None` when there is nothing to replace.
     fn pass(&mut self, text: &str, also: &[Found]) -> Option<String> {
-        let mut found = secrets(text);
+        let mut found = self.secrets(text);
         self.remember(text, &found);
         for (value, kind) in &self.known {
             for (start, _) in text.match_indices(value.as_str()) {
@@ -285,6 +300,22 @@ impl Redactor {
             })
             .clone()
     }
+}
+
+/// Whether a name is made of words for a good part: four letters or more that are no capitals but for the first.
+fn worded(name: &str) -> bool {
+    let (mut inside, mut run) = (0, 0);
+    for c in name.chars().chain(['-']) {
+        if c.is_ascii_lowercase() {
+            run += 1;
+        } else {
+            if run >= 4 {
+                inside += run;
+            }
+            run = usize::from(c.is_ascii_uppercase());
+        }
+    }
+    inside * 5 >= name.chars().count() * 2
 }
 
 impl Default for Redactor {

@@ -307,7 +307,13 @@ fn measures(text: &str) -> String {
     let mut out = std::borrow::Cow::Borrowed(text);
     for (shape, with) in SHAPES.iter() {
         if shape.is_match(&out) {
-            out = shape.replace_all(&out, *with).into_owned().replace(" millis", " milliseconds").into();
+            let unit = |groups: &::regex::Captures<'_>| {
+                let mut one = String::new();
+                groups.expand(with, &mut one);
+                let one = one.to_lowercase();
+                one.strip_suffix(" millis").map_or(one.clone(), |figure| format!("{figure} milliseconds"))
+            };
+            out = shape.replace_all(&out, unit).into_owned().into();
         }
     }
     out.into_owned()

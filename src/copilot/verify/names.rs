@@ -40,7 +40,19 @@ pub(super) fn stranger(
             }
         }
     }
-    compound(text, services, known).or_else(|| the_service(text, services, cited)).or_else(|| identifier(text, known))
+    compound(text, services, known)
+        .or_else(|| joined(text, known))
+        .or_else(|| the_service(text, services, cited))
+        .or_else(|| identifier(text, known))
+}
+
+/// `shippingservice`.
+fn joined(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z]{3,}(?:service|svc)\b"));
+    NAME.find_iter(text)
+        .map(|name| name.as_str())
+        .find(|name| !matches!(*name, "microservice" | "webservice" | "subservice" | "selfservice") && !known(name))
+        .map(str::to_owned)
 }
 
 /// What only a machine is called: a path, a name with a dot or an underscore or capitals in it, that stands nowhere.
@@ -94,6 +106,10 @@ fn the_service(text: &str, services: &[(String, String)], cited: &dyn Fn(&str) -
             name.split(['-', '_', '.']).any(|part| part == word) || name.strip_suffix("service") == Some(word)
         };
         let of: Vec<&String> = services.iter().map(|(_, plain)| plain).filter(|plain| named(plain)).collect();
+        // `the payment service` is `payment-service` where there is one, and not `inside-payment-service`.
+        let parts = |name: &str| name.split(['-', '_', '.']).count();
+        let least = of.iter().map(|name| parts(name)).min().unwrap_or(0);
+        let of: Vec<&String> = of.into_iter().filter(|name| parts(name) == least).collect();
         let stands = if of.is_empty() { cited(word) } else { of.iter().any(|plain| cited(plain)) };
         (!stands).then(|| format!("the {word} service"))
     })

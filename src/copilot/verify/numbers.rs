@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 
 use ::regex::Regex;
 
-use super::figures::{Number, Token, Unit};
+use super::figures::{Number, Token, Unit, tokens};
 use super::item::{Figure, Item, Role, shares};
 use super::parts::{self, Part};
 use super::regex;
 use super::text::{plain, stands_apart, stands_in};
+use crate::domain::evidence::EvidenceKind;
 
 /// A number of the sentence.
 struct Told<'a> {
@@ -19,13 +20,13 @@ struct Told<'a> {
     part: Part,
 }
 
-/// The first number that is no figure of the items; `None` when all are. `common` belongs to no item; `spans` are times
+/// The first number that is no figure of the items; `None` when all are. `title` is the incident's; `spans` are times
 /// between what the items tell.
 pub(super) fn unfounded(
     text: &str,
     tokens: &[(Range<usize>, Token)],
     items: &[&Item],
-    common: &str,
+    title: &str,
     spans: &[Number],
 ) -> Option<String> {
     let told: Vec<Told<'_>> = tokens
@@ -60,6 +61,20 @@ pub(super) fn unfounded(
                     && one.number.is(figure.number)
             })
         });
+        let cores = text[one.place.end..].trim_start().starts_with("cores")
+            && of.iter().any(|item| item.words.contains("millicore"))
+            && !of.iter().flat_map(|item| &item.figures).any(|figure| {
+                Number {
+                    value: one.number.value * 1e3,
+                    below: one.number.below * 1e3,
+                    above: one.number.above * 1e3,
+                    ..one.number
+                }
+                .is(figure.number)
+            });
+        if cores {
+            return false;
+        }
         let written = plain(one.written);
         // A rate is told with its time, which stands behind the number.
         let literal = || {
@@ -67,13 +82,14 @@ pub(super) fn unfounded(
                 && one.part != Part::Count
                 && of.iter().any(|item| stands_apart(&item.words, written.trim()))
         };
-        // Of the title, only what is more than a digit.
-        let titled = || written.trim().len() > 1 && stands_apart(common, written.trim());
+        // Of the title, only what has a unit.
+        let titled = || one.number.unit != Unit::None && stands_apart(title, written.trim());
         (known || spans.iter().any(|span| one.number.is(*span)) || literal() || titled())
             && operand(text, one, &told).is_none_or(|other| {
                 told.iter().filter(|third| !std::ptr::eq(*third, one) && !std::ptr::eq(*third, other)).any(|third| {
-                    let (a, b) = (third.number.base(), other.number.base());
-                    [a / b, b / a].iter().any(|ratio| one.number.is(Number::exact(*ratio, Unit::Times)))
+                    let bare = third.number.unit == Unit::None || other.number.unit == Unit::None;
+                    let of = |number: Number| if bare { number.value } else { number.base() };
+                    one.number.is(Number::exact(of(third.number) / of(other.number), Unit::Times))
                 })
             })
     };
@@ -98,6 +114,43 @@ fn confused(told: Number, found: Number, items: &[&Item], spans: &[Number]) -> b
             let otherwise = Number { unit: Unit::Seconds(*other), ..told };
             timed().any(|figure| matches!(figure.unit, Unit::Seconds(_)) && otherwise.is(figure))
         })
+}
+
+/// Why a pair of figures is not the one of a change that is cited: the first was never there, or it was put in.
+pub(super) fn undone(text: &str, items: &[&Item]) -> Option<String> {
+    static FROM_TO: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+        [
+            regex(r"(?i)\bfrom\s(?P<a>~?\d[^,;]{0,20}?)\sto\s(?P<b>~?\d[^,;\s]*(?:\s?[a-zµ%]+)?)"),
+            regex(
+                r"(?i)(?:^|\s)(?P<a>~?\d\S*(?:\s[a-zµ%]{1,12})?)\s?(?:→|->)\s?(?P<b>~?\d[^,;\s]*(?:\s?[a-zµ%]{1,12}\b)?)",
+            ),
+        ]
+    });
+    let read = |text: &str| {
+        tokens(text).into_iter().find_map(|token| match token {
+            Token::Number(number, _) => Some(number),
+            Token::Word(_) => None,
+        })
+    };
+    let of = |kind: bool| items.iter().filter(move |item| (item.kind == Some(EvidenceKind::Change)) == kind);
+    let has = |number: Number, role: Role| {
+        of(true).flat_map(|item| &item.figures).any(|one| one.role == role && number.is(one.number))
+    };
+    let elsewhere = |number: Number| of(false).flat_map(|item| &item.figures).any(|one| number.is(one.number));
+    for groups in FROM_TO.iter().flat_map(|shape| shape.captures_iter(text)) {
+        let (Some(mut a), Some(b)) = (read(&groups["a"]), read(&groups["b"])) else { continue };
+        if a.unit == Unit::None {
+            a.unit = b.unit;
+        }
+        if elsewhere(a) && elsewhere(b) {
+            continue;
+        }
+        let (was, became) = (has(a, Role::Before), has(b, Role::After));
+        if (has(a, Role::After) && !was) || (has(b, Role::Before) && !became) || (was != became) && !elsewhere(a) {
+            return Some(format!("it did not change from {} to {}", groups["a"].trim(), groups["b"].trim()));
+        }
+    }
+    None
 }
 
 /// The number that is multiplied: `3.6 times the 6.44/min before`. Only where the sentence tells a third.

@@ -87,7 +87,7 @@ const LINKS: [&str; 18] = [
 
 static NOW: LazyLock<Regex> = LazyLock::new(|| {
     before(
-        r"\b(?:now|currently|latest|most recently|at present|(?:is|has|have|are)(?: now)?(?: since)? (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
+        r"\b(?:now|currently|latest|most recently|at present|(?:is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
     )
 });
 static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {

@@ -20,8 +20,10 @@ const SECOND: i64 = 1_000_000_000;
 #[derive(Debug, Clone)]
 pub struct Proof {
     pub(super) items: BTreeMap<EvidenceId, Item>,
-    /// What belongs to no item: names of the services, the incident's title.
+    /// What belongs to no item: names of the services.
     common: String,
+    /// The incident's, which is that of an alert, as [`plain`] makes it.
+    title: String,
     /// Names of services as they are written, and as [`plain`] makes them.
     services: Vec<(String, String)>,
     /// How long the window and the baseline are.
@@ -75,7 +77,8 @@ impl Proof {
         names.extend(analysis.suspects.iter().map(|suspect| suspect.service.as_str()));
         names.extend(analysis.evidence.iter().filter_map(|item| item.service.as_deref()));
         names.extend(analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]));
-        let mut common = plain(&analysis.incident.title);
+        let title = plain(&analysis.incident.title);
+        let mut common = String::new();
         let mut services = Vec::new();
         for name in names.into_iter().filter(|name| !name.is_empty()) {
             common.push('\n');
@@ -85,7 +88,7 @@ impl Proof {
         let lengths = [analysis.incident.window, analysis.incident.baseline]
             .map(|range| Number::exact(range.end.since(range.start).as_secs_f64(), Unit::Seconds(1.0)))
             .to_vec();
-        Self { items, common, services, lengths }
+        Self { items, common, title, services, lengths }
     }
 
     /// Whether the id exists.
@@ -120,8 +123,15 @@ impl Proof {
     /// As [`Self::refutes`], for a theory: its names, figures and quotations, not which way it says that things go.
     pub(super) fn refutes_facts(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
-        let says = |needle: &str| self.common.contains(needle) || items.iter().any(|item| item.text.contains(needle));
-        let has = |word: &str| stands_in(&self.common, word) || items.iter().any(|item| stands_in(&item.text, word));
+        // The title is an alert's, and who tells it cites one.
+        let alerted = cited.iter().any(|id| id.kind == EvidenceKind::Alert);
+        let title = if alerted { self.title.as_str() } else { "" };
+        let says = |needle: &str| title.contains(needle) || items.iter().any(|item| item.text.contains(needle));
+        let has = |word: &str| {
+            stands_in(&self.common, word)
+                || stands_in(title, word)
+                || items.iter().any(|item| stands_in(&item.text, word))
+        };
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {
@@ -172,10 +182,10 @@ impl Proof {
                 return Some(format!("`{word}` is not in what it cites"));
             }
         }
-        if let Some(why) = numbers::other_shares(&rest, &items) {
+        if let Some(why) = numbers::other_shares(&rest, &items).or_else(|| numbers::undone(&rest, &items)) {
             return Some(why);
         }
-        numbers::unfounded(&rest, &found, &items, &self.common, &spans)
+        numbers::unfounded(&rest, &found, &items, title, &spans)
     }
 }
 

@@ -184,12 +184,12 @@ impl Shown {
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?|extended|lengthened|raised)\b",
+        r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|worsened|deteriorated|multiplied|(?:far |much |even )?more (?:requests?|calls?|lines?|errors?|bytes|often|logins?|messages|traffic|retries|timeouts?|failures|frequent(?:ly)?)|more than (?:usual|normal)|above (?:normal|usual)|higher than (?:normal|usual|before)|up:?\s[~≃]?\d|(?:started|begun|began|starts)\s(?:to\s)?(?:log|throw|report|appear|emit|write|fail|warn)\w*|for the first time|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?|extended|lengthened|raised)\b",
     )
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|improved|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -301,6 +301,9 @@ fn aspects(clause: &str) -> Vec<Aspect> {
     if of_server || has(&["works", "working", "callee", "server time", "own time"]) {
         out.push(Aspect::Works);
     }
+    if has(&["often", "frequent", "request rate", "call rate"]) {
+        out.push(Aspect::Traffic);
+    }
     if has(&["traffic", "throughput", "requests", "rate of", "load", "calls per"]) && out.is_empty() {
         out.push(Aspect::Traffic);
     }
@@ -331,6 +334,7 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
             let after = clause[found.end()..].trim_start();
             let before = &clause[..found.start()];
             let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && after.starts_with("than")
+                && !["than normal", "than usual", "than before"].iter().any(|usual| after.starts_with(usual))
                 // `as much as before`, `from a flat 320`, `stayed normal until`.
                 || found.as_str() == "as before" && AS_MUCH.is_match(before)
                 || found.as_str() == "flat" && before.ends_with(" a ")

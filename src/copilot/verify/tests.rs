@@ -132,4 +132,26 @@ fn a_hidden_character_is_called_what_it_is() {
     };
     let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
     assert_eq!(report.unsupported[0].why, "it holds a character that turns the direction of text (‹U+202E›)");
+
+fn a_figure_of_a_diff_is_the_one_that_it_became() {
+    let mut analysis = pool();
+    for item in &mut analysis.evidence {
+        if let Detail::Change(change) = &mut item.detail {
+            change.summary = "refactor: one budget per call".into();
+            change.diff = Some(
+                "@@ catalog/client.go: func (c *client) Fetch(ctx context.Context)\n- ctx, cancel := context.WithTimeout(ctx, 5*time.Second)\n+ ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)".into(),
+            );
+        }
+    }
+    let proof = Proof::new(&analysis, None);
+    for (text, stands) in [
+        ("Timeout cut from 5 s to 300 ms in client.go.", true),
+        ("The timeout went from 5 seconds to 0.3 s", true),
+        ("Timeout cut from 3 s to 300 ms in client.go.", false),
+        ("Timeout cut from 5 s to 300 s in client.go.", false),
+        ("Timeout raised from 300 ms to 5 s in client.go.", false),
+    ] {
+        let id = "C1".parse().unwrap();
+        assert_eq!(proof.refutes(text, &[id]).is_none(), stands, "{text}: {:?}", proof.refutes(text, &[id]));
+    }
 }
