@@ -69,24 +69,27 @@ impl Number {
     /// and "-40" are the same figure. Units must agree where both are given.
     pub(in crate::copilot) fn is(self, proof: Self) -> bool {
         use Unit::{Bare, Bytes, None, Percent, Rate, Seconds, Times};
+        let shown = if proof.value == 0.0 { 0.0 } else { proof.above / proof.value.abs() };
         let within = |told: f64, proof: f64, factor: f64| {
             let (told, proof) = (told.abs(), proof.abs());
             let most = 1.0 + 1e-6;
             told.is_finite()
                 && proof.is_finite()
-                && proof >= told - self.below * factor * most - told * 1e-9
-                && proof <= told + self.above * factor * most + told * 1e-9
+                && proof * (1.0 + shown) >= told - self.below * factor * most - told * 1e-9
+                && proof * (1.0 - shown) <= told + self.above * factor * most + told * 1e-9
         };
         let raw = || within(self.value, proof.value, 1.0);
         let base = || within(self.base(), proof.base(), self.factor());
         match (self.unit, proof.unit) {
             (None | Bare, None | Bare) | (Rate(_), None) | (Times, Times | None | Bare) => raw(),
             // A share of a measured figure without a unit: `31 %` of 0.31.
-            (Percent, None | Bare) => proof.value.abs() <= 1.0 && base(),
+            (Percent, None) => raw() || proof.value.abs() <= 1.0 && base(),
+            (Percent, Bare) => proof.value.abs() <= 1.0 && base(),
             (None, Times) | (_, Bare) => false,
             (None, Percent) => raw() || self.value.abs() <= 1.0 && base(),
             (None, _) => raw() || base(),
             // A limit is configured in seconds or in milliseconds, and its name may not say which.
+            (Seconds(factor), None) if factor > 1.0 => false,
             (Seconds(factor), None) => raw() || factor == 1.0 && within(self.value * 1e3, proof.value, 1e3),
             (_, None) => raw(),
             (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) | (Rate(_), Rate(_)) => base(),
@@ -209,7 +212,7 @@ pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
                     });
                 }
                 // A range or a list has its unit at the end: `22.8–26.5 ms`, `900, 950 and 990 ms`.
-                if !matches!(read.unit, Unit::None | Unit::Times) {
+                if read.unit != Unit::None {
                     let mut begin = place.start;
                     for (before, token) in found.iter_mut().rev() {
                         let Token::Number(first, _) = token else { break };

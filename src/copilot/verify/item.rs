@@ -16,6 +16,9 @@ use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId, Evidenc
 /// Text of one item that is searched at most, in bytes.
 const ITEM_BYTES: usize = 64 << 10;
 
+/// Half of the third digit of a figure, as a share of it.
+const SHOWN: f64 = 0.005;
+
 /// What a figure is of the item: a sentence may tell a level where it tells one, never how much it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -33,6 +36,8 @@ pub(super) enum Role {
     Sample,
     /// How much it changed: times, per cent.
     Change,
+    /// How much it is of the ends of its normal range.
+    Beyond,
     /// By how much it changed, in its own unit.
     Difference,
     /// What it is of what it was, in per cent.
@@ -87,7 +92,9 @@ impl Item {
                 }
             }
             for (part, whole) in shares(&text) {
-                self.figure(Number::exact(part / whole * 100.0, Unit::Percent), Role::Said);
+                for part in [part, whole - part] {
+                    self.figure(Number::exact(part / whole * 100.0, Unit::Percent), Role::Said);
+                }
             }
         }
         if self.words.len() < ITEM_BYTES {
@@ -155,11 +162,23 @@ impl Item {
             }
         }
         let [removed, added] = sides.map(|side| measures(&side));
-        for (text, role) in [(&removed, Role::Before), (&added, Role::After)] {
-            for token in tokens(text) {
-                if let Token::Number(number, _) = token {
-                    self.figure(Number::exact(number.value, number.unit), role);
-                }
+        let numbers = |text: &str| -> Vec<Number> {
+            let found = tokens(text).into_iter().filter_map(|token| match token {
+                Token::Number(number, _) => Some(Number::exact(number.value, number.unit)),
+                Token::Word(_) => None,
+            });
+            found.collect()
+        };
+        let (before, after) = (numbers(&removed), numbers(&added));
+        // Where as many figures come as go, each takes the place of one.
+        if before.len() == after.len() {
+            for (before, after) in before.iter().zip(&after) {
+                self.compare(before.base(), after.base(), before.unit);
+            }
+        }
+        for (numbers, role) in [(before, Role::Before), (after, Role::After)] {
+            for number in numbers {
+                self.figure(number, role);
             }
         }
         self.removed = plain(&removed);
@@ -168,6 +187,10 @@ impl Item {
     }
 
     fn figure(&mut self, number: Number, role: Role) {
+        // What is measured is shown in three digits, and what people reckon from it is as exact as that.
+        let shown =
+            if self.measured || matches!(number.unit, Unit::Rate(_)) { number.value.abs() * SHOWN } else { 0.0 };
+        let number = Number { below: number.below.max(shown), above: number.above.max(shown), ..number };
         if number.value.is_finite() {
             self.figures.push(Figure { number, role, side: None });
         }
@@ -231,20 +254,25 @@ impl Item {
                     self.figure(Number::exact(value, unit), role);
                 }
                 self.figure(Number::exact(metric.score, Unit::Bare), Role::Score);
-                // What has no unit is told in the one that its name speaks of.
+                // What has no unit is told in the one that its name speaks of, or in any.
                 if unit == Unit::Bare {
-                    let also = spoken_unit(&metric.metric);
+                    let also = spoken_unit(&metric.metric).unwrap_or(Unit::None);
                     for at in 0..self.figures.len() {
                         let Figure { number, role, .. } = self.figures[at];
-                        if let Some(also) = also.filter(|also| {
-                            number.unit == Unit::Bare && (*also != Unit::Percent || number.value.abs() > 1.0)
-                        }) {
-                            self.figure(Number::exact(number.value, also), role);
+                        if number.unit == Unit::Bare && (also != Unit::Percent || number.value.abs() > 1.0) {
+                            self.figure(Number { unit: also, ..number }, role);
                         }
                     }
                 }
                 self.compare(band.median, metric.peak, unit);
                 self.compare(band.median, metric.last, unit);
+                for edge in [band.low, band.high] {
+                    for after in [metric.peak, metric.last] {
+                        self.figure(Number::exact(after / edge, Unit::Times), Role::Beyond);
+                        self.figure(Number::exact(edge / after, Unit::Times), Role::Beyond);
+                        self.figure(Number::exact((after - edge) / edge * 100.0, Unit::Percent), Role::Beyond);
+                    }
+                }
             }
             Detail::Log(log) => {
                 self.say(&log.template);
@@ -331,7 +359,20 @@ pub(super) fn shares(text: &str) -> Vec<(f64, f64)> {
 fn spoken_unit(name: &str) -> Option<Unit> {
     let name = name.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    if has(&["latency", "duration", "response_time", "responsetime"]) {
+    let ends = |words: &[&str]| words.iter().any(|word| name.ends_with(word));
+    if ends(&["_gib"]) {
+        Some(Unit::Bytes(1_073_741_824.0))
+    } else if ends(&["_mib"]) {
+        Some(Unit::Bytes(1_048_576.0))
+    } else if ends(&["_gb"]) {
+        Some(Unit::Bytes(1e9))
+    } else if ends(&["_mb"]) {
+        Some(Unit::Bytes(1e6))
+    } else if has(&["per_min", "rpm"]) {
+        Some(Unit::Rate(1.0 / 60.0))
+    } else if has(&["per_sec", "per_s", "rps", "qps"]) {
+        Some(Unit::Rate(1.0))
+    } else if has(&["latency", "duration", "response_time", "responsetime"]) {
         Some(Unit::Seconds(1.0))
     } else if has(&["availability", "percent", "utilization", "utilisation", "pct"]) {
         Some(Unit::Percent)

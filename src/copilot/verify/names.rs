@@ -61,7 +61,7 @@ fn identifier(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
         [
             // `pool_in_use`, `NullPointerException`, `listProducts`.
             regex(
-                r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b(?:[A-Z][a-z]{2,}){2,}\b|\b[a-z]{2,}(?:[A-Z][a-z]+)+[A-Za-z]*\b",
+                r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b(?:[A-Z][a-z]{2,}){2,}\b|\b[A-Z]{2,}(?:[A-Z][a-z]{2,})+\b|\b[a-z]{2,}(?:[A-Z][a-z]+)+[A-Za-z]*\b",
             ),
             // `wei.zhang`, `http.Server`, `writer.go`.
             regex(r"\b[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)+\b"),
@@ -126,6 +126,7 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
             r"(?i)^(?:['’]|\s(?:since|remained|dropped|built|decreased|increased|lost|jumped|climbed|grew|slowed|flag|config|p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
         )
     });
+    static VERSION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:from\s)?v\d"));
     // First parts of words that are no names: `re-deploy`, `half-open`.
     const PARTS: &str = " re pre post non self half full long short high low up down in out on off all time read write slow \
         fast end back front real first last third one two per single multi cross over under well so follow roll hour minute \
@@ -168,7 +169,9 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
                     || known(part)
             });
             let (left, right) = (&text[..name.start()], &text[name.end()..]);
-            let placed = BEFORE.is_match(left) && AFTER.is_match(right) || right.starts_with(['\'', '’']);
+            let placed = BEFORE.is_match(left) && AFTER.is_match(right)
+                || right.starts_with(['\'', '’'])
+                || VERSION.is_match(right);
             !ordinary && placed
         })
         .map(|name| name.as_str().to_owned())

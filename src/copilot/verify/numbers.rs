@@ -41,6 +41,7 @@ pub(super) fn unfounded(
     let now = told.iter().any(|one| one.part == Part::Now);
     let timed = tokens.iter().any(|(_, token)| matches!(token, Token::Word(word) if word.contains(':')));
     let scored = SCORED.is_match(text);
+    let ranged = RANGED.is_match(text);
     let owners = owners(text, tokens, items);
     let stands = |one: &Told<'_>| {
         let of = owners.iter().find(|(place, _)| *place == one.place).map_or(items, |(_, of)| of.as_slice());
@@ -51,10 +52,12 @@ pub(super) fn unfounded(
                 let other_side = side.is_some() && figure.side.is_some() && side != figure.side;
                 // A sample is told with its time.
                 let passing = one.part == Part::Became && figure.role == Role::Sample && !timed;
+                let beyond = figure.role == Role::Beyond && !ranged;
                 let score = figure.role == Role::Score && !scored;
                 !left_behind
                     && !passing
                     && !score
+                    && !beyond
                     && !confused(one.number, figure.number, of, spans)
                     && !other_side
                     && parts::fits(one.part, one.number, figure, item.kind)
@@ -93,7 +96,11 @@ pub(super) fn unfounded(
                 })
             })
     };
-    let (founded, rest): (Vec<&Told<'_>>, Vec<&Told<'_>>) = told.iter().partition(|one| stands(one));
+    let (founded, rest): (Vec<&Told<'_>>, Vec<&Told<'_>>) =
+        told.iter().partition(|one| stands(one) || spanned(text, one, &told, items));
+    if let Some(one) = told.iter().find(|one| not_the_factor(text, one, &told)) {
+        return Some(format!("the number {} is not in what it cites", plain(one.written).trim()));
+    }
     let known: Vec<Number> = founded.iter().map(|one| one.number).collect();
     rest.into_iter()
         .find(|one| !follows(text, one, &known))
@@ -102,6 +109,13 @@ pub(super) fn unfounded(
 
 static SCORED: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(?:score|sigma|deviations?|mads?|z-score|outlier)\b|σ"));
+
+/// Words of the ends of a normal range.
+static RANGED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:range|band|top|bottom|upper|maximum|minimum|highest|lowest|at most|at least|ceiling|end)\b|\d\s?(?:–|-|\.\.|to)\s?\d",
+    )
+});
 
 /// Whether a time is only found as a bare number in words, while it is a figure in another unit of time: `12 minutes`
 /// where 12 seconds are shown.
@@ -153,6 +167,66 @@ pub(super) fn undone(text: &str, items: &[&Item]) -> Option<String> {
     None
 }
 
+/// Whether a number is an end of a narrow range that holds a figure: `5 to 6 times` of 5.6.
+fn spanned(text: &str, one: &Told<'_>, told: &[Told<'_>], items: &[&Item]) -> bool {
+    let joined = |a: &Told<'_>, b: &Told<'_>| {
+        a.place.end <= b.place.start && matches!(text[a.place.end..b.place.start].trim(), "to" | "–" | "-" | "or")
+    };
+    told.iter().any(|other| {
+        let (low, high) = if joined(one, other) {
+            (one, other)
+        } else if joined(other, one) {
+            (other, one)
+        } else {
+            return false;
+        };
+        let (least, most) = (low.number.base(), high.number.base());
+        least < most
+            && most <= least * 1.5
+            && items.iter().any(|item| {
+                item.figures.iter().any(|figure| {
+                    parts::fits(one.part, one.number, figure, item.kind)
+                        && figure.number.is_of_the_kind_of(one.number)
+                        && (figure.number.unit == Unit::Times) == (one.number.unit == Unit::Times)
+                        && (least..=most).contains(&figure.number.base())
+                })
+            })
+    })
+}
+
+/// Whether a factor is not that of the one pair of figures that the sentence tells: `417 ms to 3.39 s, about twice`.
+fn not_the_factor(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
+    if one.number.unit != Unit::Times || operand(text, one, told).is_some() {
+        return false;
+    }
+    let pairs: Vec<(&Told<'_>, &Told<'_>)> = told
+        .windows(2)
+        .map(|two| (&two[0], &two[1]))
+        .filter(|(a, b)| {
+            let between = text[a.place.end..b.place.start].trim();
+            let before = text[..a.place.start].trim_end();
+            a.number.unit != Unit::Times
+                && b.number.unit != Unit::Times
+                && (matches!(between, "→" | "->")
+                    || between == "to" && (before.ends_with("from") || before.ends_with('(')))
+        })
+        .collect();
+    let [(a, b)] = pairs.as_slice() else { return false };
+    let others = told.iter().filter(|other| other.number.unit == Unit::Times).count();
+    let bare = a.number.unit == Unit::None || b.number.unit == Unit::None;
+    let of = |number: Number| if bare { number.value } else { number.base() };
+    let (a, b) = (of(a.number), of(b.number));
+    let loose = Number {
+        below: one.number.below.max(one.number.value * 0.1),
+        above: one.number.above.max(one.number.value * 0.1),
+        ..one.number
+    };
+    others == 1
+        && a != 0.0
+        && b != 0.0
+        && ![a / b, b / a].iter().any(|ratio| loose.is(Number::exact(*ratio, Unit::Times)))
+}
+
 /// The number that is multiplied: `3.6 times the 6.44/min before`. Only where the sentence tells a third.
 fn operand<'a, 'b>(text: &str, one: &Told<'_>, told: &'b [Told<'a>]) -> Option<&'b Told<'a>> {
     static LINK: LazyLock<Regex> = LazyLock::new(|| {
@@ -171,7 +245,7 @@ fn operand<'a, 'b>(text: &str, one: &Told<'_>, told: &'b [Told<'a>]) -> Option<&
 fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
     static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:a|by a) factor (?:of )?(?:\S+ ){0,2}$"));
     static TOTAL: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?i)\b(?:total|altogether|together|combined|in all|in sum|summed)\b"));
+        LazyLock::new(|| regex(r"(?i)\b(?:total|altogether|together|combined|in all|in sum|summed)\b|\s=\s"));
     static GAP: LazyLock<Regex> =
         LazyLock::new(|| regex(r"(?i)\b(?:difference|gap|margin|extra|additional|more|fewer|less|by)\b"));
     let factor = one.number.unit == Unit::Times || FACTOR.is_match(&text[..one.place.start]);
@@ -250,7 +324,7 @@ fn owners<'a>(
     items: &[&'a Item],
 ) -> Vec<(&'a Range<usize>, Vec<&'a Item>)> {
     static LIST: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*(?:,|,?\s?and|/|&)\s*(?:an?\s|the\s)?$"));
-    static BESIDE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:at|on|for|in|as)\s(?:the\s|its\s)?$"));
+    static BESIDE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:at|on|for|in|as)\s(?:the\s|its\s)?$|^\s?\($"));
     if items.len() < 2 {
         return Vec::new();
     }
@@ -282,7 +356,15 @@ fn owners<'a>(
                 .take_while(|two| LIST.is_match(&text[two[0].end..two[1].start]))
                 .map(|two| two[1])
                 .collect();
-            if listed.len() + 1 == end - at {
+            // `3 s and 2 s at p99 and p95`.
+            let ahead: Vec<&'a Range<usize>> = numbers.iter().copied().filter(|place| place.end <= first).collect();
+            let ahead = &ahead[ahead.len().saturating_sub(end - at)..];
+            let listed_ahead = ahead.len() == end - at
+                && ahead.windows(2).all(|two| LIST.is_match(&text[two[0].end..two[1].start]))
+                && ahead.last().is_some_and(|place| BESIDE.is_match(&text[place.end..first]));
+            if listed_ahead {
+                out.extend(ahead.iter().copied().zip(&labels[at..end]).map(|(place, (_, of))| (place, of.clone())));
+            } else if listed.len() + 1 == end - at {
                 let all = behind.iter().take(1).copied().chain(listed);
                 out.extend(all.zip(&labels[at..end]).map(|(place, (_, of))| (place, of.clone())));
             }

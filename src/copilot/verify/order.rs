@@ -9,8 +9,11 @@ use super::sense::Shown;
 
 /// Whether what is told to have come first did.
 pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
-    static FIRST: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"^(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$"));
+    static FIRST: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^(?:(?:only |just |about |roughly |some |barely )?\d\S*(?: \w+)? )?(?P<by>after|before|following) (?P<one>[^,]{3,80}), (?P<other>.+)$",
+        )
+    });
     static WHEN: LazyLock<Regex> = LazyLock::new(|| {
         regex(
             r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",

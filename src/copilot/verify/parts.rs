@@ -87,7 +87,7 @@ const LINKS: [&str; 18] = [
 
 static NOW: LazyLock<Regex> = LazyLock::new(|| {
     before(
-        r"\b(?:now|currently|latest|most recently|at present|(?:is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
+        r"\b(?:now|currently|latest|most recently|at present|(?:came|went|fell|dropped|climbed|then|is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
     )
 });
 static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -96,15 +96,32 @@ static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {
 static WORST_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(?:at (?:the |its )?(?:worst|peak)\b)"));
 static COUNT_AFTER: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)^\s*(?:lines?|occurrences|entries|messages|times in (?:total|all)|log lines)\b"));
+static ERRORS_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)^\s(?:[a-z]+\s)?(?:errors?|timeouts?|failures?|warnings?|exceptions?|rejections?|occurrences)\b")
+});
 static OFTEN: LazyLock<Regex> = LazyLock::new(|| {
     before(r"\b(?:seen|logged|occurr(?:ed|s)|appear(?:ed|s)|came|said|reported|recorded|emitted|written|fired)")
+});
+
+static VERSUS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)^\S*\s?(?:vs\.?|versus|against|→|->|compared|instead|rather)"));
+static OUT_OF_NORMAL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:above|below|over|under) (?:its |the )?(?:normal|usual|baseline)(?: range| level| value)? at\s\S{0,2}$",
+    )
 });
 
 /// What is said of the number that stands at `place` in `text`.
 pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
     let (left, right) = (&text[..place.start], &text[place.end..]);
+    // `Impl#372` is a place in code; a pair in brackets explains what stands before it; what is `above normal at 5` is 5.
+    if left.ends_with('#') || left.ends_with('(') && VERSUS.is_match(right) || OUT_OF_NORMAL.is_match(left) {
+        return Part::Any;
+    }
     let duration = matches!(number.unit, Unit::Seconds(_));
-    if number.unit == Unit::Percent && SHARE_AFTER.is_match(right) {
+    if number.unit == Unit::None && ERRORS_AFTER.is_match(right) {
+        Part::Count
+    } else if number.unit == Unit::Percent && SHARE_AFTER.is_match(right) {
         Part::Share
     } else if MEDIAN.is_match(left) {
         Part::Median
@@ -145,12 +162,14 @@ pub(super) fn fits(part: Part, told: Number, figure: &Figure, kind: Option<Evide
         _ if role == Role::Said => told.unit != Unit::Times,
         _ if role == Role::Score => matches!(part, Part::Any | Part::Level),
         // `five times its median` compares.
-        _ if told.unit == Unit::Times => role == Role::Change || figure.number.unit == Unit::Bare && of_log,
-        Part::Any | Part::Count => !matches!(role, Role::Share | Role::Difference),
-        Part::Level => !matches!(role, Role::Change | Role::Share | Role::Difference),
+        _ if told.unit == Unit::Times => {
+            matches!(role, Role::Change | Role::Beyond) || figure.number.unit == Unit::Bare && of_log
+        }
+        Part::Any | Part::Count => !matches!(role, Role::Share | Role::Difference | Role::Beyond),
+        Part::Level => !matches!(role, Role::Change | Role::Share | Role::Difference | Role::Beyond),
         Part::Share => role != Role::Difference,
         Part::Became => matches!(role, Role::Peak | Role::After | Role::Last | Role::Sample),
-        Part::Change => matches!(role, Role::Change | Role::Difference),
+        Part::Change => matches!(role, Role::Change | Role::Difference | Role::Beyond),
         Part::Median => role == Role::Median,
         Part::Peak => matches!(role, Role::Peak | Role::After),
         Part::Usual => matches!(role, Role::Median | Role::Before),

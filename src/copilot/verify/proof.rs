@@ -14,6 +14,8 @@ use crate::domain::pack::Pack;
 
 /// Quotations shorter than this, in characters, must stand as words, or they would stand everywhere.
 const QUOTATION: usize = 3;
+/// One word of up to so many letters is quoted whole.
+const WORD: usize = 12;
 /// Nanoseconds of a second.
 const SECOND: i64 = 1_000_000_000;
 /// Everything that may be cited, ready to be searched.
@@ -135,7 +137,9 @@ impl Proof {
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {
-                let short = piece.trim().chars().count() < QUOTATION;
+                let word = piece.trim();
+                let short = word.chars().count() < QUOTATION
+                    || word.len() <= WORD && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 if !piece.is_empty() && !(if short { has(piece.trim()) } else { says(piece.trim()) }) {
                     return Some(format!("the quotation “{quotation}” is not in what it cites"));
                 }

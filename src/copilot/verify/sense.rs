@@ -202,6 +202,12 @@ static NOT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static AS_MUCH: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:much|many|high|long|low|often|times|large|big|slow)\s$"));
+static STAYS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:stay|remain)"));
+static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:(?:completely|entirely|almost|nearly|perfectly|roughly|about|well|largely|mostly|essentially)\s)*(?:at|flat|normal|the same|steady|unchanged|within|stable|constant|low|between|around|near|about|level|healthy|as|inside|under|below|[~≃]?\d|in (?:its|the)|$|,|\.)",
+    )
+});
 static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -228,7 +234,7 @@ pub(super) fn contradiction(text: &str, items: &[&Shown]) -> Option<String> {
             .then(|| "a runbook tells what to do, not what is".to_owned());
     }
     for clause in clauses(told) {
-        if let Some(why) = directions(clause, items).or_else(|| swapped(clause, items)) {
+        if let Some(why) = directions(told, clause, items).or_else(|| swapped(clause, items)) {
             return Some(why);
         }
     }
@@ -311,7 +317,7 @@ fn aspects(clause: &str) -> Vec<Aspect> {
 }
 
 /// Whether the direction that a clause tells is one that is shown.
-fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
+fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
     let of = candidates(clause, items);
     if of.is_empty() {
         return None;
@@ -340,7 +346,9 @@ fn directions(clause: &str, items: &[&Shown]) -> Option<String> {
                 || found.as_str() == "flat" && before.ends_with(" a ")
                 || way == Way::Flat && (after.contains("until") || USUALLY.is_match(before))
                 // What came back is told from its peak.
-                || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(clause);
+                || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(whole)
+                // `stayed pending` is none of a figure.
+                || way == Way::Flat && STAYS.is_match(found.as_str()) && !LEVEL.is_match(after);
             // `new` in front of a thing that is no message of its own: a version, a deploy.
             let of_change = found.as_str() == "new"
                 && [

@@ -14,7 +14,7 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     });
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         regex(&format!(
-            r"(?i)\b(?:(?P<span>half an? (?:minute|hour|second))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?:once|one)\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|(?P<count>{COUNT})[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
+            r"(?i)\b(?:(?P<span>half an? (?:minute|hour|second))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?:once|one)\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|(?P<count>{COUNT})[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?:(?P<most>more than|less than|over|under|nearly|almost|roughly|about|around)\s)?(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
         ))
     });
     let mut out = String::with_capacity(text.len());
@@ -35,6 +35,9 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             c => out.push(c),
         }
     }
+    // `x10`.
+    static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r"(^|[\s(])x(\d+)\b"));
+    let out = TIMES.replace_all(&out, "$1×$2");
     // `2m30s`, `2 min 30 s`, `2 minutes and 30 seconds` are one figure.
     let out = SPAN.replace_all(&out, |groups: &regex::Captures<'_>| {
         let part = |group: usize| groups[group].parse::<u32>().unwrap_or(0);
@@ -112,7 +115,8 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
                 _ => 2,
             };
             // The word stays for the direction it tells.
-            return format!("{} about {times} times", twice.as_str());
+            let most = groups.name("most").map_or_else(|| "≃".to_owned(), |most| format!("{} ≃", most.as_str()));
+            return format!("{} {most}{times} times", twice.as_str());
         }
         match (groups.name("count"), groups.name("unit")) {
             (Some(count), Some(unit)) => format!("about {} {}", value(count.as_str()), unit.as_str()),
