@@ -43,6 +43,12 @@ impl Number {
         Self { value, unit, below: 0.0, above: 0.0 }
     }
 
+    /// A measured figure, as it is shown: in three digits.
+    pub(super) fn shown(value: f64, unit: Unit) -> Self {
+        let half = value.abs() * 0.005;
+        Self { value, unit, below: half, above: half }
+    }
+
     /// The value in its base unit.
     pub(in crate::copilot) fn base(self) -> f64 {
         self.value * self.factor()

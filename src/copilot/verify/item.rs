@@ -16,9 +16,6 @@ use crate::domain::evidence::{BeforeAfter, Detail, Evidence, EvidenceId, Evidenc
 /// Text of one item that is searched at most, in bytes.
 const ITEM_BYTES: usize = 64 << 10;
 
-/// Half of the third digit of a figure, as a share of it.
-const SHOWN: f64 = 0.005;
-
 /// What a figure is of the item: a sentence may tell a level where it tells one, never how much it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -188,9 +185,8 @@ impl Item {
 
     fn figure(&mut self, number: Number, role: Role) {
         // What is measured is shown in three digits, and what people reckon from it is as exact as that.
-        let shown =
-            if self.measured || matches!(number.unit, Unit::Rate(_)) { number.value.abs() * SHOWN } else { 0.0 };
-        let number = Number { below: number.below.max(shown), above: number.above.max(shown), ..number };
+        let shown = self.measured || matches!(number.unit, Unit::Rate(_));
+        let number = if shown { Number::shown(number.value, number.unit) } else { number };
         if number.value.is_finite() {
             self.figures.push(Figure { number, role, side: None });
         }

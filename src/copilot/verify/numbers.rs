@@ -39,7 +39,6 @@ pub(super) fn unfounded(
         })
         .collect();
     let now = told.iter().any(|one| one.part == Part::Now);
-    let timed = tokens.iter().any(|(_, token)| matches!(token, Token::Word(word) if word.contains(':')));
     let scored = SCORED.is_match(text);
     let ranged = RANGED.is_match(text);
     let owners = owners(text, tokens, items);
@@ -50,8 +49,7 @@ pub(super) fn unfounded(
             item.figures.iter().any(|figure: &Figure| {
                 let left_behind = now && one.part == Part::Became && figure.role == Role::Last;
                 let other_side = side.is_some() && figure.side.is_some() && side != figure.side;
-                // A sample is told with its time.
-                let passing = one.part == Part::Became && figure.role == Role::Sample && !timed;
+                let passing = figure.role == Role::Sample && !sampled(text, one, &told);
                 let beyond = figure.role == Role::Beyond && !ranged;
                 let score = figure.role == Role::Score && !scored;
                 !left_behind
@@ -167,6 +165,26 @@ pub(super) fn undone(text: &str, items: &[&Item]) -> Option<String> {
     None
 }
 
+/// Whether a number may be a sample: it is told with its time, or as one of a row.
+fn sampled(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
+    static AT: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)^\s?\(?(?:already |still |only )?(?:at|by|around|until)\s(?:about\s)?\d{1,2}:\d{2}")
+    });
+    static THEN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:at|by|around)\s(?:about\s)?\d{1,2}:\d{2}(?::\d{2})?,?\s(?:it\s)?(?:was|is|were|already|still|stood|had|at|to|:|\s)*\s?$",
+        )
+    });
+    let listed = told.windows(3).any(|three| {
+        three.iter().any(|other| std::ptr::eq(other, one))
+            && three.windows(2).all(|two| {
+                let between = text[two[0].place.end..two[1].place.start].trim();
+                matches!(between, "," | "and" | ", and" | "→" | "->" | "then" | ", then" | "and then")
+            })
+    });
+    listed || AT.is_match(&text[one.place.end..]) || THEN.is_match(&text[..one.place.start])
+}
+
 /// Whether a number is an end of a narrow range that holds a figure: `5 to 6 times` of 5.6.
 fn spanned(text: &str, one: &Told<'_>, told: &[Told<'_>], items: &[&Item]) -> bool {
     let joined = |a: &Told<'_>, b: &Told<'_>| {
@@ -181,7 +199,8 @@ fn spanned(text: &str, one: &Told<'_>, told: &[Told<'_>], items: &[&Item]) -> bo
             return false;
         };
         let (least, most) = (low.number.base(), high.number.base());
-        least < most
+        one.number.unit == Unit::Times
+            && least < most
             && most <= least * 1.5
             && items.iter().any(|item| {
                 item.figures.iter().any(|figure| {

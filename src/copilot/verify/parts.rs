@@ -30,6 +30,8 @@ pub(super) enum Part {
     Peak,
     /// What is usual.
     Usual,
+    /// What it was before it became something else: `from 6 to`, `6 →`.
+    From,
     /// What is now, as against what was.
     Now,
     /// How often something was said.
@@ -59,6 +61,9 @@ static MORE: LazyLock<Regex> = LazyLock::new(|| {
 static BECAME: LazyLock<Regex> = LazyLock::new(|| {
     before(&format!(r"\b(?:{MOVES}(?:\s[^\s,;]+){{0,7}}?\s(?:back\s)?to|reach(?:ed|es|ing)?|hits?|hitting)|→|->"))
 });
+static FROM: LazyLock<Regex> = LazyLock::new(|| before(r"\bfrom"));
+static TO_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^[^,;.]{0,12}?\s(?:up |down |back )?to\s"));
+static ARROW_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"^[^,;.\d]{0,12}?(?:→|->)"));
 static LEVEL: LazyLock<Regex> = LazyLock::new(|| before(r"\b(?:at|is|was|are|were)"));
 static MEDIAN: LazyLock<Regex> =
     LazyLock::new(|| before(r"\bmedian(?:\s(?:value|of|is|was|at|being|baseline|rate|latency|about|around|roughly))*"));
@@ -142,6 +147,8 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         || number.unit == Unit::Times && OFTEN.is_match(left)
     {
         Part::Count
+    } else if FROM.is_match(left) && TO_AFTER.is_match(right) || ARROW_AFTER.is_match(right) {
+        Part::From
     } else if BECAME.is_match(left) {
         Part::Became
     } else if LEVEL.is_match(left) {
@@ -173,6 +180,7 @@ pub(super) fn fits(part: Part, told: Number, figure: &Figure, kind: Option<Evide
         Part::Median => role == Role::Median,
         Part::Peak => matches!(role, Role::Peak | Role::After),
         Part::Usual => matches!(role, Role::Median | Role::Before),
+        Part::From => matches!(role, Role::Median | Role::Before | Role::Peak | Role::Sample),
         Part::Now => matches!(role, Role::Last | Role::After),
     }
 }

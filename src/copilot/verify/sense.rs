@@ -149,7 +149,8 @@ impl Shown {
 
     fn pair(&mut self, before: f64, after: f64, unit: Unit) {
         if before.is_finite() && after.is_finite() {
-            self.pairs.push((Number::exact(before, unit), Number::exact(after, unit)));
+            let number = if unit == Unit::Bare { Number::exact } else { Number::shown };
+            self.pairs.push((number(before, unit), number(after, unit)));
         }
     }
 
