@@ -96,7 +96,7 @@ impl Number {
             (None, _) => raw() || base(),
             // A limit is configured in seconds or in milliseconds, and its name may not say which.
             (Seconds(factor), None) if factor > 1.0 => false,
-            (Seconds(factor), None) => raw() || factor == 1.0 && within(self.value * 1e3, proof.value, 1e3),
+            (Seconds(factor), None) => raw() || factor > 0.5 && within(self.value * 1e3, proof.value, 1e3),
             (_, None) => raw(),
             (Percent, Percent) | (Seconds(_), Seconds(_)) | (Bytes(_), Bytes(_)) | (Rate(_), Rate(_)) => base(),
             _ => false,
@@ -222,7 +222,11 @@ pub(super) fn places(text: &str) -> Vec<(Range<usize>, Token)> {
                     let mut begin = place.start;
                     for (before, token) in found.iter_mut().rev() {
                         let Token::Number(first, _) = token else { break };
-                        if first.unit != Unit::None || !JOINED.is_match(&text[before.end..begin]) {
+                        let between = &text[before.end..begin];
+                        // `320 to 2400, 7.5 times`: only the ends of a range are both so many times.
+                        let range = matches!(between.trim(), "to" | "or" | "–" | "-");
+                        if first.unit != Unit::None || !(range || read.unit != Unit::Times && JOINED.is_match(between))
+                        {
                             break;
                         }
                         first.unit = read.unit;

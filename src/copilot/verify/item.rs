@@ -8,6 +8,7 @@ use super::figures::{Number, Token, Unit, tokens};
 use super::numbers::Side;
 use super::regex;
 use super::sense::Shown;
+use super::shares::shares;
 use super::text::plain;
 use crate::domain::Text;
 use crate::domain::Timestamp;
@@ -88,11 +89,6 @@ impl Item {
                     self.figure(Number::exact(number.value, number.unit), Role::Said);
                 }
             }
-            for (part, whole) in shares(&text) {
-                for part in [part, whole - part] {
-                    self.figure(Number::exact(part / whole * 100.0, Unit::Percent), Role::Said);
-                }
-            }
         }
         if self.words.len() < ITEM_BYTES {
             self.words.push('\n');
@@ -103,6 +99,12 @@ impl Item {
 
     /// Words about it that are our own: their figures are held with their units already.
     pub(super) fn quote(&mut self, text: &str) {
+        for (part, whole) in shares(text) {
+            for part in [part, whole.saturating_sub(part)] {
+                let percent = f64::from(part) / f64::from(whole) * 100.0;
+                self.figure(Number::exact(percent, Unit::Percent), Role::Said);
+            }
+        }
         if self.text.len() < ITEM_BYTES {
             self.text.push('\n');
             self.text.push_str(&plain(text));
@@ -253,9 +255,11 @@ impl Item {
                 // What has no unit is told in the one that its name speaks of, or in any.
                 if unit == Unit::Bare {
                     let also = spoken_unit(&metric.metric).unwrap_or(Unit::None);
+                    // A share of one is told in per cent as it is.
+                    let share = also == Unit::Percent && metric.peak.abs().max(band.high.abs()) <= 1.0;
                     for at in 0..self.figures.len() {
                         let Figure { number, role, .. } = self.figures[at];
-                        if number.unit == Unit::Bare && (also != Unit::Percent || number.value.abs() > 1.0) {
+                        if number.unit == Unit::Bare && !share {
                             self.figure(Number { unit: also, ..number }, role);
                         }
                     }
@@ -341,14 +345,6 @@ fn measures(text: &str) -> String {
         }
     }
     out.into_owned()
-}
-
-/// The shares of a text: `7 of 27`.
-pub(super) fn shares(text: &str) -> Vec<(f64, f64)> {
-    static SHARE: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"\b(\d{1,9})\s(?:out\s)?of\s(?:the\s|all\s|its\s)?(\d{1,9})\b"));
-    let read = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
-    SHARE.captures_iter(text).map(|pair| (read(&pair[1]), read(&pair[2]))).filter(|(_, whole)| *whole > 0.0).collect()
 }
 
 /// The unit in which people tell a figure that has none, by its name: latencies in seconds, shares in per cent.

@@ -8,9 +8,11 @@ mod item;
 mod names;
 mod numbers;
 mod order;
+mod owners;
 mod parts;
 mod proof;
 mod sense;
+mod shares;
 mod spelled;
 mod text;
 

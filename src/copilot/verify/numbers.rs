@@ -6,10 +6,12 @@ use std::sync::LazyLock;
 use ::regex::Regex;
 
 use super::figures::{Number, Token, Unit, tokens};
-use super::item::{Figure, Item, Role, shares};
+use super::item::{Figure, Item, Role};
+use super::owners::owners;
 use super::parts::{self, Part};
 use super::regex;
-use super::text::{plain, stands_apart, stands_in};
+use super::shares::shares;
+use super::text::{plain, stands_apart};
 use crate::domain::evidence::EvidenceKind;
 
 /// A number of the sentence.
@@ -122,7 +124,7 @@ fn confused(told: Number, found: Number, items: &[&Item], spans: &[Number]) -> b
     let timed =
         || items.iter().flat_map(|item| item.figures.iter().map(|figure| figure.number)).chain(spans.iter().copied());
     found.unit == Unit::None
-        && [1e-3, 1.0, 60.0, 3_600.0].iter().filter(|other| **other != factor).any(|other| {
+        && [1e-3, 1.0, 60.0, 3_600.0].iter().filter(|other| (**other - factor).abs() > f64::EPSILON).any(|other| {
             let otherwise = Number { unit: Unit::Seconds(*other), ..told };
             timed().any(|figure| matches!(figure.unit, Unit::Seconds(_)) && otherwise.is(figure))
         })
@@ -223,7 +225,11 @@ fn not_the_factor(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
         .map(|two| (&two[0], &two[1]))
         .filter(|(a, b)| {
             let between = text[a.place.end..b.place.start].trim();
-            let before = text[..a.place.start].trim_end();
+            let mut before = &text[..a.place.start];
+            while let Some(about) = LOOSELY.find(before) {
+                before = &before[..about.start()];
+            }
+            let before = before.trim_end();
             a.number.unit != Unit::Times
                 && b.number.unit != Unit::Times
                 && (matches!(between, "→" | "->")
@@ -260,6 +266,17 @@ fn operand<'a, 'b>(text: &str, one: &Told<'_>, told: &'b [Told<'a>]) -> Option<&
         .find(|other| other.place.start > one.place.end && LINK.is_match(&text[one.place.end..other.place.start]))
 }
 
+static LOOSELY: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b(?:about|around|roughly|nearly|almost|some|just|a|an)\s$|[~≈≃]$"));
+
+static DOWN: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:los[et]|fell|fallen|drop\w*|decreas\w+|declin\w+|less|fewer|down|reduc\w+|lower|shrank|cut)\b")
+});
+
+static UP: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:rose|risen|grew|increas\w+|climb\w*|jump\w*|more|higher|up|longer|slower|gain\w*)\b")
+});
+
 /// Whether a number follows from others of the sentence that stand: how many times as much, the difference, the sum.
 fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
     static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:a|by a) factor (?:of )?(?:\S+ ){0,2}$"));
@@ -281,12 +298,6 @@ fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
     if factor {
         return pairs().any(|(a, b)| is(a.base() / b.base(), Unit::Times));
     }
-    static DOWN: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"(?i)\b(?:los[et]|fell|fallen|drop\w*|decreas\w+|declin\w+|less|fewer|down|reduc\w+|lower|shrank|cut)\b")
-    });
-    static UP: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"(?i)\b(?:rose|risen|grew|increas\w+|climb\w*|jump\w*|more|higher|up|longer|slower|gain\w*)\b")
-    });
     let (down, up) = (DOWN.is_match(text), UP.is_match(text));
     if one.number.unit == Unit::Percent
         && pairs().any(|(a, b)| {
@@ -300,7 +311,7 @@ fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
     }
     // `75 %` of `6 of 8`.
     if one.number.unit == Unit::Percent
-        && shares(text).iter().any(|(part, whole)| is(part / whole * 100.0, Unit::Percent))
+        && shares(text).iter().any(|(part, whole)| is(f64::from(*part) / f64::from(*whole) * 100.0, Unit::Percent))
     {
         return true;
     }
@@ -333,160 +344,4 @@ fn side(text: &str, place: &Range<usize>) -> Option<Side> {
         (false, true) => Some(Side::Server),
         _ => None,
     }
-}
-
-/// Numbers that the sentence gives to some of the items: to those of the quantile beside which they stand, or, where as
-/// many numbers are listed as names before, to the one of each name.
-fn owners<'a>(
-    text: &str,
-    tokens: &'a [(Range<usize>, Token)],
-    items: &[&'a Item],
-) -> Vec<(&'a Range<usize>, Vec<&'a Item>)> {
-    static LIST: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*(?:,|,?\s?and|/|&)\s*(?:an?\s|the\s)?$"));
-    static BESIDE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:at|on|for|in|as)\s(?:the\s|its\s)?$|^\s?\($"));
-    if items.len() < 2 {
-        return Vec::new();
-    }
-    let holding =
-        |label: &str| -> Vec<&'a Item> { items.iter().copied().filter(|item| measures(item, label)).collect() };
-    // A label tells items apart when some have it and some have not.
-    let labels: Vec<(Range<usize>, Vec<&'a Item>)> = LABEL
-        .find_iter(text)
-        .map(|found| (found.range(), holding(found.as_str())))
-        .filter(|(_, of)| !of.is_empty() && of.len() < items.len())
-        .collect();
-    let numbers: Vec<&'a Range<usize>> =
-        tokens.iter().filter(|(_, token)| matches!(token, Token::Number(..))).map(|(place, _)| place).collect();
-    let mut out: Vec<(&'a Range<usize>, Vec<&'a Item>)> = Vec::new();
-    let mut at = 0;
-    while at < labels.len() {
-        let mut end = at + 1;
-        while end < labels.len() && LIST.is_match(&text[labels[end - 1].0.end..labels[end].0.start]) {
-            end += 1;
-        }
-        let (first, last) = (labels[at].0.start, labels[end - 1].0.end);
-        let next = labels.get(end).map_or(text.len(), |(place, _)| place.start);
-        let behind: Vec<&'a Range<usize>> =
-            numbers.iter().copied().filter(|place| place.start >= last && place.end <= next).collect();
-        if end - at > 1 {
-            // `p99 and p95 were 3 s and 2 s`.
-            let listed: Vec<&'a Range<usize>> = behind
-                .windows(2)
-                .take_while(|two| LIST.is_match(&text[two[0].end..two[1].start]))
-                .map(|two| two[1])
-                .collect();
-            // `3 s and 2 s at p99 and p95`.
-            let ahead: Vec<&'a Range<usize>> = numbers.iter().copied().filter(|place| place.end <= first).collect();
-            let ahead = &ahead[ahead.len().saturating_sub(end - at)..];
-            let listed_ahead = ahead.len() == end - at
-                && ahead.windows(2).all(|two| LIST.is_match(&text[two[0].end..two[1].start]))
-                && ahead.last().is_some_and(|place| BESIDE.is_match(&text[place.end..first]));
-            if listed_ahead {
-                out.extend(ahead.iter().copied().zip(&labels[at..end]).map(|(place, (_, of))| (place, of.clone())));
-            } else if listed.len() + 1 == end - at {
-                let all = behind.iter().take(1).copied().chain(listed);
-                out.extend(all.zip(&labels[at..end]).map(|(place, (_, of))| (place, of.clone())));
-            }
-        } else if let Some(before) =
-            numbers.iter().find(|place| place.end <= first && BESIDE.is_match(&text[place.end..first]))
-        {
-            // `3 s at p99`.
-            out.push((before, labels[at].1.clone()));
-        } else if let Some(place) = behind.first().filter(|place| {
-            let between = &text[last..place.start];
-            between.split_whitespace().count() <= 6 && !between.contains([',', ';', '.'])
-        }) {
-            // `p99 rose to 3 s`.
-            out.push((place, labels[at].1.clone()));
-        }
-        at = end;
-    }
-    out
-}
-
-static LABEL: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[pP]\d{2}(?:\.?\d)?\b|\b(?i:median|average|mean)\b"));
-
-/// Whether the item is of that quantile.
-fn measures(item: &Item, label: &str) -> bool {
-    let label = label.to_lowercase();
-    if let Some(digits) = label.strip_prefix('p') {
-        let quantile = format!("0.{}", digits.replace('.', ""));
-        let short = quantile.trim_end_matches('0');
-        return stands_in(&item.words, &label)
-            || stands_in(&item.words, &quantile)
-            || stands_in(&item.words, short)
-            || item.words.contains(&format!("_{label}"));
-    }
-    ["average", "mean", "avg", "median"]
-        .iter()
-        .any(|word| (*word == label || label != "median" && *word != "median") && item.words.contains(word))
-}
-
-/// Why shares (`7 of 27`) are not those of the items; `None` when they are, or the items tell none.
-pub(super) fn other_shares(text: &str, items: &[&Item]) -> Option<String> {
-    static WHOLE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"(?i)\b(?P<all>all(?: of)?(?: the)?|every(?: single)? one of(?: the)?)\s(?P<n>\d{1,9})\b|\b(?P<none>none of(?: the)?)\s(?P<m>\d{1,9})\b",
-        )
-    });
-    let held: Vec<Vec<(f64, f64)>> = items
-        .iter()
-        .map(|item| {
-            let mut once: Vec<(f64, f64)> = Vec::new();
-            for share in shares(&item.text) {
-                if !once.contains(&share) {
-                    once.push(share);
-                }
-            }
-            once
-        })
-        .filter(|all| !all.is_empty())
-        .collect();
-    if held.is_empty() {
-        return None;
-    }
-    let has = |pair: &(f64, f64)| held.iter().flatten().any(|known| known == pair);
-    let wrong = |pair: &(f64, f64)| Some(format!("{} of {} is not in what it cites", pair.0, pair.1));
-    let told = shares(text);
-    // A share of something else is looked at as two numbers.
-    let alike = |pair: &(f64, f64)| {
-        held.iter().flatten().any(|known| [known.0, known.1].iter().any(|one| *one == pair.0 || *one == pair.1))
-    };
-    if let Some(pair) = told.iter().find(|pair| !has(pair) && alike(pair)) {
-        return wrong(pair);
-    }
-    for groups in WHOLE.captures_iter(text) {
-        let number = |name: &str| groups.name(name).and_then(|digits| digits.as_str().parse::<f64>().ok());
-        let pair = match (number("n"), number("m")) {
-            (Some(all), _) => (all, all),
-            (_, Some(all)) => (0.0, all),
-            _ => continue,
-        };
-        if !has(&pair) && alike(&pair) {
-            return wrong(&pair);
-        }
-    }
-    // Where two shares of one item are told, what was before is told as before.
-    static SHARE: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"\b\d{1,9}\s(?:out\s)?of\s(?:the\s|all\s|its\s)?\d{1,9}\b"));
-    static BREAK: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"[;:,(]\s|\s(?:while|whereas|but|and|against|versus|vs\.?|to|compared with|instead of)\s")
-    });
-    static BEFORE: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?i)\b(?:before|earlier|previously|in the baseline|formerly|used to|normally)\b"));
-    static SINCE: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?i)\b(?:since|now|after|afterwards|from then on|during)\b"));
-    for found in SHARE.find_iter(text) {
-        let Some(pair) = shares(found.as_str()).first().copied() else { continue };
-        let start = BREAK.find_iter(&text[..found.start()]).last().map_or(0, |mark| mark.end());
-        let end = BREAK.find(&text[found.end()..]).map_or(text.len(), |mark| found.end() + mark.start());
-        let clause = &text[start..end];
-        let (before, since) = (BEFORE.is_match(clause), SINCE.is_match(clause));
-        for known in held.iter().filter(|known| known.len() == 2 && known[0] != known[1]) {
-            if before && !since && pair == known[1] || since && !before && pair == known[0] {
-                return Some(format!("{} of {} was at the other time", pair.0, pair.1));
-            }
-        }
-    }
-    None
 }

@@ -6,7 +6,7 @@ use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_in};
-use super::{calls, names, numbers, spelled};
+use super::{calls, names, numbers, shares, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -178,15 +178,15 @@ impl Proof {
                 if !cited.contains(&id) {
                     return Some(format!("it speaks of {id} and does not cite it"));
                 }
-            } else if !is_reference(word)
-                && !has(plain(word).trim())
-                && !quantile(word, &has)
-                && !(is_abbreviated(word) && items.iter().any(|item| begins_in(&item.text, word)))
+            } else if !(is_reference(word)
+                || has(plain(word).trim())
+                || quantile(word, &has)
+                || is_abbreviated(word) && items.iter().any(|item| begins_in(&item.text, word)))
             {
                 return Some(format!("`{word}` is not in what it cites"));
             }
         }
-        if let Some(why) = numbers::other_shares(&rest, &items).or_else(|| numbers::undone(&rest, &items)) {
+        if let Some(why) = shares::other_shares(&rest, &items).or_else(|| numbers::undone(&rest, &items)) {
             return Some(why);
         }
         numbers::unfounded(&rest, &found, &items, title, &spans)

@@ -212,7 +212,7 @@ static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
 static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down)\b",
+        r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|calm\w*|halved|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down)\b",
     )
 });
 static NONE_OF: LazyLock<Regex> = LazyLock::new(|| {
@@ -387,9 +387,7 @@ const FIGURE: &str = r"(?:≃|~|≈)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?(
 fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
     static PAIRS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         [
-            regex(&format!(
-                r"\bfrom\s(?P<a>(?:[^,;]|,\d){{1,40}}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){{1,30}})"
-            )),
+            regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
             regex(&format!(r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s\w+)?\s?(?:→|->)\s?(?P<b>{FIGURE})")),
             regex(&format!(
                 r"(?:^|[\s(:])(?P<b>{FIGURE})(?:\s\w+)?,?\s(?:from|up from|down from|instead of|rather than)\s(?P<a>[^,;]{{1,40}})"

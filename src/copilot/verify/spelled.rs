@@ -9,6 +9,7 @@ use super::regex;
 /// Numbers that are written in words or in signs of their own, as figures: `half`, `twofold`, `½`, `two minutes`.
 /// An error names a sign that is a number and cannot be read.
 pub(super) fn spelled_out(text: &str) -> Result<String, String> {
+    static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r"(^|[\s(])x(\d+)\b"));
     static SPAN: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
     });
@@ -36,7 +37,6 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
         }
     }
     // `x10`.
-    static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r"(^|[\s(])x(\d+)\b"));
     let out = TIMES.replace_all(&out, "$1×$2");
     // `2m30s`, `2 min 30 s`, `2 minutes and 30 seconds` are one figure.
     let out = SPAN.replace_all(&out, |groups: &regex::Captures<'_>| {
