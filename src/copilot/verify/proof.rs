@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
 use crate::domain::pack::Pack;
+use crate::domain::text::hidden_names;
 
 /// Quotations shorter than this, in characters, must stand as words, or they would stand everywhere.
 const QUOTATION: usize = 3;
@@ -134,6 +135,10 @@ impl Proof {
                 || stands_in(title, word)
                 || items.iter().any(|item| stands_in(&item.text, word))
         };
+        // Said before their codes could be taken for numbers.
+        if let Some((name, deed)) = hidden_names(text).find(|(name, _)| !says(plain(name).trim())) {
+            return Some(format!("it holds {deed} ({name})"));
+        }
         let (quotations, rest) = split_quotations(text);
         for quotation in &quotations {
             for piece in quotation.split('…').map(plain) {

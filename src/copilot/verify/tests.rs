@@ -132,7 +132,9 @@ fn a_hidden_character_is_called_what_it_is() {
     };
     let report = verify(&mut diagnosis, &Proof::new(&pool(), None));
     assert_eq!(report.unsupported[0].why, "it holds a character that turns the direction of text (‹U+202E›)");
+}
 
+#[test]
 fn a_figure_of_a_diff_is_the_one_that_it_became() {
     let mut analysis = pool();
     for item in &mut analysis.evidence {
