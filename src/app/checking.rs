@@ -9,7 +9,7 @@ use crate::copilot::answers;
 use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Check, Diagnosis};
 use crate::domain::evidence::{Evidence, EvidenceKind};
-use crate::domain::query::{Answer, Asked, Direction, Lang, Planned, Purpose, Query};
+use crate::domain::query::{Answer, Asked, Planned, Purpose, Query};
 use crate::domain::{Text, TimeRange, Timestamp};
 
 use super::engine::Engine;
@@ -17,8 +17,6 @@ use super::execution;
 
 /// Most checks that are asked in one go.
 const MOST_CHECKS: usize = 8;
-/// Most lines of a check that gives lines.
-const MOST_LINES: usize = 1_000;
 /// How far back lines are asked for at most.
 const LOGS_BACK: Duration = Duration::from_hours(6);
 
@@ -39,10 +37,10 @@ pub(super) struct Checked {
 /// the newest of them since the incident began.
 fn question(check: &Check, window: TimeRange, now: Timestamp) -> Query {
     let expr = check.query.to_string();
-    if check.lang == Lang::LogQl && expr.trim_start().starts_with('{') {
+    if answers::gives_lines(check.lang, &expr) {
         let end = now.max(window.end);
         let range = TimeRange::new(window.start.max(end.minus(LOGS_BACK)), end);
-        return Query::Logs { expr, range, limit: MOST_LINES, direction: Direction::Backward };
+        return answers::newest_lines(expr, range);
     }
     Query::Instant { lang: check.lang, expr, at: now }
 }
@@ -88,6 +86,7 @@ mod tests {
     use crate::app::engine::Origin;
     use crate::config::Config;
     use crate::domain::evidence::Detail;
+    use crate::domain::query::{Direction, Lang};
     use crate::sources::demo;
 
     fn check(query: &str) -> Check {
@@ -99,8 +98,8 @@ mod tests {
         let at = Timestamp::from_secs;
         let window = TimeRange::new(at(100_000), at(100_600));
         let asked = |query: &str, now: i64| question(&check(query), window, at(now));
-        let Query::Logs { range, limit, direction, .. } = asked("{a=\"b\"} |= \"x\"", 100_500) else { panic!() };
-        assert_eq!((range, limit, direction), (window, MOST_LINES, Direction::Backward));
+        let Query::Logs { range, direction, .. } = asked("{a=\"b\"} |= \"x\"", 100_500) else { panic!() };
+        assert_eq!((range, direction), (window, Direction::Backward));
         let Query::Logs { range, .. } = asked("{a=\"b\"}", 200_000) else { panic!() };
         assert_eq!(range, TimeRange::new(at(200_000).minus(LOGS_BACK), at(200_000)), "not of a whole day");
         assert!(matches!(asked("sum(count_over_time({a=\"b\"}[5m]))", 100_500), Query::Instant { .. }));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::analysis::inquiry::Circumstances;
 use crate::analysis::inquiry::history::window_of;
@@ -79,6 +80,8 @@ pub struct Engine {
     pub pool: Pool,
     /// Where and how commands run.
     pub(super) runner: RunnerSettings,
+    /// Runs whose outcome is not in the ledger yet.
+    pub(super) open_runs: TaskTracker,
     /// What was spent on them today.
     pub(super) spent: tokio::sync::Mutex<Spent>,
     /// Sizes of contexts in the models' own tokens, as far as servers told them, by name of the end point.
@@ -155,6 +158,7 @@ impl Engine {
             standing,
             pool,
             runner: RunnerSettings::of_this_process(),
+            open_runs: TaskTracker::new(),
             spent: tokio::sync::Mutex::default(),
             contexts: Mutex::default(),
             bundle,
@@ -235,7 +239,10 @@ impl Engine {
         match incidents.len() {
             0 => Err(Failure::failed("there is no incident: nothing is firing")),
             1 => Ok(incidents.swap_remove(0)),
-            _ => Err(Failure::usage(format!("there are several incidents, name one:\n{}", known(&incidents)))),
+            _ => {
+                Err(Failure::usage("there are several incidents")
+                    .with_fix(&format!("name one:\n{}", known(&incidents))))
+            }
         }
     }
 
@@ -344,6 +351,13 @@ impl Engine {
             Ok(Arc::new(session) as Arc<dyn Ledger>)
         };
         self.ledger.get_or_try_init(open).await.cloned()
+    }
+
+    /// Returns when every run that has begun is over and has its outcome in the ledger. To be waited for, with a bound,
+    /// before the program is left.
+    pub(super) async fn runs_are_over(&self) {
+        self.open_runs.close();
+        self.open_runs.wait().await;
     }
 
     /// The end points in their order, or the one with this name. An unknown name is wrong usage.

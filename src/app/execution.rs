@@ -223,25 +223,27 @@ pub async fn run(
         "breakGlass": emergency,
         "approval": approval,
     });
-    let intent = ledger
-        .append(draft(engine, ready, EntryKind::RunIntent, payload))
+    let intent = draft(engine, ready, EntryKind::RunIntent, payload);
+    let mut open = OpenRun::intend(&ledger, &engine.wall_clock, &engine.open_runs, intent)
         .await
-        .map_err(|error| not_written(&Failure::failed(error.to_string())))?;
+        .map_err(|why| not_written(&Failure::failed(why)))?;
+    let (intent_seq, started_at) =
+        open.intent().map_or((0, (engine.wall_clock)()), |intent| (intent.seq, intent.draft.at));
 
     if let Some(case) = &ready.approval
-        && !approvals::first_use(&*ledger, case.seq, &case.request.nonce, intent.seq).await?
+        && !approvals::first_use(&*ledger, case.seq, &case.request.nonce, intent_seq).await?
     {
         let why = "another run used the approval at the same moment";
-        let state = RunState::Failed { why: why.to_owned() };
-        let payload = json!({"intent": intent.seq, "state": state, "output": [], "droppedLines": 0});
-        let written = ledger.append(draft(engine, ready, EntryKind::RunOutcome, payload)).await;
+        open.fail(why);
+        let written = open.close().await;
         written.map_err(|error| Failure::failed(format!("{why}; the outcome could not be written: {error}")))?;
         return Err(Failure::refused(format!("nothing was run: {why}")));
     }
 
-    let (intent_seq, started_at) = (intent.seq, intent.draft.at);
-    let events = runner(engine).start(authorised, cancel);
-    let mut open = OpenRun::new(&ledger, &engine.wall_clock, intent, events);
+    // What was given up meanwhile need not begin.
+    if !cancel.is_cancelled() {
+        open.begin(runner(engine).start(authorised, cancel));
+    }
     while let Some(event) = open.next().await {
         // A screen that is gone does not end the run; its outcome belongs in the ledger.
         let _ = match event {

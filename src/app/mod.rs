@@ -44,22 +44,32 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::config::{self, Config, Profile};
 use crate::sources::bundle::Bundle;
 
 use cli::{Cli, Command};
 use failure::Failure;
+use output::Output;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, command(&matches)))
+    });
+    let (cli, command) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // A reader that went away is no reason to fail twice.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if code != 0 {
+                let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+                Output { json }.failed(&misread(&error), "");
+            }
+            return ExitCode::from(code);
         }
     };
     match dispatch(&cli) {
@@ -69,9 +79,32 @@ pub fn main() -> ExitCode {
             if !text.is_empty() {
                 let _ = writeln!(std::io::stderr(), "stanch: {}", crate::domain::text::neutralise(&text));
             }
+            Output { json: cli.global.json }.failed(&failure, &command);
             failure.exit_code()
         }
     }
+}
+
+/// The command as it is called: `actions run`.
+fn command(matches: &ArgMatches) -> String {
+    let mut names = Vec::new();
+    let mut at = matches.subcommand();
+    while let Some((name, inner)) = at {
+        names.push(name);
+        at = inner.subcommand();
+    }
+    names.join(" ")
+}
+
+/// A command line that is none: what is wrong with it, and what would be right.
+fn misread(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let (what, fix) = text.split_once("\n\n").unwrap_or((text.as_str(), ""));
+    let lines = |text: &str| {
+        let words: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        words.join("\n")
+    };
+    Failure::usage(lines(what.strip_prefix("error: ").unwrap_or(what))).with_fix(&lines(fix))
 }
 
 fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
@@ -87,7 +120,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Templates(arguments)) => {
-            let output = output::Output { json: cli.global.json };
+            let output = Output { json: cli.global.json };
             return headless::templates::templates(arguments, output).map(|()| ExitCode::SUCCESS);
         }
         _ => {}

@@ -1,11 +1,14 @@
 //! A run between its intent and its outcome in the ledger. Its outcome is written also when nobody waits for it any
-//! more: whoever gives up a question gives up what runs for it, and what became of that belongs in the ledger.
+//! more: whoever gives up a question gives up what runs for it, and what became of that belongs in the ledger. That
+//! holds from the moment in which the intent is on its way; only a program that is killed leaves one without outcome.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::domain::action::RunState;
 use crate::domain::ledger::{Draft, Entry, EntryKind};
@@ -15,7 +18,7 @@ use crate::runner::RunEvent;
 use super::clock::Clock;
 use super::recording::Recording;
 
-/// A run that has begun.
+/// A run that is in the ledger.
 pub(super) struct OpenRun {
     open: Option<Open>,
 }
@@ -24,10 +27,13 @@ struct Open {
     ledger: Arc<dyn Ledger>,
     clock: Clock,
     intent: Entry,
-    events: mpsc::Receiver<RunEvent>,
+    /// None while it has not begun.
+    events: Option<mpsc::Receiver<RunEvent>>,
     started: Instant,
     recording: Recording,
     state: RunState,
+    /// Whoever leaves the program waits for this to be dropped.
+    _open: TaskTrackerToken,
 }
 
 /// A run whose outcome is written.
@@ -39,23 +45,52 @@ pub(super) struct Closed {
 }
 
 impl OpenRun {
-    /// A run whose events come from the runner.
-    pub(super) fn new(
+    /// Writes the intent of a run. Once that is on its way, it is followed by an outcome, also when this is dropped.
+    /// `open` is told of both.
+    pub(super) async fn intend(
         ledger: &Arc<dyn Ledger>,
         clock: &Clock,
-        intent: Entry,
-        events: mpsc::Receiver<RunEvent>,
-    ) -> Self {
-        let open = Open {
-            ledger: Arc::clone(ledger),
-            clock: Arc::clone(clock),
-            intent,
-            events,
-            started: Instant::now(),
-            recording: Recording::default(),
-            state: RunState::Unknown,
-        };
-        Self { open: Some(open) }
+        open: &TaskTracker,
+        intent: Draft,
+    ) -> Result<Self, String> {
+        let (ledger, clock, token) = (Arc::clone(ledger), Arc::clone(clock), open.token());
+        // A store finishes what it began; a task of its own sees how that went.
+        let writing = tokio::spawn(async move {
+            let intent = ledger.append(intent).await.map_err(|error| error.to_string())?;
+            let open = Open {
+                ledger,
+                clock,
+                intent,
+                events: None,
+                started: Instant::now(),
+                recording: Recording::default(),
+                state: RunState::Cancelled,
+                _open: token,
+            };
+            Ok(Self { open: Some(open) })
+        });
+        writing.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The entry of the intent.
+    pub(super) fn intent(&self) -> Option<&Entry> {
+        self.open.as_ref().map(|open| &open.intent)
+    }
+
+    /// It begins; its events come from the runner.
+    pub(super) fn begin(&mut self, events: mpsc::Receiver<RunEvent>) {
+        if let Some(open) = &mut self.open {
+            open.started = Instant::now();
+            open.events = Some(events);
+            open.state = RunState::Unknown;
+        }
+    }
+
+    /// It does not begin, for this reason.
+    pub(super) fn fail(&mut self, why: &str) {
+        if let Some(open) = &mut self.open {
+            open.state = RunState::Failed { why: why.to_owned() };
+        }
     }
 
     /// The next event, recorded; `None` when it is over.
@@ -81,7 +116,7 @@ impl OpenRun {
 
 impl Open {
     async fn next(&mut self) -> Option<RunEvent> {
-        let event = self.events.recv().await?;
+        let event = self.events.as_mut()?.recv().await?;
         match &event {
             RunEvent::Line(line) => self.recording.line(line, self.started.elapsed()),
             RunEvent::Dropped(count) => self.recording.dropped(*count),
@@ -115,5 +150,47 @@ impl Drop for OpenRun {
                 tracing::warn!(%error, "the outcome of a run that was given up could not be written");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::clock;
+    use crate::config;
+    use crate::domain::Timestamp;
+    use crate::ledger::Filter;
+
+    #[tokio::test]
+    async fn an_intent_that_nobody_waits_for_has_its_outcome_before_the_program_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = config::Ledger { path: Some(folder.path().join("ledger.db")), ..config::Ledger::default() };
+        let ledger = crate::app::ledger::open(&settings, &config::SystemSecrets).await.unwrap();
+        let clock = clock::fixed(Timestamp::from_secs(1));
+        let open = TaskTracker::new();
+        let draft = || Draft {
+            at: Timestamp::from_secs(1),
+            kind: EntryKind::RunIntent,
+            incident: None,
+            actor: "a".into(),
+            payload: serde_json::json!({}),
+        };
+        {
+            // Given up as soon as the store has it in hand.
+            let mut intending = Box::pin(OpenRun::intend(&ledger, &clock, &open, draft()));
+            tokio::select! {
+                biased;
+                _ = &mut intending => panic!("nothing is written at once"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        drop(OpenRun::intend(&ledger, &clock, &open, draft()).await.unwrap());
+        open.close();
+        open.wait().await;
+        let entries = ledger.entries(Filter::default()).await.unwrap();
+        let of = |kind| entries.iter().filter(|entry| entry.draft.kind == kind).collect::<Vec<_>>();
+        let (intents, outcomes) = (of(EntryKind::RunIntent), of(EntryKind::RunOutcome));
+        assert_eq!((intents.len(), outcomes.len()), (2, 2));
+        assert!(outcomes.iter().all(|entry| entry.draft.payload["state"]["state"] == "cancelled"), "{outcomes:?}");
     }
 }

@@ -1,11 +1,21 @@
 //! Standard output of the headless commands: exactly one JSON document, or text for people.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, Told};
 use crate::domain::text::neutralise;
+
+/// Whether anything was written to standard output. There is one of it in a process, so this is known of all of it.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// The failure of a command as its one JSON document.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: Told<'a>,
+}
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +25,16 @@ pub struct Output {
 }
 
 impl Output {
+    /// Prints that a command failed as the one JSON document, where one is wanted and none is there yet.
+    pub fn failed(self, failure: &Failure, command: &str) {
+        if !self.json || BEGUN.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.document(&Failed { error: failure.told(command) }) {
+            tracing::warn!(%error, "a failure could not be printed");
+        }
+    }
+
     /// Prints `value` as the one JSON document, or `text()` for people.
     pub fn answer(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json { self.document(value) } else { self.text(&text()) }
@@ -30,6 +50,7 @@ impl Output {
 
     /// Prints one line of many, each a JSON document. `false` when the reader went away.
     pub fn line(self, line: &str) -> Result<bool, Failure> {
+        BEGUN.store(true, Ordering::Relaxed);
         let mut out = std::io::stdout().lock();
         match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")) {
             Ok(()) => Ok(true),
@@ -57,6 +78,7 @@ impl Output {
 
 /// Writes to standard output; a reader that went away (`| head`) is not a failure.
 fn write(bytes: &[u8]) -> Result<(), Failure> {
+    BEGUN.store(true, Ordering::Relaxed);
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

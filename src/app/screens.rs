@@ -309,6 +309,10 @@ impl Backend for Screens {
         (self.engine.clock)()
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.engine.runs_are_over())
+    }
+
     fn board(&self, reporter: Reporter) -> BoxFuture<'_, Board> {
         Box::pin(async move {
             if let Some(said) = self.engine.refresh_policy().await {

@@ -82,16 +82,20 @@ fn behind(snapshot: &Snapshot, item: &Evidence) -> Result<Vec<Query>, &'static s
             answered().filter(of_any).cloned().collect()
         }
         Detail::Log(_) => answered().filter(|query| is_log_question(snapshot, query)).cloned().collect(),
-        Detail::Query { .. } => match item.provenance.lang {
-            Some(lang) if item.provenance.range.duration().is_zero() => {
-                vec![Query::Instant { lang, expr: item.provenance.expr.clone(), at: item.provenance.range.start }]
-            }
-            _ => return Err("how finely it was asked is not known"),
-        },
+        Detail::Query { .. } => vec![asked_on_the_way(item).ok_or("how finely it was asked is not known")?],
         Detail::Change(_) => return Err("a change that was recorded stays recorded"),
         Detail::Runbook { .. } => return Err("a runbook is no answer to a query"),
     };
     if queries.is_empty() { Err("the queries behind it are not known") } else { Ok(queries) }
+}
+
+/// The question that an answer on the way came from: an expression at one instant, or the newest lines of a time.
+fn asked_on_the_way(item: &Evidence) -> Option<Query> {
+    let (lang, range, expr) = (item.provenance.lang?, item.provenance.range, item.provenance.expr.clone());
+    if answers::gives_lines(lang, &expr) {
+        return Some(answers::newest_lines(expr, range));
+    }
+    range.duration().is_zero().then_some(Query::Instant { lang, expr, at: range.start })
 }
 
 /// Whether a query is one of those that a metric question of this expression is asked by: an evaluation, or the raw
@@ -289,8 +293,8 @@ impl<'a> Fresh<'a> {
         match &now.detail {
             Detail::Query { text: now } if now == text => Outcome::Same,
             Detail::Query { text: now } => {
-                let short = |text: &Text| Text::from(text.one_line().into_owned()).truncated(TOLD).to_string();
-                changed(&short(text), &short(now))
+                let (before, now) = first_difference(text, now);
+                changed(&before, &now)
             }
             _ => Outcome::Gone,
         }
@@ -331,6 +335,19 @@ fn bare(snapshot: &Snapshot) -> Snapshot {
 fn within(series: &Series, stretch: TimeRange) -> Series {
     let inside = |sample: &&Sample| stretch.start <= sample.at && sample.at <= stretch.end;
     Series { labels: series.labels.clone(), samples: series.samples.iter().filter(inside).copied().collect() }
+}
+
+/// Two answers from the first line on that differs, each in one line: what they begin with alike tells nothing.
+fn first_difference(before: &Text, now: &Text) -> (String, String) {
+    let alike = before.lines().zip(now.lines()).take_while(|(before, now)| before == now).count();
+    let told = |text: &Text| {
+        let rest: Vec<&str> = text.lines().skip(alike).collect();
+        if rest.is_empty() {
+            return "no more".to_owned();
+        }
+        Text::from(Text::from(rest.join("\n")).one_line().into_owned()).truncated(TOLD).to_string()
+    };
+    (told(before), told(now))
 }
 
 fn changed(before: &str, now: &str) -> Outcome {

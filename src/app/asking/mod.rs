@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::copilot::call::request_tokens;
@@ -55,10 +56,9 @@ pub(super) fn needs_a_model(engine: &Engine, endpoint: Option<&str>) -> Result<(
     if !engine.endpoints(endpoint)?.is_empty() {
         return Ok(());
     }
-    Err(Failure::failed(format!(
-        "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
-         ANTHROPIC_API_KEY, OLLAMA_HOST); {WITHOUT}"
-    )))
+    let why = "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
+               ANTHROPIC_API_KEY, OLLAMA_HOST)";
+    Err(Failure::failed(why).with_fix(WITHOUT))
 }
 
 /// A question, and what it may be answered with.
@@ -85,7 +85,7 @@ pub(super) async fn preview(engine: &Engine, thread: &Thread, text: &str) -> Res
     let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
     let turn = Turn::looking(endpoint, client);
     let seat = seats::seat(engine, &turn);
-    let tools = Tools::new(engine, None, Vec::new()).await;
+    let tools = Tools::new(engine, None, Vec::new());
     let library = Library::builtin();
     let sources = told::sources(engine);
     let inquirer = Inquirer {
@@ -132,7 +132,7 @@ pub(super) async fn ask(
         Subject::System(_) => None,
     };
     let turns = Turns::new(engine, endpoint, incident.as_deref()).await?;
-    let tools = Tools::new(engine, incident.clone(), cases).await;
+    let tools = Tools::new(engine, incident.clone(), cases);
     let library = Library::builtin();
     let sources = told::sources(engine);
     let inquirer = Inquirer {
@@ -176,18 +176,28 @@ struct Tools<'a> {
     /// The incident in question.
     incident: Option<String>,
     cases: Mutex<Vec<Arc<Investigated>>>,
-    /// Whom the gate believes the commands of a model to come from.
-    standing: Standing,
+    /// Whom the gate believes the commands of a model to come from, once there is one.
+    standing: OnceCell<Standing>,
 }
 
 impl<'a> Tools<'a> {
-    async fn new(engine: &'a Engine, incident: Option<String>, cases: Vec<Arc<Investigated>>) -> Self {
-        let targets = engine.targets().await;
-        let mut standing = engine.standing.clone().trusting(&targets);
-        for case in &cases {
-            standing = standing.having_read(&case.snapshot, &[]);
-        }
-        Self { engine, incident, cases: Mutex::new(cases), standing }
+    const fn new(engine: &'a Engine, incident: Option<String>, cases: Vec<Arc<Investigated>>) -> Self {
+        Self { engine, incident, cases: Mutex::new(cases), standing: OnceCell::const_new() }
+    }
+
+    /// Asks what is scraped here only when a command needs to know it: most questions need none, and a slow store must
+    /// not hold them up.
+    async fn standing(&self) -> &Standing {
+        let find = || async {
+            let targets = self.engine.targets().await;
+            let mut standing = self.engine.standing.clone().trusting(&targets);
+            let cases = self.cases.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for case in &cases {
+                standing = standing.having_read(&case.snapshot, &[]);
+            }
+            standing
+        };
+        self.standing.get_or_init(find).await
     }
 
     /// What is known about an incident, gathered now where it was not before.
@@ -234,7 +244,7 @@ impl Toolbox for Tools<'_> {
     }
 
     fn kubectl<'a>(&'a self, argv: &'a [String]) -> BoxFuture<'a, Result<Told, NotTold>> {
-        Box::pin(kubectl::run(self.engine, &self.standing, self.incident.as_deref(), argv))
+        Box::pin(async move { kubectl::run(self.engine, self.standing().await, self.incident.as_deref(), argv).await })
     }
 
     fn runbook<'a>(&'a self, words: &'a str) -> BoxFuture<'a, Result<Told, NotTold>> {

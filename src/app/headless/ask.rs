@@ -78,7 +78,7 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());
     let reply = asking::ask(engine, &mut thread, asked, progress, &cancel)
         .await
-        .map_err(|failure| views::failed(engine, incident, failure, output))?;
+        .map_err(|failure| views::failed(engine, ("ask", incident), failure, output))?;
     let diagnosed = &reply.diagnosed;
     let view = AskView {
         question: question.text,

@@ -96,7 +96,7 @@ pub(super) async fn diagnose(
     };
     let investigated = investigated(engine, incident, output).await?;
     let id = &investigated.analysis.incident.id;
-    let failed = |failure| views::failed(engine, id, failure, output);
+    let failed = |failure| views::failed(engine, ("diagnose", id), failure, output);
     let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await.map_err(failed)?;
     let (mut checked, mut answers) = (Vec::new(), Vec::new());
     if further.checks {

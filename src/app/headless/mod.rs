@@ -44,9 +44,9 @@ pub(super) async fn run(
             None => Origin::Live,
         };
         if matches!(origin, Origin::Live) && !profile.as_ref().is_some_and(|(_, profile)| profile.has_sources()) {
-            return Err(Failure::usage(
-                "no source is configured: set PROMETHEUS_URL, ALERTMANAGER_URL or LOKI_ADDR, write a profile into \
-                 the configuration, or read a bundle with --replay PATH",
+            return Err(Failure::usage("no source is configured").with_fix(
+                "set PROMETHEUS_URL, ALERTMANAGER_URL or LOKI_ADDR, write a profile into the configuration, or read a \
+                 bundle with --replay PATH",
             ));
         }
         Engine::new(config, profile.clone(), origin, global.baseline, recorder)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::checking::Checked;
 use crate::app::engine::Engine;
-use crate::app::failure::Failure;
+use crate::app::failure::{Failure, Told};
 use crate::app::output::Output;
 use crate::domain::action::{Effect, Judged, Verdict};
 use crate::domain::alert::Alert;
@@ -260,8 +260,7 @@ impl<'a> DiagnoseView<'a> {
 struct FailedView<'a> {
     incident: &'a str,
     complete: bool,
-    /// All of it in one sentence, as on standard error.
-    error: String,
+    error: Told<'a>,
     endpoints: Vec<FailedEndpoint<'a>>,
 }
 
@@ -273,7 +272,7 @@ struct FailedEndpoint<'a> {
 }
 
 /// Says what failed at which end point as the one JSON document, where one is wanted; hands the failure on.
-pub(super) fn failed(engine: &Engine, incident: &str, failure: Failure, output: Output) -> Failure {
+pub(super) fn failed(engine: &Engine, (command, incident): (&str, &str), failure: Failure, output: Output) -> Failure {
     if !output.json {
         return failure;
     }
@@ -288,7 +287,7 @@ pub(super) fn failed(engine: &Engine, incident: &str, failure: Failure, output: 
     let view = FailedView {
         incident,
         complete: false,
-        error: failure.to_string(),
+        error: failure.told(command),
         endpoints: parts.iter().map(|(name, why)| FailedEndpoint { name, why }).collect(),
     };
     match output.document(&view) {

@@ -87,6 +87,11 @@ pub trait Backend: Send + Sync + 'static {
     /// The time: the clock's, or that of the recording.
     fn now(&self) -> Timestamp;
 
+    /// Returns when nothing is left to be written of what was begun. The program waits for it before it is left.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// The incidents and the state of the sources.
     fn board(&self, reporter: Reporter) -> BoxFuture<'_, Board>;
 

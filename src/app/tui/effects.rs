@@ -21,6 +21,9 @@ use super::backend::{Backend, Reporter};
 /// progress replaces it.
 pub(super) const MESSAGES: usize = 1_024;
 
+/// How long leaving waits for a task to let go of what it does.
+const TASK_GRACE: Duration = Duration::from_secs(1);
+
 /// How long leaving waits for a run to be ended and its outcome to be written.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 
@@ -200,18 +203,33 @@ impl Tasks {
         self.under_way.insert(generation, task);
     }
 
-    /// Aborts everything. A run gets the time to end its process and to write how that went.
+    /// Aborts everything. A run gets the time to end its process and to write how that went, also one that somebody's
+    /// question began.
     pub(super) async fn finish(self, mut news: mpsc::Receiver<News>) {
         self.root.cancel();
-        let runs = async {
-            for task in self.under_way.into_values().filter(|task| task.run) {
+        let (runs, others): (Vec<Task>, Vec<Task>) = self.under_way.into_values().partition(|task| task.run);
+        let backend = self.backend;
+        // Only a task of ours holds the channel open from here on.
+        drop(self.news);
+        let work = async move {
+            let given_up = async {
+                for task in others {
+                    let _ = task.handle.await;
+                }
+            };
+            let _ = tokio::time::timeout(TASK_GRACE, given_up).await;
+            for task in runs {
                 let _ = task.handle.await;
             }
+            backend.settled().await;
         };
         // The channel is emptied meanwhile: a run must not wait for a screen that is gone.
-        let drain = async { while news.recv().await.is_some() {} };
+        let drain = async {
+            while news.recv().await.is_some() {}
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            () = runs => {}
+            () = work => {}
             () = drain => {}
             () = tokio::time::sleep(RUN_GRACE) => {}
         }

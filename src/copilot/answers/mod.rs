@@ -13,7 +13,7 @@ mod tests;
 
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, EvidenceKind};
 use crate::domain::labels::quote;
-use crate::domain::query::{Answer, Asked, Data, Query};
+use crate::domain::query::{Answer, Asked, Data, Direction, Lang, Query};
 use crate::domain::snapshot::Provenance;
 use crate::domain::time::human_duration;
 use crate::domain::{Text, TimeRange};
@@ -21,8 +21,20 @@ use crate::domain::{Text, TimeRange};
 use rows::Rows;
 pub(super) use rows::figure;
 
+/// Most entries that are asked for where a check gives lines.
+const MOST_LINES: usize = 1_000;
 /// Characters of an expression in a title.
 const TITLE: usize = 400;
+
+/// Whether an expression gives lines: a LogQL query that begins with its streams, and not a number over time.
+pub fn gives_lines(lang: Lang, expr: &str) -> bool {
+    lang == Lang::LogQl && expr.trim_start().starts_with('{')
+}
+
+/// The question for the newest lines of a time.
+pub const fn newest_lines(expr: String, range: TimeRange) -> Query {
+    Query::Logs { expr, range, limit: MOST_LINES, direction: Direction::Backward }
+}
 
 /// How much of an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -185,6 +185,29 @@ fn the_answer_to_a_question_is_compared_as_it_is_told() {
 }
 
 #[test]
+fn lines_that_answered_a_check_are_asked_for_again_with_the_same_bounds() {
+    let query = answers::newest_lines("{app=\"pay\"} |= \"refused\"".into(), window());
+    let answer = |failures| {
+        let refused = lines(failures).into_iter().filter(|entry| entry.line.contains("refused")).collect();
+        Answer::new(Data::Logs(refused))
+    };
+    let first = asked(query.clone(), Ok(200));
+    let item = answers::evidence(1, &first, Some(&answer(200)), answers::Bounds::default());
+    assert_eq!(questions(&snapshot(), &[&item])[0].query, query);
+    assert_eq!(outcome(&item, &[(first.clone(), Some(answer(200)))]), Outcome::Same);
+    let Outcome::Changed { before, now } = outcome(&item, &[(first, Some(answer(120)))]) else { panic!("it changed") };
+    assert!(before.contains("200") && now.contains("120"), "{before} / {now}");
+}
+
+#[test]
+fn what_differs_of_two_answers_is_told_and_not_how_they_begin() {
+    let text = |last: &str| Text::from(format!("{}\n{last}", "the same\n".repeat(60)));
+    let (before, now) = first_difference(&text("a 1"), &text("a 2"));
+    assert!(before.contains("a 1") && now.contains("a 2"), "{before} / {now}");
+    assert_eq!(first_difference(&"a\nb".into(), &"a".into()), ("b".into(), "no more".into()));
+}
+
+#[test]
 fn each_cited_id_comes_once_and_hypotheses_come_first() {
     let claim = |ids: &[&str]| Claim { text: Text::new("x"), evidence: ids.iter().map(|&id| id.to_owned()).collect() };
     let hypothesis = Hypothesis {
