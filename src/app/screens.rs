@@ -36,7 +36,7 @@ use crate::terminal::Ability;
 use crate::terminal::ability::Colours;
 
 use super::approvals;
-use super::asking;
+use super::asking::{self, Waiting};
 use super::checking;
 use super::cli::{Cli, Command};
 use super::clock;
@@ -465,9 +465,11 @@ impl Backend for Screens {
             let cases = self.kept().cases.iter().map(|case| Arc::clone(&case.investigated)).collect();
             let shown = shown.as_ref().map(|shown| (shown.digest.as_str(), shown.at));
             let asked = asking::Question { text: &question, endpoint: None, cases, limits: Limits::default(), shown };
-            let follow = |asking| reporter.asking(asking);
+            let waiting = Waiting::default();
+            let follow = |asking| reporter.asking(waiting.heard(asking));
             let cancel = CancellationToken::new();
             let work = asking::ask(&self.engine, &mut thread, asked, follow, &cancel);
+            let work = waiting.beside(work, |asking| reporter.asking(asking));
             let reply = watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?;
             self.keep_chat(name, about, thread);
             Ok(reply)

@@ -4,6 +4,8 @@
 //! arrives stands below what can be read already, and nothing that is read moves. Whoever comes to it later has the
 //! likeliest cause first.
 
+use std::cmp::Reverse;
+
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
 use crate::domain::evidence::EvidenceId;
 use crate::domain::recheck::{Outcome, Rechecked};
@@ -219,7 +221,12 @@ impl<'a> Rows<'a> {
         if as_written {
             self.claims(&Kind::Observation, &diagnosis.observations, "observations");
         }
-        for (i, hypothesis) in diagnosis.hypotheses.iter().enumerate() {
+        let mut hypotheses: Vec<(usize, &Hypothesis)> = diagnosis.hypotheses.iter().enumerate().collect();
+        // The playbooks' follow the ranking, which says more than how well a pattern fits.
+        if self.by_model && !as_written {
+            hypotheses.sort_by_key(|(_, hypothesis)| Reverse(hypothesis.confidence));
+        }
+        for (i, hypothesis) in hypotheses {
             self.hypothesis(hypothesis, i);
         }
         if !as_written {

@@ -172,7 +172,8 @@ fn layout(row: &Row, width: usize, focus: Option<usize>, gap: bool, theme: Theme
         .collect();
     let mut tail: Vec<Piece> = Vec::new();
     if !row.note.is_empty() {
-        tail.push((format!("  {}", row.note), theme.dim()));
+        let gap = if text.is_empty() { "" } else { "  " };
+        tail.push((format!("{gap}{}", row.note), theme.dim()));
     }
     if !row.links.is_empty() {
         tail.extend(links(&row.links, focus, theme));

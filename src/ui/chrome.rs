@@ -103,7 +103,10 @@ fn health(model: &Model, canvas: &Canvas<'_>, room: usize) -> Vec<Piece> {
     }
     let down = model.sources.iter().filter(|source| source.status != Status::Ok).count();
     let style = if down == 0 { theme.good() } else { theme.bad() };
-    vec![(fit(&format!("{} of {} sources ok", model.sources.len() - down, model.sources.len()), room), style)]
+    let (fine, all) = (model.sources.len() - down, model.sources.len());
+    let words = format!("{fine} of {all} sources ok");
+    let words = if words.width() > room { format!("{fine}/{all} ok") } else { words };
+    vec![(fit(&words, room), style)]
 }
 
 /// State of the language model that would be asked next; nothing while none was asked.

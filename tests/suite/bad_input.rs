@@ -30,6 +30,41 @@ fn without_configuration_the_headless_commands_say_what_to_set() {
 }
 
 #[test]
+fn with_json_whatever_fails_prints_one_document() {
+    let program = Program::new();
+    let refused = Program::new().with("ALERTMANAGER_URL", "http://127.0.0.1:1");
+    let file = program.file("c.toml", "alertmanger = 1\n");
+    let wrong: [&[&str]; 5] = [
+        &["incidents"],
+        &["--config", file.to_str().unwrap(), "incidents"],
+        &["actions", "show", "3f9a1c20"],
+        &["incidens"],
+        &["audit", "show", "7"],
+    ];
+    for (program, arguments) in wrong.iter().map(|one| (&program, *one)).chain([(&refused, wrong[0])]) {
+        let plain = program.run(arguments);
+        assert!(plain.stdout.is_empty(), "{arguments:?}: {plain:?}");
+        let said = program.run(&[&["--json"], arguments].concat());
+        assert_eq!((said.code, &said.stderr), (plain.code, &plain.stderr), "{arguments:?}");
+        let document = said.document();
+        let error = &document["error"];
+        assert!(!error["what"].as_str().unwrap().is_empty(), "{document}");
+        assert_eq!(error.as_object().unwrap().len(), 3, "{document}");
+    }
+    let error = &program.run(&["--json", "incidents"]).document()["error"];
+    assert_eq!((&error["what"], &error["where"]), (&"no source is configured".into(), &"incidents".into()));
+    assert!(error["fix"].as_str().unwrap().contains("PROMETHEUS_URL"), "{error}");
+    let error = &program.run(&["--json", "actions", "show", "3f9a1c20"]).document()["error"];
+    assert_eq!(error["where"], "actions show");
+    let error = &program.run(&["--json", "incidens"]).document()["error"];
+    assert!(error["what"].as_str().unwrap().contains("'incidens'"), "{error}");
+    assert!(error["fix"].as_str().unwrap().contains("incidents"), "{error}");
+    // A command that says no has its answer, and nothing after it.
+    let no = program.run(&["--json", "check", "--line", "rm -rf /"]).document();
+    assert!(no["error"].is_null() && no["decision"].is_string(), "{no}");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named() {
     let program = Program::new().with("ALERTMANAGER_URL", "http://127.0.0.1:1");
     is_clear(&program.run(&["incidents"]), 1, &["alertmanager", "127.0.0.1:1", "refused"]);

@@ -50,7 +50,7 @@ fn a_question_is_asked_its_steps_are_seen_and_what_it_cites_opens() {
         session.press(" in the last 10 minutes?");
         session.wait_for("10 minutes?▌");
         session.press("\r");
-        session.wait_for("look at the services that fail");
+        session.wait_for("some service fails");
         for wanted in ["promql", "[Q2]", "kubectl", "refused", "questions only read", "some service fails"] {
             assert!(session.text().contains(wanted), "{wanted}\n{}", session.text());
         }

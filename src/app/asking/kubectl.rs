@@ -199,6 +199,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_is_given_up_at_any_moment_leaves_no_intent_without_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), "exit 0");
+        let ledger = engine.ledger().await.unwrap();
+        for polls in 0.. {
+            let mut work = Box::pin(ask(&engine, "kubectl get pods -n shop"));
+            let mut left = polls;
+            let given_up = std::future::poll_fn(|context| {
+                if left == 0 {
+                    return std::task::Poll::Ready(true);
+                }
+                left -= 1;
+                work.as_mut().poll(context).map(|_| false)
+            });
+            let given_up = given_up.await;
+            drop(work);
+            while !engine.open_runs.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(ledger.open_intents().await.unwrap(), Vec::<u64>::new(), "given up after {polls} polls");
+            if !given_up {
+                break;
+            }
+        }
+        assert!(!written(&engine, EntryKind::RunOutcome).await.is_empty());
+    }
+
+    #[tokio::test]
     async fn one_that_is_given_up_is_ended_and_has_its_outcome() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path(), ": > begun; exec /bin/sleep 3600");
@@ -210,12 +238,9 @@ mod tests {
             }
         }
         drop(work);
-        let outcome = loop {
-            match written(&engine, EntryKind::RunOutcome).await.pop() {
-                Some(outcome) => break outcome,
-                None => tokio::task::yield_now().await,
-            }
-        };
+        // Whoever leaves the program waits for this.
+        engine.runs_are_over().await;
+        let outcome = written(&engine, EntryKind::RunOutcome).await.pop().unwrap();
         assert_eq!(outcome.draft.payload["state"]["state"], "cancelled");
         assert_eq!(outcome.draft.payload["intent"], written(&engine, EntryKind::RunIntent).await[0].seq);
     }

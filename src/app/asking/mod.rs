@@ -3,8 +3,10 @@
 mod kubectl;
 mod seats;
 mod told;
+mod waiting;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -31,19 +33,24 @@ use super::runbooks;
 use super::standing::Standing;
 use super::turns::{Turn, Turns};
 use seats::Seats;
+pub(super) use waiting::Waiting;
 
 /// What can be done without a language model, for whoever has none.
 const WITHOUT: &str = "without one the incidents, suspects, evidence, logs, the offline diagnosis, guarded \
                                   actions and the ledger are all there: stanch incidents, suspects, diagnose \
                                   --offline, pack";
 
+/// Longest time that a question waits for the incidents it begins with; the model can ask for them later.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Begins a chat about an incident that was investigated, or about the whole system.
 pub(super) async fn thread(engine: &Engine, about: Option<&Arc<Investigated>>) -> Thread {
     if let Some(investigated) = about {
         return Thread::new(Subject::Incident(Arc::new(investigated.analysis.clone())));
     }
-    let told = told::incidents(engine).await.unwrap_or_else(|why| told::nothing_known(engine, &why));
-    Thread::new(Subject::System(told))
+    let told = tokio::time::timeout(PATIENCE, told::incidents(engine)).await;
+    let told = told.unwrap_or_else(|_| Err(Text::from(format!("no answer within {} s", PATIENCE.as_secs()))));
+    Thread::new(Subject::System(told.unwrap_or_else(|why| told::nothing_known(engine, &why))))
 }
 
 /// The chat about an incident that was examined anew.
@@ -263,5 +270,38 @@ impl Toolbox for Tools<'_> {
             let now = (self.engine.clock)();
             Ok(told::runbooks(&all, words, TimeRange::new(now, now)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::MockServer;
+
+    use super::*;
+    use crate::app::engine::Origin;
+    use crate::config::{Config, Profile};
+    use crate::domain::settings::{EndpointSettings, Protocol, SourceSettings};
+    use crate::sources::demo;
+
+    #[tokio::test]
+    async fn what_would_be_sent_is_shown_without_asking_anybody_anything() {
+        let recorded = Origin::Demo(demo::bundle(Timestamp::from_secs(1_800_000_000)));
+        let demo = Engine::new(Config::default(), None, recorded, None, None).unwrap();
+        let incident = demo.situation().await.unwrap().incidents.remove(0);
+        let found = demo.investigate(incident, None, &CancellationToken::new(), |_| {}).await.unwrap().unwrap();
+
+        let (server, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
+        let mut config = Config::default();
+        config.ledger.path = Some(folder.path().join("ledger.db"));
+        let mut endpoint = EndpointSettings::new("a", Protocol::OpenaiChat, "m");
+        endpoint.url = Some(server.uri());
+        config.llm.endpoint = vec![endpoint];
+        let profile = Profile { prometheus: Some(SourceSettings::new(&server.uri())), ..Profile::default() };
+        let engine = Engine::new(config, Some(("test".into(), profile)), Origin::Live, None, None).unwrap();
+        let thread = thread(&engine, Some(&Arc::new(found))).await;
+        let preview = preview(&engine, &thread, "why?").await.unwrap();
+        assert!(preview.request.contains("why?"));
+        let asked = server.received_requests().await.unwrap();
+        assert!(asked.is_empty(), "a slow store would delay it: {asked:?}");
     }
 }

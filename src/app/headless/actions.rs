@@ -19,6 +19,7 @@ use crate::gate::lexer;
 use crate::gate::preview::{self, preview_of};
 
 use super::incidents::investigated;
+use super::interrupt::interrupted;
 use super::views::ActionView;
 
 pub(super) async fn actions(engine: &Engine, command: &Actions, output: Output) -> Result<(), Failure> {
@@ -217,9 +218,8 @@ pub(super) async fn follow(
     let cancel = CancellationToken::new();
     let watch = cancel.clone();
     let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            watch.cancel();
-        }
+        interrupted().await;
+        watch.cancel();
     });
     let (news, mut incoming) = tokio::sync::mpsc::channel(256);
     let work = execution::run(engine, ready, action, order, news, cancel);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,11 @@ use crate::domain::snapshot::Provenance;
 use crate::domain::text::neutralise;
 
 use super::incidents::investigated;
+use super::interrupt::interrupted;
 use super::views::{self, DiagnoseView, ids};
+
+/// How long leaving waits for a run to be ended and its outcome to be written.
+const RUN_GRACE: Duration = Duration::from_secs(10);
 
 /// Answer of `ask`: as of `diagnose`, with the answer, the steps and what they brought.
 #[derive(Debug, Serialize)]
@@ -76,9 +81,17 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
     let cancel = CancellationToken::new();
     let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits, shown: None };
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());
-    let reply = asking::ask(engine, &mut thread, asked, progress, &cancel)
-        .await
-        .map_err(|failure| views::failed(engine, ("ask", incident), failure, output))?;
+    let work = asking::ask(engine, &mut thread, asked, progress, &cancel);
+    let answered = tokio::select! {
+        biased;
+        answered = work => answered,
+        () = interrupted() => Err(Failure::failed("the question was given up: somebody ended the program")),
+    };
+    // What a step began to run is ended, and how that went is written, before this ends.
+    if tokio::time::timeout(RUN_GRACE, engine.runs_are_over()).await.is_err() {
+        tracing::warn!("a run was not over when the program ended");
+    }
+    let reply = answered.map_err(|failure| views::failed(engine, ("ask", incident), failure, output))?;
     let diagnosed = &reply.diagnosed;
     let view = AskView {
         question: question.text,

@@ -11,6 +11,7 @@ mod doctor;
 mod endpoints;
 mod import;
 mod incidents;
+mod interrupt;
 mod progress;
 mod record;
 mod replay_run;

@@ -40,6 +40,8 @@ struct Fake {
     runs: Mutex<Vec<String>>,
     /// A model that writes 200 tokens a second and never ends.
     streams: bool,
+    /// Whether leaving waited for what is left to be written.
+    settled: std::sync::atomic::AtomicBool,
 }
 
 /// A terminal that remembers when it was written to.
@@ -61,6 +63,10 @@ impl std::io::Write for Stamped {
 }
 
 impl Backend for Fake {
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        async { self.settled.store(true, Ordering::Relaxed) }.boxed()
+    }
+
     fn now(&self) -> Timestamp {
         sample::at("14:07:31")
     }
@@ -274,6 +280,7 @@ async fn a_confirmed_run_happens_once_and_shows_its_output() {
     let ended = drive(fake.clone(), &["⏎", "4⏎", "payments⏎⏎⏎"]).await;
     assert!(screen(&ended).contains("rolled back"));
     assert_eq!(*fake.runs.lock().unwrap(), ["payments", "ended in order"], "leaving ends it in order");
+    assert!(fake.settled.load(Ordering::Relaxed), "and waits for what others began");
 }
 
 #[tokio::test(start_paused = true)]

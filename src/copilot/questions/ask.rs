@@ -426,6 +426,7 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
         let mut heard = |heard: Heard<'_>| match heard {
             Heard::Text { all, tokens, .. } => {
                 asking.received_tokens = before + tokens;
+                asking.stage = Text::from("the model writes");
                 // Reading it again for every token would be quadratic in a long answer.
                 if all.len() - shown > all.len() / 64 {
                     shown = all.len();

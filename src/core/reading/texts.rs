@@ -141,8 +141,10 @@ pub(super) fn pack(out: &mut Writer, model: &Model) {
                     &format!("left out: {} × {}: {}", omission.count, omission.kind.word(), omission.why),
                 );
             }
-            out.blank();
-            out.push(Role::Plain, &crate::domain::text::neutralise(&pack.text));
+            if !pack.text.is_empty() {
+                out.blank();
+                out.push(Role::Plain, &crate::domain::text::neutralise(&pack.text));
+            }
             for (title, words) in &preview.around {
                 out.heading(title);
                 out.push(Role::Plain, &crate::domain::text::neutralise(words));

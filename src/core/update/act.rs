@@ -339,6 +339,9 @@ fn back(model: &mut Model) -> Vec<Effect> {
             let without = case.conclusion.untouched() && case.investigation.value.is_some();
             if let Some((generation, what)) = aborted {
                 say(model, &format!("{what} was cancelled"));
+                if what == "the diagnosis" {
+                    super::consult::read_from_the_top(model, &id);
+                }
                 let mut effects = vec![Effect::Cancel { generation }];
                 // The playbooks' is always there; it had made way for this one.
                 if without {

@@ -66,7 +66,7 @@ fn look(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
     chat.preview = Slot::default();
     chat.preview.begin(generation, now);
     model.screens.push(Screen::Pack(Reader::default()));
-    say(model, "this is what would be sent first: d sends it, Esc does not");
+    say(model, "d sends what is shown here, Esc does not");
     let incident = (name != SYSTEM).then(|| name.to_owned());
     let question = Text::new(question.trim());
     stale

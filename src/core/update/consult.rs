@@ -22,7 +22,7 @@ pub(super) fn diagnose(model: &mut Model) -> Vec<Effect> {
         return send(model);
     }
     if model.identity.ask_first {
-        say(model, "this is what would be sent: d sends it, Esc does not");
+        say(model, "d sends what is shown here, Esc does not");
         return pack(model);
     }
     show_diagnosis(model, Wish::Model { shown: None })
@@ -289,7 +289,8 @@ pub(super) fn rechecked(model: &mut Model, generation: Generation, result: Resul
             let refuted = recheck.items.iter().filter(|one| one.is_refuted()).count();
             let same = recheck.items.iter().filter(|one| one.outcome == Outcome::Same).count();
             case.rechecked.extend(recheck.items.into_iter().map(|one| (one.id, (now, one))));
-            let more = if recheck.left_out > 0 { format!(", {} not asked", recheck.left_out) } else { String::new() };
+            let not_asked = recheck.left_out + (count - same - refuted);
+            let more = if not_asked > 0 { format!(", {not_asked} not compared") } else { String::new() };
             let news = format!("asked again: {same} of {count} the same, {refuted} changed or gone{more}");
             if refuted > 0 { complain(model, &news) } else { say(model, &news) }
         }

@@ -7,6 +7,7 @@ use crate::core::screen::{PASTE_MAX, Pane, Screen};
 use crate::core::update::update;
 use crate::core::{consult_sample, diagnosis_rows};
 use crate::domain::Text;
+use crate::domain::diagnosis::Hypothesis;
 
 fn key(model: &mut Model, key: Key) -> Vec<Effect> {
     update(model, Msg::Key(key))
@@ -121,6 +122,9 @@ fn what_is_cited_can_be_asked_again_and_what_changed_is_marked() {
     update(&mut same, report(Outcome::Same));
     let told = again(&same).unwrap();
     assert!(told.text.contains("asked again") && told.text.ends_with("the same") && !told.refuted, "{told:?}");
+    let mut unknown = model.clone();
+    update(&mut unknown, report(Outcome::NotAsked { why: Text::new("no route") }));
+    assert!(toast(&unknown).contains("1 not compared"), "{}", toast(&unknown));
     update(&mut model, report(Outcome::Changed { before: Text::new("peak 95"), now: Text::new("peak 60") }));
     let told = again(&model).unwrap();
     assert!(told.text.contains("peak 60") && told.refuted, "{told:?}");
@@ -183,6 +187,46 @@ fn what_can_be_read_of_an_answer_stays_where_it_is() {
     assert!(toast(&model).contains("3 puts the likeliest cause first"));
     press(&mut model, "3");
     assert_eq!(shown(&model)[0].kind, diagnosis_rows::Kind::Summary, "whoever comes to it later");
+}
+
+#[test]
+fn who_comes_back_to_what_a_model_wrote_finds_its_likeliest_cause_first() {
+    use crate::domain::diagnosis::Confidence;
+    let mut model = loaded();
+    written(&mut model);
+    let generation = model.current().unwrap().conclusion.awaited().unwrap();
+    let mut made = consult_sample::by_model();
+    let first = made.diagnosed.diagnosis.hypotheses[0].clone();
+    made.diagnosed.diagnosis.hypotheses = ["H1", "H2", "H3"]
+        .into_iter()
+        .zip([Confidence::Low, Confidence::High, Confidence::High])
+        .map(|(id, confidence)| Hypothesis { id: id.into(), confidence, ..first.clone() })
+        .collect();
+    update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(made)))));
+    let order = |model: &Model| -> Vec<String> {
+        let ids = shown(model).into_iter().filter_map(|row| match row.kind {
+            diagnosis_rows::Kind::Hypothesis { id, .. } => Some(id),
+            _ => None,
+        });
+        ids.collect()
+    };
+    assert_eq!(order(&model), ["H1", "H2", "H3"], "as it was written, under the eyes of the reader");
+    press(&mut model, "3");
+    assert_eq!(order(&model), ["H2", "H3", "H1"]);
+}
+
+#[test]
+fn a_diagnosis_that_is_cancelled_leaves_the_one_before_at_its_top() {
+    let mut model = loaded();
+    written(&mut model);
+    let id = model.current().unwrap().incident.id.clone();
+    let end = model.current().unwrap().draft.as_ref().map(|draft| crate::core::reveal::length(&draft.partial));
+    model.cases.get_mut(&id).unwrap().revealed = end.unwrap();
+    press(&mut model, "jjj");
+    assert_eq!(model.incident_screen().unwrap().list().cursor, 3);
+    key(&mut model, Key::Esc);
+    assert!(toast(&model).contains("was cancelled"), "{}", toast(&model));
+    assert_eq!(model.incident_screen().unwrap().list().cursor, 0, "another text stands there now");
 }
 
 #[test]
