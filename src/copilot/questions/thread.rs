@@ -337,11 +337,9 @@ impl Thread {
     pub(super) fn proof(&self, shown: &Pack) -> Proof {
         let mut analysis = self.analysis().cloned().unwrap_or_else(nothing);
         analysis.evidence.extend(self.evidence.iter().cloned());
-        let mut words = analysis.incident.title.to_string();
-        if let Some((question, now)) = self.questions.last() {
-            words += &format!("\n{}\n{} {}", time_words(question), now.to_clock(), now.to_rfc3339());
-        }
-        analysis.incident.title = Text::new(&words);
+        let words = self.questions.last().map_or_else(String::new, |(question, now)| {
+            format!("{}\n{} {}", time_words(question), now.to_clock(), now.to_rfc3339())
+        });
         let mut pack = shown.clone();
         // Results of earlier questions are no longer sent, but were read, and may be cited again.
         for item in &self.evidence {
@@ -349,7 +347,7 @@ impl Thread {
                 pack.evidence.push(packed(item, String::new()));
             }
         }
-        Proof::new(&analysis, Some(&pack))
+        Proof::new(&analysis, Some(&pack)).repeating(&words)
     }
 }
 

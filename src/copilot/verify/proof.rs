@@ -29,6 +29,8 @@ pub struct Proof {
     title: String,
     /// Names of services as they are written, and as [`plain`] makes them.
     services: Vec<(String, String)>,
+    /// Words that may be repeated without proof, as [`plain`] makes them: times that the question named.
+    repeated: String,
     /// How long the window and the baseline are.
     lengths: Vec<Number>,
 }
@@ -91,7 +93,14 @@ impl Proof {
         let lengths = [analysis.incident.window, analysis.incident.baseline]
             .map(|range| Number::exact(range.end.since(range.start).as_secs_f64(), Unit::Seconds(1.0)))
             .to_vec();
-        Self { items, common, title, services, lengths }
+        Self { items, common, title, repeated: String::new(), services, lengths }
+    }
+
+    /// With words that may be repeated without proof, such as the times of a question.
+    #[must_use]
+    pub(in crate::copilot) fn repeating(mut self, words: &str) -> Self {
+        self.repeated = plain(words);
+        self
     }
 
     /// Whether the id exists.
@@ -128,7 +137,8 @@ impl Proof {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
         // The title is an alert's, and who tells it cites one.
         let alerted = cited.iter().any(|id| id.kind == EvidenceKind::Alert);
-        let title = if alerted { self.title.as_str() } else { "" };
+        let title = format!("{}\n{}", if alerted { self.title.as_str() } else { "" }, self.repeated);
+        let title = title.as_str();
         let says = |needle: &str| title.contains(needle) || items.iter().any(|item| item.text.contains(needle));
         let has = |word: &str| {
             stands_in(&self.common, word)
