@@ -67,6 +67,8 @@ pub(super) struct Item {
     pub(super) times: Vec<Timestamp>,
     /// Which way it went.
     pub(super) shown: Shown,
+    /// Whether it names no service.
+    pub(super) nameless: bool,
     /// What it is.
     pub(super) kind: Option<EvidenceKind>,
     /// Lines that a change took away and put in, as [`plain`] makes them.
@@ -93,6 +95,16 @@ impl Item {
         if self.words.len() < ITEM_BYTES {
             self.words.push('\n');
             self.words.push_str(&plain(text));
+        }
+        self.quote(text);
+    }
+
+    /// What is told about it in our own words, with its figures.
+    pub(super) fn tell(&mut self, text: &str) {
+        for token in tokens(text) {
+            if let Token::Number(number, _) = token {
+                self.figure(Number::exact(number.value, number.unit), Role::Said);
+            }
         }
         self.quote(text);
     }
@@ -221,6 +233,7 @@ impl Item {
     pub(super) fn hold(&mut self, evidence: &Evidence) {
         self.shown = Shown::of(evidence);
         self.kind = Some(evidence.id.kind);
+        self.nameless = evidence.service.as_deref().is_none_or(str::is_empty);
         match evidence.id.kind {
             EvidenceKind::Metric | EvidenceKind::Log | EvidenceKind::Edge => self.quote(&evidence.title),
             _ => self.say(&evidence.title),

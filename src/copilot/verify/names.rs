@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::regex;
+use super::text::stands_in;
 
 /// Names in places where a service, metric or alert is named, which stand nowhere in the evidence. `known` says whether
 /// a word does.
@@ -21,7 +22,7 @@ pub(super) fn stranger(
                 r"\b(?i:service|deployment|workload)\s(?P<c>[a-z]\w*(?:-[a-z0-9]+)+)|\b(?P<d>[a-z][\w]*(?:-[a-z0-9]+)+)\s(?i:service|deployment|pods?)\b",
             ),
             regex(
-                r"\b(?i:errors|latency|cpu|memory|traffic|logs|metrics|replicas|\w+_\w+)\s(?:of|in|on)\s(?P<e>[a-z][\w-]{2,})",
+                r"\b(?i:errors|latency|cpu|memory|traffic|logs|metrics|replicas|\w+_\w+)\s(?:of|in|on)\s(?P<e>[a-z][\w-]{2,})|\b(?i:[a-z]{3,}s|output|throughput|backlog|usage|p\d\d)\s(?:of|in|by|from)\s(?P<f>[a-z][a-z0-9]{2,})(?:\s(?:fell|rose|have|has|had|is|are|was|were|began|dropped|went|climbed|jumped|doubled|started|collapsed)\b|[,:;]|\.?$)",
             ),
         ]
     });
@@ -32,7 +33,7 @@ pub(super) fn stranger(
         connections connection database pool cluster namespace error errors waiting response window minute second hour \
         average least half flight retries progress parallel turn general particular sequence addition fact place order question front back general favour favor case need short long return part time use line lines range bounds spite terms charge danger vain advance doubt detail which whose where itself themselves most calls other others someone start startup shutdown restart production staging host hosts node nodes disk client clients server servers callee caller machine machines kernel process processes threads thread queue queues least inside peak before here there full than and has was were not into onto load deploy ";
     for groups in NAMED.iter().flat_map(|shape| shape.captures_iter(text)) {
-        for name in ["a", "b", "c", "d", "e"].iter().filter_map(|name| groups.name(name)) {
+        for name in ["a", "b", "c", "d", "e", "f"].iter().filter_map(|name| groups.name(name)) {
             let word = name.as_str().trim_end_matches(['.', '-', '_']);
             let plain = word.to_lowercase();
             if plain.len() > 2 && !COMMON.contains(&format!(" {plain} ")) && !known(&plain) {
@@ -41,6 +42,8 @@ pub(super) fn stranger(
         }
     }
     compound(text, services, known)
+        .or_else(|| beginner(text, known))
+        .or_else(|| altered(text, known))
         .or_else(|| joined(text, known))
         .or_else(|| the_service(text, services, cited))
         .or_else(|| identifier(text, known))
@@ -48,7 +51,7 @@ pub(super) fn stranger(
 
 /// `shippingservice`.
 fn joined(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z]{3,}(?:service|svc)\b"));
+    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z]{2,}(?:service|svc)\b"));
     NAME.find_iter(text)
         .map(|name| name.as_str())
         .find(|name| !matches!(*name, "microservice" | "webservice" | "subservice" | "selfservice") && !known(name))
@@ -61,17 +64,22 @@ fn identifier(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
         [
             // `pool_in_use`, `NullPointerException`, `listProducts`.
             regex(
-                r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b(?:[A-Z][a-z]{2,}){2,}\b|\b[A-Z]{2,}(?:[A-Z][a-z]{2,})+\b|\b[a-z]{2,}(?:[A-Z][a-z]+)+[A-Za-z]*\b",
+                r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b(?:[A-Z][a-z]{2,}){2,}\b|\b[A-Z]{2,}(?:[A-Z][a-z]{2,})+\b|\b[A-Z][a-z]+(?:[A-Z]+[a-z]*)+[A-Z][a-z]+\b|\b[a-z]{2,}(?:[A-Z][a-z]+)+[A-Za-z]*\b",
             ),
             // `wei.zhang`, `http.Server`, `writer.go`.
-            regex(r"\b[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)+\b"),
+            regex(
+                r"\b[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)+\b|\b\d+\.[a-z]{3,}\b|(?:^|\s)(?P<path>\.[a-z]{2,6})\b",
+            ),
             // `/api/search`, `pkg/store/writer.go`.
             regex(r"(?:^|[\s(])(?P<path>/[A-Za-z][\w.-]*(?:/[\w.{}<>*:-]+)*|[\w.-]+(?:/[\w.-]+){2,})"),
             // A level of logging.
-            regex(r"\b(?P<path>TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\b"),
+            regex(
+                r"\b(?P<path>TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL|SELECT|INSERT|UPDATE|DELETE|TRUNCATE|ALTER|GET|POST|PUT|PATCH)\b",
+            ),
         ]
     });
-    const ORDINARY: &str = " javascript github gitlab opentelemetry postgresql mysql websocket typescript cloudwatch elasticsearch \
+    const ORDINARY: &str = " javascript github graphql nosql sqlite rabbitmq dynamodb mongodb mariadb elasticache opensearch pagerduty \
+        statefulset daemonset replicaset configmap gitlab opentelemetry postgresql mysql websocket typescript cloudwatch elasticsearch \
         node.js next.js vue.js asp.net i.e e.g a.m p.m vs.the devops youtube linkedin timescale clickhouse readonly ";
     SHAPES.iter().flat_map(|shape| shape.captures_iter(text)).find_map(|groups| {
         let word = groups.name("path").or_else(|| groups.get(0))?.as_str().trim_end_matches(['.', '-', '_', '/', ':']);
@@ -115,27 +123,90 @@ fn the_service(text: &str, services: &[(String, String)], cited: &dyn Fn(&str) -
     })
 }
 
-/// A name of several parts where only a service or its like is named, none of whose parts is known.
+/// Whether a sentence means a service by a word. A name that is a plain word, such as `orders`, may be just that.
+pub(super) fn means(text: &str, told: &str, name: &str, plain: &str) -> bool {
+    if !stands_in(told, plain) {
+        return false;
+    }
+    // As it is written: `Orders placed` means none.
+    let as_written = |text: &str| {
+        text.match_indices(name).any(|(at, _)| {
+            let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+            !joins(text[..at].chars().next_back()) && !joins(text[at + name.len()..].chars().next())
+        })
+    };
+    if !name.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return true;
+    }
+    // Only what can be counted stands so often for itself: `fewer orders`.
+    if !name.ends_with('s') {
+        return as_written(text);
+    }
+    let word = |at: usize| {
+        let (left, right) = (&text[..at], &text[at + name.len()..]);
+        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.' | '/'));
+        let before = left.trim_end();
+        let last = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+        free(left.chars().next_back())
+            && right.chars().next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | '-'))
+            && (before.is_empty()
+                || before.ends_with(['→', '>', '(', ';', ':', ',', '.'])
+                || PLACES.contains(&last.as_str())
+                || right.starts_with("'s")
+                || right.starts_with("’s")
+                || right.trim_start().starts_with(['→', '-'])
+                || right.starts_with(" service"))
+    };
+    text.match_indices(name).any(|(at, _)| word(at))
+}
+
+/// Words before the name of a place.
+const PLACES: [&str; 26] = [
+    "in", "on", "at", "of", "by", "from", "to", "towards", "for", "between", "and", "or", "via", "through", "against",
+    "calls", "calling", "with", "that", "service", "into", "the", "only", "both", "where", "because",
+];
+
+/// A name of several parts that nobody has. English joins words by hyphens, too: what ends or begins as its compounds
+/// do, and what is made of words of the evidence, is none.
 fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> bool) -> Option<String> {
     static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)+\b"));
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"(?:^|[.;:]\s|\b(?:on|at|to|from|of|by|in|for|upstream|calls|calling|that|the|/)\s?|/)$")
+        regex(r"(?:^|[.;:]\s|\b(?:on|at|from|of|by|in|upstream|calls|calling|that|where|because|only)\s)$")
     });
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"(?i)^(?:['’]|\s(?:since|remained|dropped|built|decreased|increased|lost|jumped|climbed|grew|slowed|flag|config|p\d\d|cpu|memory|latency|traffic|errors?|failures|requests|logs|pods?|connections?|throughput|queue|backlog|replicas|restarts?|deploy|deployment|release|server|v\d|is|are|was|were|has|had|looks|logs|records|reports|puts|sees|saw|uses|fails|failed|went|rose|fell|remains|stays|began|started|unaffected|to|from|and|in|at|with|dates|now|closed|consumes|returned|returns|exhausted|cache)|\s?(?:[,.;:()]|$))",
+            r"^(?:['’]s\b|\s(?:p\d\d|cpu|memory|latency|is|are|was|were|has|had|have|logs|logged|warns|warned|retries|produces|receives|received|shows|fails|failed|went|rose|fell|remains|stays|began|started|stopped|collapsed|to|since|about|doubled|calls|fell|ages|live)\b|\s?(?:[,.;:()]|$))",
         )
     });
-    static VERSION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:from\s)?v\d"));
-    // First parts of words that are no names: `re-deploy`, `half-open`.
-    const PARTS: &str = " re pre post non self half full long short high low up down in out on off all time read write slow \
-        fast end back front real first last third one two per single multi cross over under well so follow roll hour minute \
-        second day week root worst best steady round tail side client server user long close open built hard soft co ";
+    // Compounds of operations that are whole words.
+    const JOINED: &str = " health-check nil-check null-check load-test circuit-breaker rate-limit root-cause data-race row-lock \
+        table-scan thread-pool connection-pool stack-trace cold-start lock-wait lock-timeout cache-hit cache-miss load-balancer \
+        disk-space heap-size ";
+    // First parts that make a word of another: `re-deploy`, `multi-node`.
+    const PREFIXES: &str = " re pre post non self half full multi single cross per over under well co sub super inter intra anti \
+        ex mid semi quasi pseudo micro macro near un de so mis out up down all any one two three four five six seven eight nine \
+        ten twenty thirty forty fifty sixty seventy eighty ninety hundred first second third last next best worst ";
+    // Parts that a name hardly has.
+    const WORDS: &str = " in on off by to of and or the at as long short high low time fast slow back real day week hour minute \
+        month year root steady round close open hard soft right left top bottom early late non free run follow roll built ";
     // What only a thing that runs is called: `billing-worker`, `geo-resolver`.
-    const THINGS: &str = " service svc worker gateway resolver api db database agent proxy store manager engine processor \
-        consumer producer router scheduler controller operator exporter collector broker frontend backend app bot runner \
-        cron daemon mq redis postgres mysql kafka lb ingress auth search indexer catalog notifier mailer registry server \
-        cache sync queue fetcher loader writer reader dispatcher relay hub importer ui web site shop ";
+    const THINGS: &str = " service svc worker gateway gw resolver api db database agent proxy store manager engine processor \
+        consumer producer router scheduler operator exporter collector broker frontend backend app bot runner cron daemon mq \
+        redis postgres mysql kafka lb ingress indexer catalog notifier mailer registry cache sync fetcher loader writer reader \
+        dispatcher relay hub importer ui server ";
+    // What happens to things and is measured of them: `lock-contention`, `error-rate`.
+    const MATTERS: &str = " exhaustion contention saturation pressure storm leak leaks spike spikes rate rates ratio limit limits \
+        count counts size sizes usage utilization utilisation pool pools timeout timeouts error errors failure failures latency \
+        window windows budget threshold quota capacity depth backlog growth drop drops increase rollback restart restarts loop \
+        loops path paths call calls handling change changes release rollout deploy deploys deployment migration config flag flags \
+        query queries lock locks wait waits level layer point points side wide scale race races safety policy mode state start \
+        end second seconds minutes hours old phase bug bugs code line lines request requests response responses connection \
+        connections transaction transactions metric metrics alert alerts version versions balancer breaker stack trace traces \
+        space failover cycle cycles job jobs task tasks lag hit hits miss misses read reads write writes retry retries crash \
+        crashes kill kills throttling scan scans bound load loads volume traffic pause pauses burst bursts memory cpu disk \
+        fault faults issue issues problem problems event events user users effect effects chain tail class case cases scope \
+        fold percentile quantile digit order ordering step delay delays boundary source sources data type types value \
+        values key keys rule rules check checks test tests ";
     // Names of the same family: the services here begin or end alike.
     let families = |part: &str, last: bool| {
         services
@@ -147,32 +218,63 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
             .count()
             > 1
     };
+    let within = |list: &str, part: &str| list.contains(&format!(" {part} "));
     NAME.find_iter(text)
+        .map(|name| name.as_str())
         .find(|name| {
-            if known(name.as_str()) {
-                return false;
-            }
-            let parts: Vec<&str> = name.as_str().split('-').collect();
+            let parts: Vec<&str> = name.split('-').collect();
             let (first, last) = (parts[0], parts[parts.len() - 1]);
-            if parts.iter().any(|part| PARTS.contains(&format!(" {part} "))) {
+            if known(name) || within(PREFIXES, first) {
                 return false;
             }
-            if THINGS.contains(&format!(" {last} "))
-                || parts.len() > 2 && (families(first, false) || families(last, true))
-            {
-                return true;
+            if within(THINGS, last) || parts.len() > 2 && (families(first, false) || families(last, true)) {
+                return name != &"client-server";
             }
-            let ordinary = parts.iter().any(|part| {
-                part.len() < 2
-                    || part.starts_with(|c: char| c.is_ascii_digit())
-                    || ["ing", "ed", "ly"].iter().any(|end| part.ends_with(end))
-                    || known(part)
-            });
-            let (left, right) = (&text[..name.start()], &text[name.end()..]);
-            let placed = BEFORE.is_match(left) && AFTER.is_match(right)
-                || right.starts_with(['\'', '’'])
-                || VERSION.is_match(right);
-            !ordinary && placed
+            let end = text.find(name).unwrap_or(0);
+            let (left, right) = (&text[..end], &text[end + name.len()..]);
+            let placed = BEFORE.is_match(left) && AFTER.is_match(right);
+            let ordinary = within(MATTERS, last) && (known(first) || !placed || JOINED.contains(&format!(" {name} ")))
+                || parts.iter().any(|part| within(WORDS, part))
+                || parts.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+                || [
+                    "ing", "ed", "ly", "able", "ible", "less", "ful", "ent", "ant", "ous", "ive", "ish", "like",
+                    "wise", "ble",
+                ]
+                .iter()
+                .any(|end| last.len() > end.len() && last.ends_with(end))
+                || parts.iter().all(|part| known(part));
+            !ordinary
         })
-        .map(|name| name.as_str().to_owned())
+        .map(str::to_owned)
+}
+
+/// A name of one word where a sentence begins with what it does: `wallet logged`. Only names begin a sentence small.
+fn beginner(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?:^|[.;]\s)(?P<a>[a-z][a-z0-9]{2,})(?:['’]s\b|\s(?:is|was|has|had|logs|logged|shows|showed|throws|threw|sees|saw|fails|failed|warns|warned|waits|waited|receives|received|gets|got|stopped|started|began|restarted|complains|felt|emits|emitted|produces|publishes|executes|spends|prints|printed|reports|reported|reached|calls|uses|used|returns|returned|rejects|rejected|answers|answered|never|no longer|itself|cpu|p\d\d|pods?|v\d)\b)",
+        )
+    });
+    const ORDINARY: &str = " error latency cpu memory disk throughput traffic queue pod node everything nothing nobody none one \
+        each this that there who what which where when how backlog load network storage system cluster database cache service \
+        deployment deploy release rollout incident alert baseline request response work job utilization usage saturation \
+        contention pressure demand volume rate ratio count average median peak access normal usual the both only another some many ";
+    NAMED.captures_iter(text).map(|groups| groups["a"].to_owned()).find(|word| {
+        !ORDINARY.contains(&format!(" {word} ")) && !word.ends_with('s') && !word.ends_with("ing") && !known(word)
+    })
+}
+
+/// A name of several capitalised words of which one was altered: `Default Disk Monitor` for `Default Metric Monitor`.
+fn altered(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][a-z]+(?:\s[A-Z][a-z]+){2,}\b"));
+    NAME.find_iter(text)
+        .map(|name| name.as_str())
+        .find(|name| {
+            let words: Vec<&str> = name.split(' ').collect();
+            // The first may only begin the sentence.
+            let rest = words[1..].join(" ");
+            let held = words.iter().filter(|word| known(&word.to_lowercase())).count();
+            held >= 2 && !known(&name.to_lowercase()) && !known(&rest.to_lowercase())
+        })
+        .map(str::to_owned)
 }

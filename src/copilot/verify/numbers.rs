@@ -22,6 +22,8 @@ struct Told<'a> {
     part: Part,
 }
 
+static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:a|by a) factor (?:of )?(?:\S+ ){0,3}$"));
+
 /// The first number that is no figure of the items; `None` when all are. `title` is the incident's; `spans` are times
 /// between what the items tell.
 pub(super) fn unfounded(
@@ -35,7 +37,9 @@ pub(super) fn unfounded(
         .iter()
         .filter_map(|(place, token)| match token {
             Token::Number(number, written) => {
-                Some(Told { place, number: *number, written, part: parts::part(text, place, *number) })
+                let factor = number.unit == Unit::None && FACTOR.is_match(&text[..place.start]);
+                let number = if factor { Number { unit: Unit::Times, ..*number } } else { *number };
+                Some(Told { place, number, written, part: parts::part(text, place, number) })
             }
             Token::Word(_) => None,
         })
@@ -279,12 +283,11 @@ static UP: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Whether a number follows from others of the sentence that stand: how many times as much, the difference, the sum.
 fn follows(text: &str, one: &Told<'_>, known: &[Number]) -> bool {
-    static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:a|by a) factor (?:of )?(?:\S+ ){0,2}$"));
     static TOTAL: LazyLock<Regex> =
         LazyLock::new(|| regex(r"(?i)\b(?:total|altogether|together|combined|in all|in sum|summed)\b|\s=\s"));
     static GAP: LazyLock<Regex> =
         LazyLock::new(|| regex(r"(?i)\b(?:difference|gap|margin|extra|additional|more|fewer|less|by)\b"));
-    let factor = one.number.unit == Unit::Times || FACTOR.is_match(&text[..one.place.start]);
+    let factor = one.number.unit == Unit::Times;
     let is = |value: f64, unit: Unit| {
         value.is_finite()
             && Number { unit: if factor { Unit::Times } else { one.number.unit }, ..one.number }

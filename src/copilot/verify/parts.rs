@@ -83,13 +83,18 @@ static USUAL_AFTER: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static SHARE_AFTER: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)^\s*of\s(?:its|the|their|what|normal|usual|baseline|that|before)\b"));
+    LazyLock::new(|| regex(r"(?i)^\s*(?:of\s)?(?:its|the|their|what|normal|usual|baseline|that|before|as)\b"));
 /// Words after a number that begin something else: `40 from usually 250`.
 const LINKS: [&str; 18] = [
     "from", "against", "vs", "versus", "instead", "and", "but", "where", "of", "than", "is", "was", "while", "as",
     "that", "to", "not", "or",
 ];
 
+static USUAL_EXTREME: LazyLock<Regex> = LazyLock::new(|| {
+    before(
+        r"\b(?:normal|usual|baseline|previous|earlier)\s(?:maximum|max|peak|minimum|min|high|low|top)(?:\s(?:of|is|was|at|value))*",
+    )
+});
 static NOW: LazyLock<Regex> = LazyLock::new(|| {
     before(
         r"\b(?:now|currently|latest|most recently|at present|(?:came|went|fell|dropped|climbed|then|is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
@@ -110,6 +115,8 @@ static OFTEN: LazyLock<Regex> = LazyLock::new(|| {
 
 static VERSUS: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)^\S*\s?(?:vs\.?|versus|against|→|->|compared|instead|rather)"));
+static THAN_USUAL: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\bthan (?:usual|normal|before|in the baseline)[:,;]?\s\S{0,2}$"));
 static OUT_OF_NORMAL: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:above|below|over|under) (?:its |the )?(?:normal|usual|baseline)(?: range| level| value)? at\s\S{0,2}$",
@@ -120,7 +127,11 @@ static OUT_OF_NORMAL: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
     let (left, right) = (&text[..place.start], &text[place.end..]);
     // `Impl#372` is a place in code; a pair in brackets explains what stands before it; what is `above normal at 5` is 5.
-    if left.ends_with('#') || left.ends_with('(') && VERSUS.is_match(right) || OUT_OF_NORMAL.is_match(left) {
+    if THAN_USUAL.is_match(left)
+        || left.ends_with('#')
+        || left.ends_with('(') && VERSUS.is_match(right)
+        || OUT_OF_NORMAL.is_match(left)
+    {
         return Part::Any;
     }
     let duration = matches!(number.unit, Unit::Seconds(_));
@@ -132,6 +143,8 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         Part::Median
     } else if BY.is_match(left) || MORE.is_match(right) {
         Part::Change
+    } else if USUAL_EXTREME.is_match(left) {
+        Part::Usual
     } else if PEAK.is_match(left) || WORST_AFTER.is_match(right) {
         Part::Peak
     } else if NOW.is_match(left) || !duration && NOW_AFTER.is_match(right) {

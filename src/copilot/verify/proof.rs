@@ -59,12 +59,12 @@ impl Proof {
         }
         for ranked in &analysis.changes {
             if let Some(item) = items.get_mut(&ranked.evidence) {
-                item.say(&ranked.why);
+                item.tell(&ranked.why);
             }
         }
         for ruled_out in &analysis.ruled_out {
             if let Some(item) = items.get_mut(&ruled_out.evidence) {
-                item.say(&ruled_out.why);
+                item.tell(&ruled_out.why);
             }
         }
         for suspect in &analysis.suspects {
@@ -72,7 +72,9 @@ impl Proof {
                 for id in &signal.evidence {
                     if let Some(item) = items.get_mut(id) {
                         item.quote(&signal.text);
-                        item.say(&suspect.service);
+                        if item.nameless {
+                            item.say(&suspect.service);
+                        }
                         item.moment(signal.onset);
                     }
                 }
@@ -163,7 +165,7 @@ impl Proof {
         // A known service that nothing cited speaks of: the right figures of the wrong place.
         let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
         for (name, service) in &self.services {
-            if stands_in(&told, service) && !items.iter().any(|item| stands_in(&item.text, service)) {
+            if names::means(text, &told, name, service) && !items.iter().any(|item| stands_in(&item.words, service)) {
                 return Some(format!("nothing it cites speaks of {name}"));
             }
         }

@@ -209,6 +209,8 @@ static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:(?:completely|entirely|almost|nearly|perfectly|roughly|about|well|largely|mostly|essentially)\s)*(?:at|flat|normal|the same|steady|unchanged|within|stable|constant|low|between|around|near|about|level|healthy|as|inside|under|below|[~≃]?\d|in (?:its|the)|$|,|\.)",
     )
 });
+static FORMERLY: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(?:before|until|previously|formerly|earlier|in the baseline|so far)\b"));
 static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -332,7 +334,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
             if special.is_empty() { item.ways.iter().map(|(_, way)| *way).collect() } else { special }
         })
         .collect();
-    if NONE_OF.is_match(clause) && ways.iter().all(|way| *way == Way::Up) {
+    if NONE_OF.is_match(clause) && !FORMERLY.is_match(clause) && ways.iter().all(|way| *way == Way::Up) {
         return Some("what it denies is what its evidence shows".to_owned());
     }
     let mut told: Vec<(Way, &str, bool)> = Vec::new();
@@ -340,7 +342,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
         for found in words.find_iter(clause) {
             let after = clause[found.end()..].trim_start();
             let before = &clause[..found.start()];
-            let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && after.starts_with("than")
+            let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && (after.starts_with("than") || after.starts_with("in "))
                 && !["than normal", "than usual", "than before"].iter().any(|usual| after.starts_with(usual))
                 // `as much as before`, `from a flat 320`, `stayed normal until`.
                 || found.as_str() == "as before" && AS_MUCH.is_match(before)
@@ -385,7 +387,7 @@ const FIGURE: &str = r"(?:≃|~|≈)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?(
 
 /// Whether two figures are told in the order in which they came.
 fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
-    static PAIRS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+    static PAIRS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
         [
             regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
             regex(&format!(r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s\w+)?\s?(?:→|->)\s?(?P<b>{FIGURE})")),
@@ -395,6 +397,7 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
             regex(&format!(
                 r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s(?:lines?|times|requests?|errors?|occurrences|connections|calls|messages))?\s(?:before|earlier|normally|usually|previously|in the baseline)(?:,| and|;)?(?: vs\.?| versus| against| but)?(?: only| just)?\s(?P<b>{FIGURE})"
             )),
+            regex(&format!(r"(?:[:,]\s|\()(?P<a>{FIGURE})\sto\s(?P<b>{FIGURE})")),
         ]
     });
     let number = |text: &str| figures_of(text).into_iter().next();

@@ -15,7 +15,7 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     });
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         regex(&format!(
-            r"(?i)\b(?:(?P<span>half an? (?:minute|hour|second))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?:once|one)\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|(?P<count>{COUNT})[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?:(?P<most>more than|less than|over|under|nearly|almost|roughly|about|around)\s)?(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
+            r"(?i)\b(?:(?P<about>(?:more than|less than|well over|just over|over|under|about|around|roughly|nearly|almost|some)\s)?(?P<span>half an? (?:minute|hour|second)|an hour|one hour|a (?:whole |full )?(?:day|week))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?P<often>once|{COUNT})\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|factor of (?P<factor>{COUNT})\b|(?:(?P<hundreds>{COUNT})\shundred|(?P<big>(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen))\b|(?P<count>{COUNT})(?P<point> and a half)?[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?:(?P<most>more than|less than|over|under|nearly|almost|roughly|about|around)\s)?(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
         ))
     });
     let mut out = String::with_capacity(text.len());
@@ -46,12 +46,18 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     let spelled = WORDS.replace_all(&out, |groups: &regex::Captures<'_>| {
         let rest = groups.name("of").map_or("", |of| of.as_str());
         if let Some(span) = groups.name("span") {
-            let seconds = match span.as_str().to_lowercase() {
-                span if span.ends_with("hour") => 1_800.0,
-                span if span.ends_with("minute") => 30.0,
-                _ => 0.5,
+            let span = span.as_str().to_lowercase();
+            // In the unit below, in which its rounding is told.
+            let (count, unit) = match span.as_str() {
+                _ if span.ends_with("week") => (7.0, "days"),
+                _ if span.ends_with("day") => (24.0, "hours"),
+                _ if span.ends_with("hour") => (60.0, "minutes"),
+                _ if span.ends_with("minute") => (60.0, "seconds"),
+                _ => (1_000.0, "ms"),
             };
-            return format!("≃{seconds} seconds");
+            let count = if span.starts_with("half") { count / 2.0 } else { count };
+            let about = groups.name("about").map_or("", |about| about.as_str());
+            return format!("{about}≃{count} {unit}");
         }
         if let Some(share) = groups.name("share") {
             let share = share.as_str().to_lowercase();
@@ -104,7 +110,17 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             return format!("≃{:.4} per minute", 60.0 / (count.max(1e-9) * seconds));
         }
         if let Some(each) = groups.name("each") {
-            return format!("about 1 per {}", each.as_str());
+            let often = groups.name("often").map_or(1, |often| value(often.as_str()));
+            return format!("about {often} per {}", each.as_str());
+        }
+        if let Some(factor) = groups.name("factor") {
+            return format!("factor of {}", value(factor.as_str()));
+        }
+        if let Some(hundreds) = groups.name("hundreds") {
+            return format!("{}", value(hundreds.as_str()) * 100);
+        }
+        if let Some(big) = groups.name("big") {
+            return format!("{}", value(big.as_str()));
         }
         if let Some(twice) = groups.name("twice") {
             let times = match twice.as_str().to_lowercase().as_str() {
@@ -119,7 +135,10 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             return format!("{} {most}{times} times", twice.as_str());
         }
         match (groups.name("count"), groups.name("unit")) {
-            (Some(count), Some(unit)) => format!("about {} {}", value(count.as_str()), unit.as_str()),
+            (Some(count), Some(unit)) => {
+                let half = if groups.name("point").is_some() { ".5" } else { "" };
+                format!("about {}{half} {}", value(count.as_str()), unit.as_str())
+            }
             _ => groups[0].to_owned(),
         }
     });
@@ -156,6 +175,9 @@ fn value(word: &str) -> u32 {
     ];
     const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     let word = word.to_lowercase();
+    if word == "once" {
+        return 1;
+    }
     let word = word.trim_start_matches("a ");
     let index = |of: &[&str], word: &str| of.iter().position(|one| *one == word).and_then(|at| u32::try_from(at).ok());
     if let Some(ones) = index(&ONES, word) {
