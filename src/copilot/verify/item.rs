@@ -303,6 +303,12 @@ impl Item {
                     self.figure(Number::exact(value, unit), role);
                 }
                 self.compare(log.baseline_per_minute, log.window_per_minute, minute);
+                if let Some(branch) = &log.branch {
+                    self.before_after(branch.share, Unit::Percent);
+                    let rest = |share: Option<f64>| share.map(|share| 1.0 - share);
+                    let others = BeforeAfter { before: rest(branch.share.before), after: rest(branch.share.after) };
+                    self.before_after(others, Unit::Percent);
+                }
                 self.moment(log.first);
             }
             Detail::Edge(edge) => {

@@ -31,6 +31,8 @@ pub struct Proof {
     services: Vec<(String, String)>,
     /// Words that may be repeated without proof, as [`plain`] makes them: times that the question named.
     repeated: String,
+    /// When the incident began.
+    started: Timestamp,
     /// How long the window and the baseline are.
     lengths: Vec<Number>,
 }
@@ -95,7 +97,7 @@ impl Proof {
         let lengths = [analysis.incident.window, analysis.incident.baseline]
             .map(|range| Number::exact(range.end.since(range.start).as_secs_f64(), Unit::Seconds(1.0)))
             .to_vec();
-        Self { items, common, title, repeated: String::new(), services, lengths }
+        Self { items, common, title, repeated: String::new(), services, started: analysis.incident.started_at, lengths }
     }
 
     /// With words that may be repeated without proof, such as the times of a question.
@@ -184,7 +186,9 @@ impl Proof {
             Ok(rest) => rest,
             Err(sign) => return Some(format!("the number {sign} cannot be checked")),
         };
-        let mut spans = spans(&items);
+        let started =
+            ["incident", "outage", "the alert"].iter().any(|word| told.contains(word)).then_some(self.started);
+        let mut spans = spans(&items, started);
         if ["window", "baseline"].iter().any(|word| told.contains(word)) {
             spans.extend(&self.lengths);
         }
@@ -211,8 +215,8 @@ impl Proof {
 }
 
 /// Times between the cited items: "28 s after the rollout" is a figure of both.
-fn spans(items: &[&Item]) -> Vec<Number> {
-    let mut times: Vec<Timestamp> = items.iter().flat_map(|item| item.times.iter().copied()).collect();
+fn spans(items: &[&Item], started: Option<Timestamp>) -> Vec<Number> {
+    let mut times: Vec<Timestamp> = items.iter().flat_map(|item| item.times.iter().copied()).chain(started).collect();
     times.sort_unstable();
     times.dedup();
     times.truncate(64);
