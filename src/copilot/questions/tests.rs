@@ -312,7 +312,8 @@ async fn what_is_not_in_the_evidence_is_marked() {
     assert_eq!(done.reply().diagnosed.unknown_ids, [("Q9".to_owned(), 1)]);
     let bare = json!({"thought": "", "call": null, "answer": {"claims": [], "summary": "all is well", "missing": []}});
     let done = asked(&[bare.to_string()]).await;
-    assert!(done.reply().diagnosed.unsupported[0].why.contains("rests on no claim"));
+    let why = &done.reply().diagnosed.unsupported;
+    assert!(why[0].why.contains("rests on no claim"), "{why:?}");
 }
 
 #[tokio::test]

@@ -140,7 +140,9 @@ static MORE: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?i)(?:\b(?:over|more than|above|at least|upwards of|exceed(?:s|ed|ing)|well over)|>|≥)\s*(?:×\s*|≃)?$")
 });
 static LESS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)(?:\b(?:under|less than|fewer than|below|at most|no more than|as little as)|<|≤)\s*(?:×\s*|≃)?$")
+    regex(
+        r"(?i)(?:\b(?:under|less than|fewer than|below|at most|no more than|as little as|within|just short of|just under|not quite)|<|≤)\s*(?:×\s*|≃)?$",
+    )
 });
 /// What makes a number a rate.
 static RATE: LazyLock<Regex> = LazyLock::new(|| {

@@ -67,6 +67,10 @@ pub(super) struct Item {
     pub(super) times: Vec<Timestamp>,
     /// Which way it went.
     pub(super) shown: Shown,
+    /// Services that it is of, as [`plain`] makes them.
+    pub(super) names: Vec<String>,
+    /// Parts of the name of what was measured: `pool` and `use` of `pool_in_use`.
+    pub(super) parts: Vec<String>,
     /// Whether it names no service.
     pub(super) nameless: bool,
     /// What it is.
@@ -233,6 +237,7 @@ impl Item {
     pub(super) fn hold(&mut self, evidence: &Evidence) {
         self.shown = Shown::of(evidence);
         self.kind = Some(evidence.id.kind);
+        self.names.extend(evidence.service.iter().map(|name| plain(name).trim().to_owned()));
         self.nameless = evidence.service.as_deref().is_none_or(str::is_empty);
         match evidence.id.kind {
             EvidenceKind::Metric | EvidenceKind::Log | EvidenceKind::Edge => self.quote(&evidence.title),
@@ -252,6 +257,8 @@ impl Item {
             }
             Detail::Metric(metric) => {
                 let unit = unit_of(metric);
+                let parts = metric.metric.split(|c: char| !c.is_alphanumeric()).filter(|part| part.len() > 2);
+                self.parts = parts.map(str::to_lowercase).collect();
                 self.say(&metric.metric);
                 self.say(&metric.labels.to_string());
                 let band = metric.baseline;
@@ -313,6 +320,7 @@ impl Item {
             }
             Detail::Edge(edge) => {
                 self.calls = Some((plain(&edge.client).trim().to_owned(), plain(&edge.server).trim().to_owned()));
+                self.names.extend(self.calls.iter().flat_map(|(client, server)| [client.clone(), server.clone()]));
                 self.say(&edge.client);
                 self.say(&edge.server);
                 self.before_after(edge.rate, Unit::Rate(1.0));

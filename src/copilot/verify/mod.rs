@@ -11,6 +11,7 @@ mod order;
 mod owners;
 mod parts;
 mod proof;
+mod relevance;
 mod sense;
 mod shares;
 mod spelled;

@@ -31,7 +31,8 @@ pub(super) fn stranger(
         roughly nearly almost over just only most many few what when baseline normal customers upstream downstream use \
         between case other another work memory disk network them zero nothing none javascript github postgresql being \
         connections connection database pool cluster namespace error errors waiting response window minute second hour \
-        average least half flight retries progress parallel turn general particular sequence addition fact place order question front back general favour favor case need short long return part time use line lines range bounds spite terms charge danger vain advance doubt detail which whose where itself themselves most calls other others someone start startup shutdown restart production staging host hosts node nodes disk client clients server servers callee caller machine machines kernel process processes threads thread queue queues least inside peak before here there full than and has was were not into onto load deploy ";
+        average least half flight retries progress parallel turn general particular sequence addition fact place order question front back general favour favor case need short long return part time use line lines range bounds spite terms charge danger vain advance doubt detail which whose where itself themselves most calls other others someone start startup shutdown restart production staging host hosts node nodes disk client clients server servers callee caller machine machines kernel process processes threads thread queue queues least inside peak before here there full than and has was were not into onto load deploy scope practice theory principle transit bulk sync full total itself \
+        common mind view sight need reach control service turn essence summary advance excess error isolation tandem vain ";
     for groups in NAMED.iter().flat_map(|shape| shape.captures_iter(text)) {
         for name in ["a", "b", "c", "d", "e", "f"].iter().filter_map(|name| groups.name(name)) {
             let word = name.as_str().trim_end_matches(['.', '-', '_']);
@@ -243,7 +244,11 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
                 .iter()
                 .any(|end| last.len() > end.len() && last.ends_with(end))
                 || parts.iter().all(|part| known(part));
-            !ordinary
+            // `missing-relation errors`.
+            let of_errors = [" error", " warning", " exception", " failure", " message", " line"]
+                .iter()
+                .any(|noun| right.starts_with(noun));
+            !ordinary && !of_errors
         })
         .map(str::to_owned)
 }
@@ -258,9 +263,25 @@ fn beginner(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
     const ORDINARY: &str = " error latency cpu memory disk throughput traffic queue pod node everything nothing nobody none one \
         each this that there who what which where when how backlog load network storage system cluster database cache service \
         deployment deploy release rollout incident alert baseline request response work job utilization usage saturation \
-        contention pressure demand volume rate ratio count average median peak access normal usual the both only another some many ";
+        contention pressure demand volume rate ratio count average median peak access all they we it most several few these those other normal usual the both only another some many ";
     NAMED.captures_iter(text).map(|groups| groups["a"].to_owned()).find(|word| {
         !ORDINARY.contains(&format!(" {word} ")) && !word.ends_with('s') && !word.ends_with("ing") && !known(word)
+    })
+}
+
+/// A person who is said to have changed something and did not. Only where a change is cited.
+pub(super) fn author(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i:\b(?:commit|deploy|deployment|deployed|change|flag|rollout|release|migration|merged|committed|pushed|shipped)\b[^,;]{0,30}?)\s(?:by|from)\s(?P<a>[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*)\b|^(?P<b>[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*)\s(?:switched|bumped|committed|renamed|deployed|merged|rotated|turned|flipped|fixed|shipped|reverted|rolled|pushed|tidied)\b",
+        )
+    });
+    const OTHERS: &str = " the a an about roughly some nearly almost one two three five ten its being adding removing hand default design \
+        seconds minutes hours which that this off on ";
+    NAMED.captures_iter(text).find_map(|groups| {
+        let name = groups.name("a").or_else(|| groups.name("b"))?.as_str();
+        let digits = name.starts_with(|c: char| c.is_ascii_digit());
+        (!digits && !OTHERS.contains(&format!(" {name} ")) && !cited(name)).then(|| name.to_owned())
     })
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Part {
     Usual,
     /// What it was before it became something else: `from 6 to`, `6 →`.
     From,
+    /// The same, where something went back: it may be the peak.
+    Past,
     /// What is now, as against what was.
     Now,
     /// How often something was said.
@@ -39,7 +41,7 @@ pub(super) enum Part {
 }
 
 /// Words between a number and what says which it is.
-const ABOUT: &str = r"(?:(?:just |only |well |even )?(?:about|around|roughly|approximately|approx\.?|circa|ca\.|nearly|almost|some|over|more than|above|under|less than|below|close to|as much as|as low as|as high as|a mere|an?|the)\s|[~≈<>≤≥]\s?|×\s?|\()*$";
+const ABOUT: &str = r"(?:(?:just |only |well |even |no more than |within |at most |at least )?(?:just short of|just under|just over|not quite|about|around|roughly|approximately|approx\.?|circa|ca\.|nearly|almost|some|over|more than|above|under|less than|below|close to|as much as|as low as|as high as|a mere|an?|the)\s|[~≈<>≤≥]\s?|×\s?|\()*$";
 
 fn before(words: &str) -> Regex {
     regex(&format!(r"(?i)(?:{words})[\s:=]*{ABOUT}"))
@@ -59,7 +61,19 @@ static MORE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static BECAME: LazyLock<Regex> = LazyLock::new(|| {
-    before(&format!(r"\b(?:{MOVES}(?:\s[^\s,;]+){{0,7}}?\s(?:back\s)?to|reach(?:ed|es|ing)?|hits?|hitting)|→|->"))
+    before(&format!(
+        r"\b(?:{MOVES}(?:\s[^\s,;]+){{0,7}}?\s(?:back\s)?to|from\s[^,;]{{1,24}}?\sto|reach(?:ed|es|ing)?|hits?|hitting)|→|->"
+    ))
+});
+static RETURNS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:now|back|again|since|recover\w*|subsid\w+|eas(?:ed|ing)|return\w*|come down|came down|settl\w+|peak)\b",
+    )
+});
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:normal|usual|baseline)\b[^,;()]{0,24}\b(?:range|band)\b(?:[^,;()]{0,40}\s)?(?:is|was|of|runs|lies|between|from)\b[^,;()]{0,30}$",
+    )
 });
 static FROM: LazyLock<Regex> = LazyLock::new(|| before(r"\bfrom"));
 static TO_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^[^,;.]{0,12}?\s(?:up |down |back )?to\s"));
@@ -101,7 +115,9 @@ static NOW: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)^\s*(?:\w+\s)?(?:now\b|at last\b|currently\b|at present\b|during\b|in the (?:incident )?window\b)")
+    regex(
+        r"(?i)^\s*(?:(?P<noun>\w+)\s)?(?:now\b|at last\b|currently\b|at present\b|during\b|in the (?:incident )?window\b)",
+    )
 });
 static WORST_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(?:at (?:the |its )?(?:worst|peak)\b)"));
 static COUNT_AFTER: LazyLock<Regex> =
@@ -115,6 +131,7 @@ static OFTEN: LazyLock<Regex> = LazyLock::new(|| {
 
 static VERSUS: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)^\S*\s?(?:vs\.?|versus|against|→|->|compared|instead|rather)"));
+static EACH: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:\s[a-z]+)?\s?(?:/\s?|a\s|per\s|each\s|every\s)[a-z]+"));
 static THAN_USUAL: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\bthan (?:usual|normal|before|in the baseline)[:,;]?\s\S{0,2}$"));
 static OUT_OF_NORMAL: LazyLock<Regex> = LazyLock::new(|| {
@@ -123,9 +140,20 @@ static OUT_OF_NORMAL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Whether the words after a number say so, with no more than the noun that it counts between.
+fn after(words: &Regex, right: &str) -> bool {
+    words.captures(right).is_some_and(|found| found.name("noun").is_none_or(|noun| !LINKS.contains(&noun.as_str())))
+}
+
 /// What is said of the number that stands at `place` in `text`.
 pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
     let (left, right) = (&text[..place.start], &text[place.end..]);
+    // What a rate is told in stands between it and what is said of it.
+    let right = if matches!(number.unit, Unit::Rate(_)) {
+        right.get(EACH.find(right).map_or(0, |each| each.end())..).unwrap_or(right)
+    } else {
+        right
+    };
     // `Impl#372` is a place in code; a pair in brackets explains what stands before it; what is `above normal at 5` is 5.
     if THAN_USUAL.is_match(left)
         || left.ends_with('#')
@@ -147,21 +175,18 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         Part::Usual
     } else if PEAK.is_match(left) || WORST_AFTER.is_match(right) {
         Part::Peak
-    } else if NOW.is_match(left) || !duration && NOW_AFTER.is_match(right) {
+    } else if NOW.is_match(left) || !duration && after(&NOW_AFTER, right) {
         Part::Now
-    } else if USUAL.is_match(left)
-        || !duration
-            && USUAL_AFTER
-                .captures(right)
-                .is_some_and(|found| found.name("noun").is_none_or(|noun| !LINKS.contains(&noun.as_str())))
-    {
+    } else if USUAL.is_match(left) || !duration && after(&USUAL_AFTER, right) {
         Part::Usual
     } else if number.unit == Unit::None && COUNT_AFTER.is_match(right)
         || number.unit == Unit::Times && OFTEN.is_match(left)
     {
         Part::Count
+    } else if RANGE.is_match(left) {
+        Part::Usual
     } else if FROM.is_match(left) && TO_AFTER.is_match(right) || ARROW_AFTER.is_match(right) {
-        Part::From
+        if RETURNS.is_match(text) { Part::Past } else { Part::From }
     } else if BECAME.is_match(left) {
         Part::Became
     } else if LEVEL.is_match(left) {
@@ -193,7 +218,8 @@ pub(super) fn fits(part: Part, told: Number, figure: &Figure, kind: Option<Evide
         Part::Median => role == Role::Median,
         Part::Peak => matches!(role, Role::Peak | Role::After),
         Part::Usual => matches!(role, Role::Median | Role::Before),
-        Part::From => matches!(role, Role::Median | Role::Before | Role::Peak | Role::Sample),
+        Part::From => matches!(role, Role::Median | Role::Before | Role::Sample),
+        Part::Past => matches!(role, Role::Median | Role::Before | Role::Peak | Role::Sample),
         Part::Now => matches!(role, Role::Last | Role::After),
     }
 }

@@ -6,7 +6,7 @@ use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_in};
-use super::{calls, names, numbers, shares, spelled};
+use super::{calls, names, numbers, relevance, shares, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -179,6 +179,17 @@ impl Proof {
             names::stranger(&rest, &self.services, &|word: &str| has(plain(word).trim()), &|word: &str| {
                 items.iter().any(|item| stands_in(&item.text, plain(word).trim()))
             })
+        {
+            return Some(format!("nothing it cites speaks of {name}"));
+        }
+        let with_ids: Vec<(EvidenceId, &Item)> = cited.iter().copied().zip(items.iter().copied()).collect();
+        if let Some(id) = relevance::stray(text, &with_ids) {
+            return Some(format!("it cites {id}, which says nothing of it"));
+        }
+        let changed = cited.iter().any(|id| id.kind == EvidenceKind::Change);
+        if let Some(name) =
+            names::author(&rest, &|word: &str| items.iter().any(|item| stands_in(&item.words, plain(word).trim())))
+                .filter(|_| changed)
         {
             return Some(format!("nothing it cites speaks of {name}"));
         }

@@ -28,6 +28,8 @@ pub(super) enum Way {
     Up,
     Down,
     Flat,
+    /// A little up or down: nearly flat.
+    Near,
 }
 
 /// What an item shows.
@@ -80,6 +82,9 @@ impl Shown {
                 let band = metric.baseline;
                 let moved = (metric.peak - band.median).abs();
                 // What moved little may be called still as well.
+                if way != Way::Flat && moved <= band.median.abs() * NEAR {
+                    shown.ways.push((Aspect::Itself, Way::Near));
+                }
                 if way != Way::Flat && moved <= band.median.abs() * SMALL {
                     shown.ways.push((Aspect::Itself, Way::Flat));
                 }
@@ -101,6 +106,10 @@ impl Shown {
                     None => None,
                 };
                 shown.ways.extend(way.map(|way| (Aspect::Itself, way)));
+                // Of what follows or does not, either may be told.
+                if log.branch.is_some() {
+                    shown.ways.extend([(Aspect::Itself, Way::Up), (Aspect::Itself, Way::Down)]);
+                }
                 // What is called the same may still have become more or fewer.
                 if way.is_none() {
                     shown.figure(
@@ -166,6 +175,9 @@ impl Shown {
                 };
                 self.ways.push((aspect, way));
                 // What moved little may be called still as well.
+                if way != Way::Flat && (after - before).abs() <= before.abs() * NEAR {
+                    self.ways.push((aspect, Way::Near));
+                }
                 if way != Way::Flat && (after - before).abs() <= before.abs() * SMALL {
                     self.ways.push((aspect, Way::Flat));
                 }
@@ -190,7 +202,7 @@ static UP: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|improved|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -199,7 +211,9 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?:\b(?:not|no|never|without|neither|nor|hardly|barely|cannot)|n't|n’t)\s+(?:\S+\s+){0,2}$")
+    regex(
+        r"(?:\b(?:not|no|never|without|neither|nor|hardly|barely|cannot|rather than|instead of)|n't|n’t)\s+(?:\S+\s+){0,2}$",
+    )
 });
 static AS_MUCH: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:much|many|high|long|low|often|times|large|big|slow)\s$"));
@@ -211,6 +225,16 @@ static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
 });
 static FORMERLY: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:before|until|previously|formerly|earlier|in the baseline|so far)\b"));
+static HEDGED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:practically|nearly|almost|hardly|roughly|about|largely|mostly|basically|essentially|virtually|more or less|barely)\b",
+    )
+});
+static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:commit|deploy|deployment|change|release|migration|flag|rollout|diff|refactor\w*|patch|pr)\b[^,;]{0,60}$",
+    )
+});
 static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -365,13 +389,16 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
             // A change may drop an index or raise a limit: its own words tell no direction of what was measured.
             let stem: String = found.as_str().chars().take(4).collect();
             let of_change = of_change || items.iter().any(|item| item.does.contains(&format!(" {stem}")));
+            // What a change did is told by the change.
+            let of_change = of_change || CHANGES.is_match(before) && items.iter().any(|item| !item.does.is_empty());
             if !bound && !of_change {
                 told.push((way, found.as_str(), NOT.is_match(&clause[..found.start()])));
             }
         }
     }
     for (way, word, denied) in told {
-        let shown = ways.contains(&way);
+        // `practically unchanged`.
+        let shown = ways.contains(&way) || way == Way::Flat && ways.contains(&Way::Near) && HEDGED.is_match(clause);
         if denied && ways.iter().all(|one| *one == way) {
             return Some(format!("it denies what its evidence shows (“{word}”)"));
         }

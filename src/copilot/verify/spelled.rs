@@ -15,7 +15,7 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     });
     static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         regex(&format!(
-            r"(?i)\b(?:(?P<about>(?:more than|less than|well over|just over|over|under|about|around|roughly|nearly|almost|some)\s)?(?P<span>half an? (?:minute|hour|second)|an hour|one hour|a (?:whole |full )?(?:day|week))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?P<often>once|{COUNT})\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|factor of (?P<factor>{COUNT})\b|(?:(?P<hundreds>{COUNT})\shundred|(?P<big>(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen))\b|(?P<count>{COUNT})(?P<point> and a half)?[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?:(?P<most>more than|less than|over|under|nearly|almost|roughly|about|around)\s)?(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
+            r"(?i)\b(?:(?P<about>(?:more than|less than|well over|just over|over|under|about|around|roughly|nearly|almost|some)\s)?(?P<span>half an? (?:minute|hour|second)|an hour|one hour|a (?:whole |full )?(?:day|week))|(?P<share>(?:a |one )?third|two[- ]thirds|(?:a |one )?quarter|three[- ]quarters|(?:a |one )?fifth|(?:a |one )tenth|(?:a |one )hundredth)(?P<of>\s(?:of\b|more|less|fewer|higher|lower|as\b|\()|[,.;)]|$|\s(?:to|since|now|at|after|in|during|and)\b)|(?P<half>(?:by|in|to|roughly|about|almost|nearly|just over|over|less than|more than|fewer than|under)\s(?:a\s|one\s)?half|half (?:of|the|as|its|their)|(?:a|one) half)\b|(?P<fold>{FOLD})[- ]?fold\b|(?:once|one|1)(?:\s\w+)?\s(?:every|each|in)\s(?P<every>{COUNT}|\d+)\s(?P<period>seconds?|minutes?|hours?)\b|(?P<often>once|{COUNT})\s(?:a|an|per|every|each)\s(?P<each>second|minute|hour)\b|factor of (?P<factor>{COUNT})\b|(?P<part>{COUNT})\s(?P<outof>out of|of|in)\s(?P<whole>{COUNT})\b|(?P<few>five|six|seven|eight|nine|ten|eleven|twelve)(?P<noun>\s(?:[a-z]+\s)?(?:errors|lines|warnings|failures|timeouts|exceptions|occurrences|entries|requests)\b)|(?:(?P<hundreds>{COUNT})\shundred|(?P<big>(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen))\b|(?P<count>{COUNT})(?P<point> and a half)?[ -](?P<unit>seconds?|minutes?|hours?|days?|percent|per cent|times|milliseconds?)\b|(?:(?P<most>more than|less than|over|under|nearly|almost|roughly|about|around)\s)?(?P<twice>doubled|doubling|twice|tripled|trebled|quadrupled|quintupled|sextupled|halved)\b)"
         ))
     });
     let mut out = String::with_capacity(text.len());
@@ -115,6 +115,20 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
         }
         if let Some(factor) = groups.name("factor") {
             return format!("factor of {}", value(factor.as_str()));
+        }
+        if let (Some(part), Some(whole), Some(out_of)) =
+            (groups.name("part"), groups.name("whole"), groups.name("outof"))
+        {
+            let (part, whole) = (value(part.as_str()), value(whole.as_str()));
+            // `seven in ten` is a share, and so is `nine out of ten`; `three of six` counts.
+            return if whole == 10 && out_of.as_str() != "of" {
+                format!("≃{} %", part * 10)
+            } else {
+                format!("{part} of {whole}")
+            };
+        }
+        if let (Some(few), Some(noun)) = (groups.name("few"), groups.name("noun")) {
+            return format!("{}{}", value(few.as_str()), noun.as_str());
         }
         if let Some(hundreds) = groups.name("hundreds") {
             return format!("{}", value(hundreds.as_str()) * 100);
