@@ -54,7 +54,8 @@ impl Failure {
 
     /// Exit code 1: each of these failed, and what to do.
     pub fn of_parts(parts: Vec<String>, advice: &str) -> Self {
-        Self { parts: parts.clone(), ..Self::failed(parts.join("; ")) }.with_fix(advice)
+        let text = parts.join("; ");
+        Self { parts, ..Self::failed(text) }.with_fix(advice)
     }
 
     /// The same, with what to do about it.

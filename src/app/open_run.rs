@@ -33,7 +33,7 @@ struct Open {
     recording: Recording,
     state: RunState,
     /// Whoever leaves the program waits for this to be dropped.
-    _open: TaskTrackerToken,
+    _waited_for: TaskTrackerToken,
 }
 
 /// A run whose outcome is written.
@@ -65,7 +65,7 @@ impl OpenRun {
                 started: Instant::now(),
                 recording: Recording::default(),
                 state: RunState::Cancelled,
-                _open: token,
+                _waited_for: token,
             };
             Ok(Self { open: Some(open) })
         });

@@ -469,7 +469,7 @@ impl Backend for Screens {
             let follow = |asking| reporter.asking(waiting.heard(asking));
             let cancel = CancellationToken::new();
             let work = asking::ask(&self.engine, &mut thread, asked, follow, &cancel);
-            let work = waiting.beside(work, |asking| reporter.asking(asking));
+            let work = Box::pin(waiting.beside(work, |asking| reporter.asking(asking)));
             let reply = watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?;
             self.keep_chat(name, about, thread);
             Ok(reply)

@@ -22,7 +22,7 @@ fn body(session: &Session) -> Vec<String> {
 /// Puts the cursor of the actions on the one that shows the clock, and opens it.
 fn ask_to_run(session: &mut Session) {
     session.press("4");
-    session.wait_for("nothing runs before you confirm it");
+    session.wait_for("nothing runs unconfirmed");
     session.press("G");
     session.wait_for("$ date -u");
     session.press("\r");
@@ -84,8 +84,8 @@ fn the_picture_in_the_readme_is_what_the_demo_shows() {
     session.wait_for("changes ruled out");
     let text = session.text();
     let shown: Vec<String> = text.lines().map(without_figures).collect();
-    // The chart moves with the time of day against the marks of its axis.
-    let ticks = |row: &str| row.chars().skip(36).all(|c| matches!(c, '#' | ':' | ' '));
+    // The chart moves with the time of day against the marks of its axis, which name the day around midnight.
+    let ticks = |row: &str| row.chars().skip(36).all(|c| matches!(c, '#' | ':' | ' ' | '-'));
     let chart = |row: &&String| row.contains(['┤', '│', '└', '┆']) || ticks(row);
     let still = |rows: &[String]| -> Vec<String> {
         rows.iter().map(|row| if chart(&row) { row.chars().take(36).collect() } else { row.clone() }).collect()

@@ -482,7 +482,9 @@ impl<P: FnMut(Asking) + Send> Run<'_, '_, P> {
             evidence: None,
             elapsed_ms: 0,
         });
-        self.report(format!("{} {what}", call.tool()));
+        // A command names its program itself.
+        let told = if what.starts_with(call.tool()) { what.to_string() } else { format!("{} {what}", call.tool()) };
+        self.report(told);
         let key = serde_json::to_string(call).unwrap_or_default();
         let known = self.memory.get(&key).copied();
         let (outcome, id, told) = if let Some(id) = known {

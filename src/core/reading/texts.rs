@@ -129,10 +129,11 @@ pub(super) fn pack(out: &mut Writer, model: &Model) {
             out.push(
                 Role::Dim,
                 &format!(
-                    "evidence {} of {} tokens · {} items · {hidden} values hidden{kinds}",
+                    "evidence {} of {} tokens · {} {} · {hidden} values hidden{kinds}",
                     count(pack.tokens as u64),
                     count(pack.budget as u64),
                     pack.evidence.len(),
+                    if pack.evidence.len() == 1 { "item" } else { "items" },
                 ),
             );
             for omission in &pack.omitted {
