@@ -13,7 +13,7 @@
 //! | [`core`] | the model of the program, its messages and effects, keymap, action registry | domain, analysis, context, gate |
 //! | [`ui`] | rendering of the model: views and widgets | domain, core |
 //! | [`sources`] | Prometheus, Alertmanager, Loki, exposition pages, bundles, changes | domain |
-//! | [`llm`] | wire formats and streaming of language models | domain |
+//! | [`llm`] | wire formats and streaming of language models | domain, context |
 //! | [`copilot`] | a diagnosis or a question from start to end, the offline analyst, verification of citations | domain, analysis, context, gate, llm, sources, prompts |
 //! | [`prompts`] | the prompt library | domain |
 //! | [`runner`] | execution of one authorised command | domain, gate |

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::config::ConfigError;
+use crate::context::redact;
 use crate::sources::SourceError;
 
 /// A failure with its exit code and the text for the person: what failed and what to do.
@@ -83,7 +84,8 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::usage(error.to_string())
+        // A file of settings may hold a secret anywhere, also where none belongs.
+        Self::usage(redact(&error.to_string()).text)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Values that have their type and cannot work all the same. Said at start, with the file and the key, not in the middle
 //! of an incident.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Url;
 
 use super::Config;
-use crate::domain::settings::{EndpointSettings, Price, SourceSettings};
+use super::secrets::names_a_variable;
+use crate::domain::settings::{Auth, EndpointSettings, HeaderValue, Price, SecretRef, SourceSettings};
 
 /// The smallest pack that says anything, in tokens.
 const LEAST_PACK: usize = 300;
@@ -39,13 +40,64 @@ pub(super) fn wrong(config: &Config) -> Option<String> {
 }
 
 fn of_source(key: &str, source: &SourceSettings) -> Option<String> {
-    source.proxy.as_deref().and_then(|proxy| of_proxy(key, proxy))
+    let SourceSettings { url, headers, auth, proxy, .. } = source;
+    let secrets = match auth {
+        Some(Auth::Basic { password, .. }) => Some(("auth.basic.password", password)),
+        Some(Auth::Bearer(token)) => Some(("auth.bearer", token)),
+        Some(Auth::Oauth2 { client_secret, .. }) => Some(("auth.oauth2.client_secret", client_secret)),
+        None => None,
+    };
+    of_url(key, url)
+        .or_else(|| secrets.and_then(|(name, secret)| of_secret(key, name, secret)))
+        .or_else(|| of_headers(key, headers))
+        .or_else(|| proxy.as_deref().and_then(|proxy| of_proxy(key, proxy)))
+}
+
+/// What is wrong with the address of a server.
+fn of_url(key: &str, url: &str) -> Option<String> {
+    let url = url.trim();
+    let fine = Url::parse(url).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty())
+    });
+    if fine {
+        return None;
+    }
+    let shown = without_password(url);
+    let bare = !url.contains("://") && Url::parse(&format!("http://{url}")).is_ok();
+    let fix = if bare {
+        format!("it has no scheme: write `http://{shown}` or `https://{shown}`")
+    } else {
+        "not the address of a server; write http://HOST:PORT or https://HOST".to_owned()
+    };
+    Some(format!("{key}: `url` is `{shown}`: {fix}"))
+}
+
+fn of_headers(key: &str, headers: &BTreeMap<String, HeaderValue>) -> Option<String> {
+    headers.iter().find_map(|(name, value)| match value {
+        HeaderValue::Secret(secret) => of_secret(key, &format!("headers.{name}"), secret),
+        HeaderValue::Plain(_) => None,
+    })
+}
+
+/// A secret that stands where its place should: said without a word of it.
+fn of_secret(key: &str, name: &str, secret: &SecretRef) -> Option<String> {
+    match secret {
+        SecretRef::Env(variable) if !names_a_variable(variable) => Some(format!(
+            "{key}: `{name}.env` is not the name of an environment variable (it is not shown); write the variable's \
+             name there, or {{ value = \"…\" }} for the secret itself"
+        )),
+        _ => None,
+    }
 }
 
 fn of_endpoint(key: &str, endpoint: &EndpointSettings) -> Option<String> {
     let EndpointSettings { pack_tokens, answer_tokens, timeouts, .. } = endpoint;
-    if let Some(wrong) = endpoint.proxy.as_deref().and_then(|proxy| of_proxy(key, proxy)) {
-        return Some(wrong);
+    let wrong = (endpoint.url.as_deref().and_then(|url| of_url(key, url)))
+        .or_else(|| endpoint.key.as_ref().and_then(|secret| of_secret(key, "key", secret)))
+        .or_else(|| of_headers(key, &endpoint.headers))
+        .or_else(|| endpoint.proxy.as_deref().and_then(|proxy| of_proxy(key, proxy)));
+    if wrong.is_some() {
+        return wrong;
     }
     if *pack_tokens < LEAST_PACK {
         return Some(format!(
@@ -142,6 +194,16 @@ mod tests {
             (endpoint("timeouts = { total = \"0s\" }"), ["`timeouts.total` is 0s", "leave it out"]),
             (endpoint("price = { input = -1.0 }"), ["`price.input` is -1", "0 or more"]),
             (endpoint("proxy = \"http//x\""), ["`proxy` is `http//x`", "http://HOST:PORT"]),
+            (
+                endpoint("url = \"127.0.0.1:18552\""),
+                ["c.toml:5:", "`url` is `127.0.0.1:18552`: it has no scheme: write `http://127.0.0.1:18552`"],
+            ),
+            (endpoint("url = \"localhost:80/v1\""), ["no scheme", "`https://localhost:80/v1`"]),
+            (endpoint("url = \"ftp://x\""), ["`url` is `ftp://x`", "http://HOST:PORT"]),
+            (
+                "[profile.p]\nprometheus = { url = \"prom:9090\" }\n".into(),
+                ["c.toml:2: profile.p.prometheus: `url`", "no scheme"],
+            ),
             (endpoint("") + &endpoint(""), ["two end points are named `a`", "of its own"]),
             ("[llm]\ntokens_per_day = 0\n".into(), ["`tokens_per_day` is 0", "leave it out"]),
             ("[llm]\ncost_per_day = 0.0\n".into(), ["`cost_per_day` is 0", "leave it out"]),
@@ -151,7 +213,7 @@ mod tests {
             ),
         ] {
             let error = said(&text);
-            assert!(error.starts_with("c.toml: ") && parts.iter().all(|part| error.contains(part)), "{error}");
+            assert!(error.starts_with("c.toml:") && parts.iter().all(|part| error.contains(part)), "{error}");
         }
     }
 

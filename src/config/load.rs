@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Config, ConfigFile, checks, config_file};
+use super::{Config, ConfigFile, checks, config_file, secrets};
 use crate::domain::canonical::hex;
 
 /// The system's file.
@@ -104,14 +104,38 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
 /// Parses one file's text. `name` stands in front of error messages.
 pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
     let config = toml::from_str(text).map_err(|error: toml::de::Error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let start = error.span().map(|span| text.floor_char_boundary(span.start));
+        let line = start.map(|start| text[..start].matches('\n').count() + 1);
         let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
-        ConfigError(format!("{place}: {}", explain(error.message())))
+        let source = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        let said = secrets::wrong_shape(source, error.message());
+        ConfigError(format!("{place}: {}", said.unwrap_or_else(|| explain(error.message()))))
     })?;
     match checks::wrong(&config) {
-        Some(wrong) => Err(ConfigError(format!("{name}: {wrong}"))),
+        Some(wrong) => {
+            let place = line_of(text, &wrong).map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
+            Err(ConfigError(format!("{place}: {wrong}")))
+        }
         None => Ok(config),
     }
+}
+
+/// The line that sets the value which a message tells as "`KEY` is VALUE": the first that sets this key to this value,
+/// as each of them is wrong.
+fn line_of(text: &str, wrong: &str) -> Option<usize> {
+    let (before, after) = wrong.split_once("` is ")?;
+    let key = before.rsplit(['`', '.']).next()?;
+    let value = match after.strip_prefix('`') {
+        Some(quoted) => quoted.split('`').next()?,
+        None => after.split([':', ' ']).next()?,
+    };
+    let sets = |line: &str| {
+        line.match_indices(key).any(|(at, _)| {
+            let rest = line[at + key.len()..].trim_start().strip_prefix('=');
+            rest.is_some_and(|rest| rest.trim_start().trim_start_matches(['"', '\'']).starts_with(value))
+        })
+    };
+    text.lines().position(sets).map(|at| at + 1)
 }
 
 /// Puts the parser's message for an unknown key into words with the nearest known key.
@@ -193,6 +217,38 @@ mod tests {
         assert!(error.starts_with("c:"), "{error}");
         let error = parse("c", "[ui]\nrefresh = \"soon\"\n").unwrap_err().to_string();
         assert!(error.contains("c:2") && error.contains("not a duration"), "{error}");
+    }
+
+    #[test]
+    fn no_secret_is_ever_told() {
+        let endpoint =
+            |more: &str| format!("[[llm.endpoint]]\nname = \"a\"\nprotocol = \"openai-chat\"\nmodel = \"m\"\n{more}\n");
+        let source = |more: &str| format!("[profile.p.loki]\nurl = \"http://x\"\n{more}\n");
+        for text in [
+            endpoint("key = \"sk-proj-HUNTER2abc\""),
+            endpoint("key = [\"sk-proj-HUNTER2abc\"]"),
+            endpoint("key = { sk-HUNTER2 = \"x\" }"),
+            endpoint("key = { command = \"vault HUNTER2\" }"),
+            endpoint("key = { env = \"sk-proj-HUNTER2abc\" }"),
+            endpoint("key = { value = \"\"\"HUNTER2"),
+            endpoint("key = sk-proj-HUNTER2"),
+            endpoint("headers = { Authorization = [\"Bearer HUNTER2\"] }"),
+            endpoint("headers = \"Bearer HUNTER2\""),
+            endpoint("[llm.endpoint.key]\nvalue = [\"HUNTER2\"]"),
+            source("auth = \"HUNTER2\""),
+            source("auth = { bearer = \"HUNTER2\" }"),
+            source("auth = { bearer = { env = \"Bearer HUNTER2\" } }"),
+            source("auth = { basic = { username = \"u\", password = \"HUNTER2\" } }"),
+            source("auth = { basic = \"u:HUNTER2\" }"),
+            "[ledger]\npassword = \"HUNTER2\"\n".to_owned(),
+            "[profile.p]\nprometheus = { url = \"htp://u:HUNTER2@x\" }\n".to_owned(),
+        ] {
+            let error = parse("c", &text).unwrap_err().to_string();
+            assert!(!error.contains("HUNTER2"), "{text}\n{error}");
+            assert!(error.starts_with("c:"), "{error}");
+        }
+        let error = parse("c", &endpoint("key = \"sk-proj-HUNTER2abc\"")).unwrap_err().to_string();
+        assert!(error.starts_with("c:5: a secret is { env = \"VARIABLE\" }"), "{error}");
     }
 
     const SYSTEM: &str = r#"

@@ -12,6 +12,45 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 << 10;
 
+/// The shapes that a secret may have in the configuration.
+pub(super) const SHAPES: &str = "a secret is { env = \"VARIABLE\" }, { file = \"PATH\" }, \
+                                 { command = [\"PROGRAM\", \"ARGUMENT\"] } or { value = \"…\" }";
+/// Words in the names of settings that hold secrets, or may.
+const SECRETIVE: [&str; 8] = ["key", "token", "password", "secret", "bearer", "auth", "header", "value"];
+
+/// What is wrong with a line that holds a secret, or may, without a word of what stands there: the parser's own message
+/// quotes it. `None` where the message may be told as it is.
+pub(super) fn wrong_shape(line: &str, message: &str) -> Option<String> {
+    let listed = |word: &str| message.contains(&format!("`{word}`"));
+    if message.starts_with("unknown variant") {
+        if listed("env") && listed("file") && listed("command") {
+            return Some(format!("{SHAPES}; what stands here is none of these (it is not shown)"));
+        }
+        if listed("basic") && listed("bearer") {
+            return Some(
+                "`auth` is { bearer = … }, { basic = { username, password } } or { oauth2 = { … } }; what stands here \
+                 is none of these (it is not shown)"
+                    .to_owned(),
+            );
+        }
+    }
+    // What is quoted after these is a value. The names of keys are told: they are what has to be corrected.
+    let quotes = ["invalid type", "invalid value", "unknown variant", "data did not match"];
+    let quotes = quotes.iter().any(|begin| message.starts_with(begin));
+    let line = line.to_ascii_lowercase();
+    // A number of tokens is no token.
+    let line =
+        ["pack_tokens", "answer_tokens", "tokens_per_day"].iter().fold(line, |line, name| line.replace(name, ""));
+    (quotes && SECRETIVE.iter().any(|word| line.contains(word)))
+        .then(|| format!("what stands here has not the shape that is expected (it is not shown); {SHAPES}"))
+}
+
+/// Whether this can be the name of an environment variable, and is not what should stand in it.
+pub(super) fn names_a_variable(name: &str) -> bool {
+    let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    begins && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Secrets from the environment, files and credential commands of this system. Nothing is cached here.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemSecrets;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::context::redact;
 use crate::domain::Text;
 
 /// Where in a request the time ran out.
@@ -262,8 +263,13 @@ impl fmt::Display for LlmErrorKind {
     }
 }
 
-/// Server words, short and harmless.
+/// Server words, short and harmless. They may hold a key that is not the one we sent, as a server before this one got it:
+/// secrets are masked before anything is cut, as half a key is not known for one.
 pub(super) fn words(raw: &str) -> Text {
-    let text = Text::new(raw.trim());
-    Text::new(&text.one_line()).truncated(300)
+    let raw = raw.trim();
+    let text = Text::new(&raw[..raw.floor_char_boundary(MOST_WORDS)]);
+    Text::new(&redact(&text.one_line()).text).truncated(300)
 }
+
+/// Bytes of a server's words that are looked at.
+const MOST_WORDS: usize = 4_000;

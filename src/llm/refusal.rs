@@ -227,6 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_a_servers_words_is_masked() {
+        let key = "sk-proj-Zx81hTqLm0pV4cRw9NfYb2KdSg7AeUiO";
+        for body in [
+            json!({"error": {"message": format!("Incorrect API key provided: {key}. You can find it at x")}})
+                .to_string(),
+            json!({"detail": format!("invalid key {key}")}).to_string(),
+            json!({"error": format!("{} {key}", "word ".repeat(50))}).to_string(),
+            format!("no such key: {key}"),
+        ] {
+            let said = kind(401, &[], &body).to_string();
+            assert!(!said.contains("Zx81hT") && said.contains("401"), "{said}");
+        }
+        let said = in_band("error", &json!({"error": {"message": format!("bad key {key}")}}).to_string()).unwrap();
+        assert!(!said.to_string().contains("Zx81hT"), "{said}");
+    }
+
+    #[test]
     fn when_to_come_back_is_said_in_many_ways() {
         assert_eq!(pause(&[], ""), None);
         assert_eq!(pause(&[("retry-after", "7")], ""), Some(7_000));

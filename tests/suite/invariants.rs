@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("core", &["domain", "analysis", "context", "gate"]),
     ("ui", &["domain", "core"]),
     ("sources", &["domain"]),
-    ("llm", &["domain"]),
+    ("llm", &["domain", "context"]),
     ("copilot", &["domain", "analysis", "context", "gate", "llm", "sources", "prompts"]),
     ("prompts", &["domain"]),
     ("runner", &["domain", "gate"]),
