@@ -3,6 +3,7 @@
 //! are.
 
 mod claims;
+mod more_claims;
 mod mutators;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,15 @@ impl Count {
     fn add(&mut self, hit: bool) {
         self.tried += 1;
         self.hit += usize::from(hit);
+    }
+
+    fn take(&mut self, other: &Self) {
+        self.tried += other.tried;
+        self.hit += other.hit;
+    }
+
+    fn permille(&self) -> usize {
+        self.hit * 1_000 / self.tried.max(1)
     }
 }
 
@@ -85,10 +95,17 @@ fn measure(analysis: &str, claims: &[True]) -> Score {
 
 #[test]
 fn claims_that_no_check_was_made_for_are_judged_rightly() {
+    let (demo, bookings, pictures) =
+        (include_str!("demo.json"), include_str!("bookings.json"), include_str!("pictures.json"));
+    let (mut caught, mut others, mut flagged) = (Count::default(), Count::default(), Count::default());
+    let mut notes = Vec::new();
     for (name, analysis, claims) in [
-        ("demo", include_str!("demo.json"), claims::DEMO),
-        ("bookings", include_str!("bookings.json"), claims::BOOKINGS),
-        ("pictures", include_str!("pictures.json"), claims::PICTURES),
+        ("demo", demo, claims::DEMO),
+        ("bookings", bookings, claims::BOOKINGS),
+        ("pictures", pictures, claims::PICTURES),
+        ("demo again", demo, more_claims::DEMO),
+        ("bookings again", bookings, more_claims::BOOKINGS),
+        ("pictures again", pictures, more_claims::PICTURES),
     ] {
         let score = measure(analysis, claims);
         eprintln!(
@@ -101,19 +118,20 @@ fn claims_that_no_check_was_made_for_are_judged_rightly() {
             score.flagged.hit,
             score.flagged.tried
         );
-        if std::env::var_os("NOTES").is_some() {
-            eprintln!("{}", score.notes.join("\n"));
-        }
-        if std::env::var_os("STANCH_NOTES").is_some() {
-            eprintln!("{}", score.notes.join("\n"));
-        }
-        // The claims were written before anything was measured: then 92.5 % and 98.5 % were caught and 8.7 % of the true
-        // ones flagged. The checks have learned from what they missed; what is asserted is what they keep since.
-        let caught = score.caught.hit * 1_000 >= score.caught.tried * 965;
-        let caught_others = score.caught_others.hit * 1_000 >= score.caught_others.tried * 970;
-        let spared = score.flagged.hit * 100 <= score.flagged.tried * 3;
-        assert!(caught && caught_others && spared, "{}", score.notes.join("\n"));
+        caught.take(&score.caught);
+        others.take(&score.caught_others);
+        flagged.take(&score.flagged);
+        notes.extend(score.notes);
     }
+    let notes = notes.join("\n");
+    if std::env::var_os("STANCH_NOTES").is_some() {
+        eprintln!("{notes}");
+    }
+    // The claims were written before anything was measured: of the first, 92.5 % of what was made false of them was
+    // caught and 8.7 % of the true ones flagged, of the second 95.2 % and 4.4 %. The checks have learned from what they
+    // missed; what is asserted is what they keep since.
+    assert!(caught.permille() >= 980 && others.permille() >= 980, "{notes}");
+    assert!(flagged.permille() <= 10, "{notes}");
 }
 
 /// A true claim in a file, with what it becomes when it is made false.
