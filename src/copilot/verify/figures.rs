@@ -118,7 +118,7 @@ static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         // Dates and times of day.
         r"(?P<time>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?|\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b)",
         // Addresses and versions with two dots or more.
-        r"|(?P<dotted>\b\d+(?:\.\d+){2,}(?:[:/]\d+)?\b)",
+        r"|(?P<dotted>\b\d+(?:\.\d+){2,}\w*(?:[:/]\d+)?\b)",
         // Between the ends of a range.
         r"|(?P<dots>\.\.+)",
         // Words that begin with a letter: names, versions, ids.

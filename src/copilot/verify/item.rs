@@ -87,18 +87,20 @@ pub(super) struct Item {
 impl Item {
     /// Words that were recorded.
     pub(super) fn say(&mut self, text: &str) {
-        let text = &measures(text);
+        let measured = measures(text);
         // What was measured has its figures with their units; in the words about it they have lost some.
         if !self.measured {
-            for token in tokens(text) {
+            for token in tokens(&measured) {
                 if let Token::Number(number, _) = token {
                     self.figure(Number::exact(number.value, number.unit), Role::Said);
                 }
             }
         }
         if self.words.len() < ITEM_BYTES {
-            self.words.push('\n');
-            self.words.push_str(&plain(text));
+            for words in [Some(text), (measured != text).then_some(measured.as_str())].into_iter().flatten() {
+                self.words.push('\n');
+                self.words.push_str(&plain(words));
+            }
         }
         self.quote(text);
     }
@@ -351,8 +353,9 @@ impl Item {
 
 /// Figures in code and configuration with the unit that stands beside them: `5*time.Second`, `timeout_ms=300`.
 fn measures(text: &str) -> String {
-    static SHAPES: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+    static SHAPES: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
         [
+            (regex(r"\b(\d+(?:\.\d+)?)(px|rem|em|pt|vh|vw)\b"), "$1 $2"),
             (regex(r"(?i)\b(\d+(?:\.\d+)?)\s*\*\s*time\.(second|millisecond|minute|hour)s?\b"), "$1 $2"),
             (regex(r"(?i)\b(?:of|from)?(seconds|millis|milliseconds|minutes|hours)\((\d+(?:\.\d+)?)\)"), "$2 $1"),
             (regex(r"(?i)\b(seconds|milliseconds|minutes|hours)\s?=\s?(\d+(?:\.\d+)?)\b"), "$2 $1"),

@@ -64,7 +64,7 @@ pub(super) fn unfounded(
                     && !beyond
                     && !confused(one.number, figure.number, of, spans)
                     && !other_side
-                    && parts::fits(one.part, one.number, figure, item.kind)
+                    && parts::fits(part_in(one.part, item), one.number, figure, item.kind)
                     && one.number.is(figure.number)
             })
         });
@@ -113,6 +113,15 @@ pub(super) fn unfounded(
 
 static SCORED: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(?:score|sigma|deviations?|mads?|z-score|outlier)\b|σ"));
+
+/// What is said of a number where it is held against that item: the median of what is a median is its value.
+fn part_in(part: Part, item: &Item) -> Part {
+    if part == Part::Median && ["p50", "0.5 ", "median"].iter().any(|word| item.words.contains(word)) {
+        Part::Level
+    } else {
+        part
+    }
+}
 
 /// Words of the ends of a normal range.
 static RANGED: LazyLock<Regex> = LazyLock::new(|| {

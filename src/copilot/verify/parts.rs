@@ -72,7 +72,7 @@ static RETURNS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static RANGE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:normal|usual|baseline)\b[^,;()]{0,24}\b(?:range|band)\b(?:[^,;()]{0,40}\s)?(?:is|was|of|runs|lies|between|from)\b[^,;()]{0,30}$",
+        r"(?i)\b(?:normal|usual|baseline)\b[^,;()]{0,24}\b(?:range|band)\b(?:[^,;()]{0,40}\s)?(?:is|was|of|runs|lies|between|from|reach(?:es|ing)|goes|going|ends|ending|up to)\b[^,;()]{0,30}$",
     )
 });
 static FROM: LazyLock<Regex> = LazyLock::new(|| before(r"\bfrom"));
@@ -167,7 +167,7 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         Part::Count
     } else if number.unit == Unit::Percent && SHARE_AFTER.is_match(right) {
         Part::Share
-    } else if MEDIAN.is_match(left) {
+    } else if MEDIAN.is_match(left) && !after(&NOW_AFTER, right) {
         Part::Median
     } else if BY.is_match(left) || MORE.is_match(right) {
         Part::Change

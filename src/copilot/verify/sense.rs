@@ -202,7 +202,7 @@ static UP: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|(?:is|are|was|were|has|have)\s(?:now\s|all\s)?gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -212,7 +212,7 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?:\b(?:not|no|never|without|neither|nor|hardly|barely|cannot|rather than|instead of)|n't|n’t)\s+(?:\S+\s+){0,2}$",
+        r"(?:\b(?:did|does|do|has|have|had|is|was|were|are|could|can)(?:\s(?:not|never)|n't|n’t)\s(?:\w+ly\s|even\s|really\s|been\s|get\s|become\s|go\s)?|\b(?:never|not)\s|\b(?:no|without)\s(?:\w+\s)?|\brather than\s(?:\w+\s){0,2}|\binstead of\s(?:\w+\s){0,2})$",
     )
 });
 static AS_MUCH: LazyLock<Regex> =
@@ -223,6 +223,8 @@ static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:(?:completely|entirely|almost|nearly|perfectly|roughly|about|well|largely|mostly|essentially)\s)*(?:at|flat|normal|the same|steady|unchanged|within|stable|constant|low|between|around|near|about|level|healthy|as|inside|under|below|[~≃]?\d|in (?:its|the)|$|,|\.)",
     )
 });
+static ASIDE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(?:rather than|instead of|not)\s(?:in\s)?(?:a|an|one|any|the)\s(?:\w+\s)?$"));
 static FORMERLY: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:before|until|previously|formerly|earlier|in the baseline|so far)\b"));
 static HEDGED: LazyLock<Regex> = LazyLock::new(|| {
@@ -358,7 +360,11 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
             if special.is_empty() { item.ways.iter().map(|(_, way)| *way).collect() } else { special }
         })
         .collect();
-    if NONE_OF.is_match(clause) && !FORMERLY.is_match(clause) && ways.iter().all(|way| *way == Way::Up) {
+    if NONE_OF.is_match(clause)
+        && !clause.contains("no longer")
+        && !FORMERLY.is_match(clause)
+        && ways.iter().all(|way| *way == Way::Up)
+    {
         return Some("what it denies is what its evidence shows".to_owned());
     }
     let mut told: Vec<(Way, &str, bool)> = Vec::new();
@@ -374,6 +380,12 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
                 || way == Way::Flat && (after.contains("until") || USUALLY.is_match(before))
                 // What came back is told from its peak.
                 || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(whole)
+                // Idioms, and what is denied in passing.
+                || found.as_str().starts_with("fell") && (after.starts_with("back") || after.starts_with("through"))
+                || found.as_str() == "slowed" && clause.contains(" minute") | clause.contains("/min") | clause.contains("/s")
+                || matches!(found.as_str(), "jump" | "spike" | "surge" | "drop" | "fall" | "rise") && ASIDE.is_match(before)
+                // What had never been so before is so now.
+                || before.trim_end().ends_with("never") && FORMERLY.is_match(clause)
                 // `stayed pending` is none of a figure.
                 || way == Way::Flat && STAYS.is_match(found.as_str()) && !LEVEL.is_match(after);
             // `new` in front of a thing that is no message of its own: a version, a deploy.

@@ -10,6 +10,8 @@ use super::regex;
 /// An error names a sign that is a number and cannot be read.
 pub(super) fn spelled_out(text: &str) -> Result<String, String> {
     static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r"(^|[\s(])x(\d+)\b"));
+    static COMPARED: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^\s(?:as|the|its|that|what|their|a|normal|usual|of|more)\b|^[,.;]?$"));
     static SPAN: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"\b(\d{1,4})\s?(?:m|min|mins|minutes?)(?:\s(?:and\s)?)?(\d{1,2})\s?(?:s|secs?|seconds?)\b")
     });
@@ -137,6 +139,11 @@ pub(super) fn spelled_out(text: &str) -> Result<String, String> {
             return format!("{}", value(big.as_str()));
         }
         if let Some(twice) = groups.name("twice") {
+            let after = &out[groups.get(0).map_or(0, |whole| whole.end())..];
+            // `deployed twice` counts and compares nothing.
+            if twice.as_str().eq_ignore_ascii_case("twice") && !COMPARED.is_match(after) {
+                return groups[0].to_owned();
+            }
             let times = match twice.as_str().to_lowercase().as_str() {
                 "tripled" | "trebled" => 3,
                 "quadrupled" => 4,
