@@ -4,6 +4,7 @@
 //! arrives stands below what can be read already, and nothing that is read moves. Whoever comes to it later has the
 //! likeliest cause first.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use crate::domain::diagnosis::{Check, Claim, Confidence, Diagnosed, Diagnosis, Earlier, Hypothesis, Unsupported};
@@ -54,6 +55,29 @@ pub enum Kind {
     Plain,
 }
 
+impl Kind {
+    /// The words that stand at the left of such a row.
+    pub fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Summary => "in short",
+            Self::Hypothesis { id, confidence } => {
+                return Cow::Owned(format!("{id} {}", confidence.map_or("…", Confidence::word)));
+            }
+            Self::Mechanism => "because",
+            Self::For => "for",
+            Self::Against => "against",
+            Self::Check(_) => "check",
+            Self::Answer => "answer",
+            Self::Observation => "seen",
+            Self::Ranking => "offline",
+            Self::Unsupported => "unsupported",
+            Self::Missing => "missing",
+            Self::Earlier(_) => "broke off",
+            Self::Remark | Self::Plain => "",
+        })
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -90,7 +114,14 @@ pub fn rows(case: &Case, list: &List) -> Vec<Row> {
         rows.finished(&conclusion.diagnosed);
     }
     let mut rows = rows.done;
-    rows.retain(|row| list.admits(&row.text));
+    if !list.filter.text.is_empty() {
+        rows.retain(|row| {
+            list.admits(&row.text)
+                || list.admits(&row.kind.words())
+                || row.links.iter().any(|id| list.admits(&id.to_string()))
+                || row.unsupported.as_ref().is_some_and(|why| list.admits(why))
+        });
+    }
     for row in &mut rows {
         row.again = again(case, &row.links);
     }

@@ -38,6 +38,8 @@ pub enum Msg {
     QueueDue,
     /// What the model says now stands on the screen.
     Drawn,
+    /// The message to the operator was on the screen long enough.
+    ToastOld,
     /// The program was resumed after a suspension or an editor.
     Resumed,
     /// An effect has something to say.
@@ -85,6 +87,22 @@ pub enum Report {
     Run(RunReport),
     /// Of `Copy` and `Edit`: what to tell the operator.
     Said(Result<Text, Text>),
+}
+
+impl Report {
+    /// Whether it is the end of its effect, and not news on the way.
+    pub fn is_last(&self) -> bool {
+        !matches!(
+            self,
+            Self::Progress(_)
+                | Self::Sources(_)
+                | Self::Endpoints(_)
+                | Self::Drafting(_)
+                | Self::Asking(_)
+                | Self::Run(RunReport::Line(_) | RunReport::Dropped(_))
+                | Self::Said(_)
+        )
+    }
 }
 
 /// What is known of the whole site.

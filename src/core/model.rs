@@ -12,7 +12,7 @@ use crate::domain::recheck::Rechecked;
 use crate::domain::{Text, Timestamp};
 
 use super::chat::Chat;
-use super::effect::Generation;
+use super::effect::{Generation, Wish};
 use super::list::List;
 use super::message::{Answered, Conclusion, Draft, Investigation, PackPreview};
 use super::queue::Queue;
@@ -65,13 +65,15 @@ pub struct Found {
     pub hint: String,
 }
 
-/// A short message to the operator; it takes the place of the key hints until the next key press.
+/// A short message to the operator; it takes the place of the key hints until the next key press, or until it is old.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
     /// What.
     pub text: Text,
     /// Whether something failed.
     pub failed: bool,
+    /// The effect that it speaks of as under way: it goes away when that ends.
+    pub during: Option<Generation>,
 }
 
 /// What is known about one incident.
@@ -85,8 +87,14 @@ pub struct Case {
     pub investigation: Slot<Investigation>,
     /// The diagnosis.
     pub conclusion: Slot<Conclusion>,
+    /// The other diagnosis, which is not shown: the playbooks' while a model's is, and the other way round.
+    pub other: Option<Conclusion>,
     /// Whether the diagnosis under way was not asked for: Esc leaves it alone.
     pub unasked: bool,
+    /// Whether a language model is asked for the diagnosis under way.
+    pub of_model: bool,
+    /// What was asked for while the diagnosis that nobody asked for is under way: it comes next.
+    pub wanted: Option<Wish>,
     /// The diagnosis being written.
     pub draft: Option<Draft>,
     /// Whether the diagnosis is shown in the order in which it was written, for whoever read along.
@@ -115,7 +123,10 @@ impl Case {
             baseline: None,
             investigation: Slot::default(),
             conclusion: Slot::default(),
+            other: None,
             unasked: false,
+            of_model: false,
+            wanted: None,
             draft: None,
             as_written: false,
             revealed: 0,
@@ -127,6 +138,33 @@ impl Case {
             rechecked: BTreeMap::new(),
         }
     }
+
+    /// The diagnosis whose actions can be chosen: the one shown, and where that did not end cleanly the playbooks'.
+    pub fn acting(&self) -> Option<&Conclusion> {
+        let shown = self.conclusion.value.as_ref()?;
+        if shown.diagnosed.complete { Some(shown) } else { self.other.as_ref().or(Some(shown)) }
+    }
+
+    /// Whether a diagnosis is under way that somebody asked for.
+    pub fn asked_for(&self) -> bool {
+        self.conclusion.busy() && !self.unasked
+    }
+
+    /// What of it is under way, if anything: messages that speak of it end with it.
+    pub fn under_way(&self) -> Option<Generation> {
+        self.conclusion.awaited().or(self.investigation.awaited()).or(self.pack.awaited())
+    }
+}
+
+/// Language models that are being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedModel {
+    /// Who: `claude-… via primary`.
+    pub who: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Requests under way beside this one.
+    pub others: usize,
 }
 
 /// What the program knows.
@@ -261,6 +299,20 @@ impl Model {
             Some(chat) => self.chats.get(chat).map(|chat| &chat.preview),
             None => self.current().map(|case| &case.pack),
         }
+    }
+
+    /// Which language model is being asked now, for a diagnosis or a question, of whatever incident.
+    pub fn asked_model(&self) -> Option<AskedModel> {
+        let first = || self.identity.models.first().cloned().unwrap_or_else(|| "a model".to_owned());
+        let cases = self.cases.values().filter(|case| case.conclusion.busy() && case.of_model).map(|case| {
+            let by = case.draft.as_ref().map(|draft| draft.by.one_line().into_owned());
+            (by.filter(|by| !by.is_empty()), case.conclusion.since)
+        });
+        let chats = self.chats.values().filter(|chat| chat.slot.busy()).map(|chat| (None, chat.slot.since));
+        let all: Vec<(Option<String>, Option<Timestamp>)> = cases.chain(chats).collect();
+        let others = all.len().saturating_sub(1);
+        let (who, since) = all.into_iter().min_by_key(|(_, since)| *since)?;
+        Some(AskedModel { who: who.unwrap_or_else(first), since, others })
     }
 
     /// Whether the terminal is too small to draw a screen.

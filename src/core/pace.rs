@@ -61,7 +61,13 @@ pub fn next_change(model: &Model) -> Option<Timestamp> {
         let slot = &case.investigation;
         slot.since.filter(|_| slot.busy() && slot.value.is_none())
     });
-    ages.chain(busy.map(|since| since.plus(Duration::from_secs(model.now.since(since).as_secs() + 1)))).min()
+    let asked = model.asked_model().and_then(|asked| asked.since);
+    ages.chain(
+        busy.into_iter()
+            .chain(asked)
+            .map(|since| since.plus(Duration::from_secs(model.now.since(since).as_secs() + 1))),
+    )
+    .min()
 }
 
 #[cfg(test)]

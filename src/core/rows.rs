@@ -86,9 +86,9 @@ pub fn proof(case: &Case, suspect: &Suspect) -> Vec<EvidenceId> {
     ids
 }
 
-/// Suggested actions of a case. None before its diagnosis ended cleanly.
+/// Suggested actions of a case: the playbooks' where the diagnosis that is shown did not end cleanly.
 pub fn actions<'a>(case: &'a Case, list: &List) -> Vec<&'a Suggestion> {
-    let Some(conclusion) = &case.conclusion.value else { return Vec::new() };
+    let Some(conclusion) = case.acting() else { return Vec::new() };
     conclusion
         .actions
         .iter()

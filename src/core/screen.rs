@@ -113,6 +113,8 @@ pub struct IncidentScreen {
     pub wrap: bool,
     /// Marked evidence.
     pub marked: BTreeSet<EvidenceId>,
+    /// Whether it was opened only to show a pack: then the way back from there leads past it.
+    pub passed: bool,
 }
 
 impl IncidentScreen {
@@ -126,6 +128,7 @@ impl IncidentScreen {
             shift: 0,
             wrap: false,
             marked: BTreeSet::new(),
+            passed: false,
         }
     }
 

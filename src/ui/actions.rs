@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::core::copy::command_line;
-use crate::core::list::first_row;
+use crate::core::list::{List, first_row};
 use crate::core::message::Suggestion;
 use crate::core::model::{Case, Model};
 use crate::core::rows;
@@ -25,8 +25,15 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     let actions = rows::actions(case, list);
     let width = area.width.saturating_sub(3);
     if actions.is_empty() {
-        let text = if case.draft.is_some() || case.conclusion.busy() {
+        let filter = &list.filter.text;
+        let no_match = format!("nothing contains \"{filter}\"");
+        let incomplete = case.acting().is_some_and(|made| !made.diagnosed.complete);
+        let text = if !filter.is_empty() && !rows::actions(case, &List::default()).is_empty() {
+            no_match.as_str()
+        } else if case.draft.is_some() || case.conclusion.busy() {
             "actions can be chosen once the diagnosis has ended cleanly"
+        } else if incomplete {
+            "the model's actions cannot be chosen; o brings the playbooks'"
         } else if case.conclusion.value.is_some() {
             "no action is suggested"
         } else {
@@ -36,7 +43,14 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
         return;
     }
     let recorded = model.identity.recorded.is_some();
-    let heads: &[&str] = if recorded {
+    let instead = case.conclusion.value.as_ref().is_some_and(|made| !made.diagnosed.complete);
+    let heads: &[&str] = if instead {
+        &[
+            "the playbooks' actions: those of the answer cannot be chosen; nothing runs unconfirmed",
+            "the playbooks' actions: the answer's cannot be chosen",
+            "the playbooks' actions",
+        ]
+    } else if recorded {
         &[
             "nothing runs before you confirm it; from a recording only what reads can run",
             "nothing runs unconfirmed; here only what reads",

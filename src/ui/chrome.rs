@@ -1,18 +1,21 @@
 //! What stands around every screen: status bar, title, hint bar.
 
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::core::command::{Place, offered, place};
+use crate::core::command::{Command, Place, escape_hint, offered, place};
 use crate::core::queue::{Status as QueueStatus, waiting_for_me};
 use crate::core::screen::{Pane, Screen, Subject};
 use crate::core::{Key, Model, pace};
 use crate::domain::alert::Severity;
 use crate::domain::health::Status;
 
-use super::canvas::{Canvas, Piece, fit};
+use super::canvas::{Canvas, Piece, fit, folded};
 use super::theme::{Glyphs, severity_glyph, severity_word, status_glyph};
+
+/// Most lines of a message to the operator.
+const TOAST_LINES: usize = 2;
 
 /// Draws what stands around the screen and returns what is left for it.
 pub(super) fn frame(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
@@ -60,6 +63,7 @@ fn status_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         };
         left.push((text, theme.warn().add_modifier(Modifier::BOLD)));
     }
+    left.extend(asking(model, area.width).map(|text| (text, theme.accent())));
     if let Some(since) = model.frozen {
         left.push((format!(" frozen at {} ", since.to_clock()), theme.warn().add_modifier(Modifier::REVERSED)));
     }
@@ -69,6 +73,17 @@ fn status_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let width: usize = pieces.iter().map(|(text, _)| text.width()).sum();
     let x = area.right().saturating_sub(width as u16 + 1).max(area.x + used + 1);
     canvas.pieces(x, area.y, area.right().saturating_sub(x), &pieces);
+}
+
+/// Which model is being asked, wherever one is: it costs, and what it says comes later.
+fn asking(model: &Model, width: u16) -> Option<String> {
+    let asked = model.asked_model()?;
+    let who = fit(&asked.who, if width < 100 { 20 } else { 40 });
+    // The time of a recording stands still.
+    let since = asked.since.filter(|_| model.identity.recorded.is_none());
+    let seconds = since.map_or_else(String::new, |since| format!(" {} s", model.now.since(since).as_secs()));
+    let others = if asked.others > 0 { format!(" +{}", asked.others) } else { String::new() };
+    Some(format!("  ◌ {who}{seconds}{others}"))
 }
 
 /// State of the sources: whole words where there is room, else names cut, else a count.
@@ -263,11 +278,25 @@ fn tabs(front: Pane, width: usize, theme: super::Theme) -> Vec<Piece> {
     pieces
 }
 
+/// Draws the message to the operator at the foot, over the last lines of the screen where one is too short.
+pub(super) fn toast(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some(toast) = &model.toast else { return };
+    let theme = canvas.theme;
+    let (glyph, style) = if toast.failed { ("⚠ ", theme.bad()) } else { ("", theme.accent()) };
+    let width = area.width.saturating_sub(2);
+    let most = if area.height >= 12 { TOAST_LINES } else { 1 };
+    let lines = folded(&format!("{glyph}{}", toast.text.one_line()), usize::from(width).max(1), most);
+    let first = area.bottom().saturating_sub(lines.len() as u16);
+    for (y, line) in (first..area.bottom()).zip(&lines) {
+        canvas.text(area.x, y, area.width, &" ".repeat(usize::from(area.width)), Style::new());
+        canvas.text(area.x + 1, y, width, line, style);
+    }
+}
+
 fn hint_bar(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
-    if let Some(toast) = &model.toast {
-        let (glyph, style) = if toast.failed { ("⚠ ", theme.bad()) } else { ("", theme.accent()) };
-        canvas.text(area.x + 1, area.y, area.width - 1, &format!("{glyph}{}", toast.text.one_line()), style);
+    if model.toast.is_some() {
+        // It is drawn last, for it may need a second line.
         return;
     }
     if let Some((label, text)) = open_field(model) {
@@ -316,6 +345,16 @@ fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
                 ("PgUp".into(), "scroll", true),
             ]
         }
+        Place::Pack if model.looked_at().is_some() => {
+            let ready = model.preview().is_some_and(|preview| preview.value.is_some());
+            vec![
+                ("⏎".into(), "send", ready),
+                ("Esc".into(), "back", true),
+                ("Y".into(), "copy request", ready),
+                ("/".into(), "search", true),
+                ("?".into(), "help", true),
+            ]
+        }
         Place::Help => vec![("type".into(), "to search", true), ("Esc".into(), "close", true)],
         Place::Palette => {
             vec![("⏎".into(), "do it", true), ("↑↓".into(), "choose", true), ("Esc".into(), "close", true)]
@@ -323,7 +362,10 @@ fn hints(model: &Model) -> Vec<(String, &'static str, bool)> {
         place => {
             let mut hints: Vec<_> = offered(place)
                 .filter(|found| !found.hint.is_empty() && (found.hint != "back" || model.screens.len() > 1))
-                .map(|found| (found.keys[0].to_string(), found.hint, (found.why_not)(model).is_none()))
+                .map(|found| {
+                    let hint = if found.command == Command::Back { escape_hint(model) } else { found.hint };
+                    (found.keys[0].to_string(), hint, (found.why_not)(model).is_none())
+                })
                 .collect();
             // Help last in the registry, but never cut off.
             if let Some(at) = hints.iter().position(|(key, ..)| *key == Key::Char('?').to_string()) {

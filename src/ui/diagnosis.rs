@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::core::diagnosis_rows::{Kind, Row, rows};
 use crate::core::figures::{bill, count, figure};
+use crate::core::list::List;
 use crate::core::message::Draft;
 use crate::core::model::{Case, Model};
 use crate::core::reading::wrap;
@@ -35,7 +36,7 @@ pub(super) fn draw(model: &Model, case: &Case, screen: &IncidentScreen, canvas: 
     let list = screen.list();
     let rows = rows(case, list);
     if rows.is_empty() {
-        nothing(model, case, canvas, body);
+        nothing(model, case, list, canvas, body);
         return;
     }
     let mut lines: Vec<(usize, Vec<Piece>)> = Vec::new();
@@ -85,11 +86,20 @@ fn live_line(model: &Model, case: &Case, width: usize, most: usize) -> Vec<Strin
     }
     let waiting = match (case.conclusion.busy(), case.unasked) {
         (true, false) => "  writing … Esc cancels",
+        (true, true) if case.wanted.is_some() => "  writing …, then what you asked for · Esc: not",
         (true, true) => "  writing …",
         (false, _) => "",
     };
     match &case.conclusion.value {
-        Some(conclusion) => fitted(finished_parts(&conclusion.diagnosed, model), waiting, width, most),
+        Some(conclusion) => {
+            let mut parts = finished_parts(&conclusion.diagnosed, model);
+            if let Some(other) = case.other.as_ref().filter(|_| !case.conclusion.busy()) {
+                let whose = if other.diagnosed.analyst.is_model() { "the model's" } else { "the playbooks'" };
+                let at = 1 + usize::from(!conclusion.diagnosed.complete);
+                parts.insert(at.min(parts.len()), (0, format!("o {whose}")));
+            }
+            fitted(parts, waiting, width, most)
+        }
         None => folded(waiting.trim_start(), width, most),
     }
 }
@@ -179,13 +189,19 @@ fn finished_parts(made: &Diagnosed, model: &Model) -> Vec<Part> {
     parts
 }
 
-fn nothing(model: &Model, case: &Case, canvas: &mut Canvas<'_>, area: Rect) {
+fn nothing(model: &Model, case: &Case, list: &List, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     if case.investigation.value.is_none() {
         super::waiting(model, case, canvas, area);
         return;
     }
     let width = area.width.saturating_sub(3);
+    let filter = &list.filter.text;
+    if !filter.is_empty() && (case.draft.is_some() || case.conclusion.value.is_some()) {
+        let text = format!("nothing contains \"{filter}\"");
+        canvas.text(area.x + 2, area.y + 1, width, &text, theme.dim());
+        return;
+    }
     let models = !model.identity.models.is_empty();
     let text = if case.conclusion.busy() {
         "the diagnosis is being written …"
@@ -268,7 +284,7 @@ fn opens(before: Option<&Row>, row: &Row) -> bool {
 fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
     let plain = Style::new();
     match kind {
-        Kind::Summary => ("in short".into(), theme.dim(), theme.strong()),
+        Kind::Summary => (kind.words().into_owned(), theme.dim(), theme.strong()),
         Kind::Hypothesis { id, confidence } => {
             let (dots, style) = match confidence {
                 Some(Confidence::High) => ("●●●", theme.bad()),
@@ -279,17 +295,17 @@ fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
             let word = confidence.map_or("…", Confidence::word);
             (format!("{id} {dots} {word}"), style, theme.strong())
         }
-        Kind::Mechanism => ("because".into(), theme.dim(), plain),
-        Kind::For => ("for".into(), theme.good(), plain),
-        Kind::Against => ("against".into(), theme.warn(), plain),
+        Kind::Mechanism => (kind.words().into_owned(), theme.dim(), plain),
+        Kind::For => (kind.words().into_owned(), theme.good(), plain),
+        Kind::Against => (kind.words().into_owned(), theme.warn(), plain),
         Kind::Check(_) => ("check ⏎".into(), theme.accent(), plain),
-        Kind::Answer => ("answer".into(), theme.good(), plain),
-        Kind::Observation => ("seen".into(), theme.dim(), plain),
-        Kind::Ranking => ("offline".into(), theme.dim(), theme.dim()),
+        Kind::Answer => (kind.words().into_owned(), theme.good(), plain),
+        Kind::Observation => (kind.words().into_owned(), theme.dim(), plain),
+        Kind::Ranking => (kind.words().into_owned(), theme.dim(), theme.dim()),
         Kind::Earlier(_) => ("⚑ broke off ⏎".into(), theme.warn(), plain),
         Kind::Plain => (String::new(), plain, plain),
         Kind::Unsupported => ("⚠ unsupported".into(), theme.warn(), theme.warn()),
-        Kind::Missing => ("missing".into(), theme.dim(), plain),
+        Kind::Missing => (kind.words().into_owned(), theme.dim(), plain),
         Kind::Remark => ("⚑".into(), theme.warn(), plain),
     }
 }

@@ -59,6 +59,7 @@ pub fn render(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         for screen in &model.screens[base..] {
             draw_screen(model, screen, &mut canvas, body);
         }
+        chrome::toast(model, &mut canvas, area);
     }
     if theme.ascii {
         ascii::fold(buffer, area);

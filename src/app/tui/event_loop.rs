@@ -25,6 +25,9 @@ use super::{Exit, editor, input};
 /// How often the ledger is asked for requests for approval.
 const QUEUE: Duration = Duration::from_secs(2);
 
+/// How long a message to the operator stands on the screen.
+const TOAST: Duration = Duration::from_secs(8);
+
 /// Messages applied before the loop looks at the keyboard again.
 const BATCH: usize = 256;
 
@@ -59,6 +62,7 @@ enum Woken {
     Refresh,
     Queue,
     Age,
+    Toast,
 }
 
 impl<E: EventSource, W: Write> Program<E, W> {
@@ -71,6 +75,8 @@ impl<E: EventSource, W: Write> Program<E, W> {
         let mut next_refresh = self.refresh.map(|every| Instant::now() + every);
         let mut next_queue = self.queue_due().map(|_| Instant::now());
         let mut leave = None;
+        let mut toast = None;
+        let mut toast_old = None;
         let effects = start(&mut self.model);
         self.carry_out(effects, &mut tasks, &mut leave)?;
 
@@ -91,11 +97,13 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 () = until(next_refresh) => Woken::Refresh,
                 () = until(next_queue) => Woken::Queue,
                 () = until(age) => Woken::Age,
+                () = until(toast_old) => Woken::Toast,
             };
             let mut effects = Vec::new();
+            let input = matches!(woken, Woken::Input(_));
             if !matches!(woken, Woken::Frame | Woken::Signal(_)) {
                 update(&mut self.model, Msg::Tick(backend.now()));
-                frames.want(if matches!(woken, Woken::Input(_)) { Cause::Input } else { Cause::News });
+                frames.want(if input { Cause::Input } else { Cause::News });
             }
             match woken {
                 Woken::Signal(Asked::Leave(number)) => leave = Some(Exit::Signal(number)),
@@ -132,8 +140,16 @@ impl<E: EventSource, W: Write> Program<E, W> {
                     effects.extend(update(&mut self.model, Msg::QueueDue));
                 }
                 Woken::Age => {}
+                Woken::Toast => effects.extend(update(&mut self.model, Msg::ToastOld)),
             }
             self.carry_out(effects, &mut tasks, &mut leave)?;
+            // The same message after another key is a new one.
+            if input || self.model.toast != toast {
+                toast.clone_from(&self.model.toast);
+                toast_old = toast.as_ref().map(|_| Instant::now() + TOAST);
+            } else if toast_old.is_some_and(|at| at <= Instant::now()) {
+                toast_old = None;
+            }
         }
         // The screen is given back at once; what must still be written is waited for after that.
         self.guard = None;

@@ -204,6 +204,26 @@ pub fn bound_elsewhere(key: Key) -> Option<&'static Definition> {
     COMMANDS.iter().find(|definition| matches!(key, Key::Char(_)) && definition.keys.contains(&key))
 }
 
+/// What Esc does here and now, in a word or two.
+pub fn escape_hint(model: &Model) -> &'static str {
+    let Screen::Incident(screen) = model.top() else { return "back" };
+    let Some(case) = model.cases.get(&screen.incident) else { return "back" };
+    if !screen.list().filter.text.is_empty() {
+        return "clears";
+    }
+    let seen = screen.pane == Pane::Diagnosis;
+    if seen && (case.answer.busy() || case.asked_for() || case.wanted.is_some()) {
+        return "cancels";
+    }
+    let asking = &case.investigation;
+    match (asking.busy(), asking.value.is_some(), asking.enough) {
+        (false, ..) => "back",
+        (true, true, _) => "cancels",
+        (true, false, false) => "stops asking",
+        (true, false, true) => "gives up",
+    }
+}
+
 /// Whether a place is text to be scrolled.
 pub const fn is_text(place: Place) -> bool {
     places::texts(place)

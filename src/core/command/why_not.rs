@@ -5,7 +5,7 @@ use crate::core::explain;
 use crate::core::model::Model;
 use crate::core::reading;
 use crate::core::rows;
-use crate::core::screen::{Pane, Screen, Subject};
+use crate::core::screen::{IncidentScreen, Pane, Screen, Subject};
 
 pub(super) fn needs_investigation(model: &Model) -> Option<String> {
     let Some(case) = model.current() else { return Some("no incident is selected".into()) };
@@ -33,8 +33,8 @@ pub(super) fn needs_model(model: &Model) -> Option<String> {
     if let Some(why) = needs_investigation(model) {
         return Some(why);
     }
-    if model.current().is_some_and(|case| case.conclusion.busy()) {
-        return Some("a diagnosis is being written (Esc cancels)".into());
+    if let Some(why) = needs_nobody_asked(model) {
+        return Some(why);
     }
     model.identity.models.is_empty().then(|| "no language model is configured; 3 shows the offline diagnosis".into())
 }
@@ -61,17 +61,28 @@ pub(in crate::core) fn why_no_question(model: &Model) -> Option<String> {
 }
 
 pub(super) fn needs_idle_diagnosis(model: &Model) -> Option<String> {
-    needs_incident(model).or_else(|| needs_investigation(model)).or_else(|| {
-        model
-            .current()
-            .is_some_and(|case| case.conclusion.busy())
-            .then(|| "a diagnosis is being written (Esc cancels)".into())
-    })
+    needs_incident(model).or_else(|| needs_investigation(model)).or_else(|| needs_nobody_asked(model))
+}
+
+/// A diagnosis that was asked for is waited for; the one that comes by itself is no reason.
+fn needs_nobody_asked(model: &Model) -> Option<String> {
+    let case = model.current()?;
+    if case.asked_for() {
+        let who = if case.of_model { "a model is being asked" } else { "a diagnosis is being made" };
+        return Some(format!("{who} (3, then Esc cancels)"));
+    }
+    case.wanted.is_some().then(|| "it comes next already".into())
 }
 
 pub(super) fn needs_citations(model: &Model) -> Option<String> {
     needs_investigation(model)
         .or_else(|| diagnosis_rows::cited(model).is_empty().then(|| "nothing here cites evidence".into()))
+}
+
+/// That what is typed as the filter occurs nowhere, where there is one.
+fn no_match(screen: &IncidentScreen) -> Option<String> {
+    let filter = &screen.list().filter.text;
+    (!filter.is_empty()).then(|| format!("nothing contains \"{filter}\""))
 }
 
 pub(super) fn needs_row(model: &Model) -> Option<String> {
@@ -80,7 +91,7 @@ pub(super) fn needs_row(model: &Model) -> Option<String> {
             let case = model.cases.get(&screen.incident)?;
             let rows = diagnosis_rows::rows(case, screen.list());
             match rows.get(screen.list().cursor) {
-                None => Some("there is no diagnosis yet".into()),
+                None => no_match(screen).or_else(|| Some("there is no diagnosis yet".into())),
                 Some(row) if row.links.is_empty() && !matches!(row.kind, Kind::Check(_) | Kind::Earlier(_)) => {
                     Some("this line cites no evidence".into())
                 }
@@ -92,8 +103,11 @@ pub(super) fn needs_row(model: &Model) -> Option<String> {
             if case.draft.is_some() {
                 return Some("actions can be chosen once the diagnosis has ended cleanly".into());
             }
-            if case.conclusion.value.as_ref().is_some_and(|conclusion| !conclusion.diagnosed.complete) {
-                return Some("the diagnosis did not end cleanly: none of its actions can be chosen".into());
+            if case.acting().is_some_and(|conclusion| !conclusion.diagnosed.complete) {
+                return Some("the answer is not whole: none of its actions can be chosen; o asks the playbooks".into());
+            }
+            if let Some(why) = no_match(screen) {
+                return Some(why);
             }
             rows::actions(case, screen.list()).is_empty().then(|| "no action is suggested".into())
         }

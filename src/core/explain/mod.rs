@@ -120,7 +120,7 @@ pub fn explain(case: &Case, topic: &Topic) -> Vec<Said> {
             None => vec![Said::Line(0, "this item no longer exists: the incident was examined anew".to_owned())],
         },
         Topic::Action(id) => {
-            let actions = case.conclusion.value.iter().flat_map(|made| &made.actions);
+            let actions = case.acting().into_iter().flat_map(|made| &made.actions);
             match actions.into_iter().find(|one| one.action.id == *id) {
                 Some(one) => {
                     let mut said = vec![Said::Exact(crate::core::copy::command_line(&one.action.argv))];
@@ -150,7 +150,7 @@ pub fn question(case: &Case, topic: &Topic) -> String {
             format!("Explain {id}{title}: what does it mean for this incident, and what would confirm it?")
         }
         Topic::Action(id) => {
-            let actions = case.conclusion.value.iter().flat_map(|made| &made.actions);
+            let actions = case.acting().into_iter().flat_map(|made| &made.actions);
             let argv = actions.into_iter().find(|one| one.action.id == *id).map(|one| one.action.argv.as_slice());
             let line = argv.map(crate::core::copy::command_line).unwrap_or_default();
             format!("What would `{line}` do here, what could go wrong, and how would I see that it helped?")

@@ -321,24 +321,34 @@ fn back(model: &mut Model) -> Vec<Effect> {
         && let Some(id) = model.current().map(|case| case.incident.id.clone())
         && let Some(generation) = model.cases.get_mut(&id).and_then(|case| case.pack.abandon())
     {
-        model.screens.pop();
+        super::consult::leave_pack(model);
         say(model, "the pack was cancelled");
         return vec![Effect::Cancel { generation }];
     }
     if let Screen::Incident(screen) = model.top() {
-        let id = screen.incident.clone();
+        let (id, pane) = (screen.incident.clone(), screen.pane);
+        let mut kept = false;
         if let Some(case) = model.cases.get_mut(&id) {
-            let asked = !case.unasked;
-            let aborted = case.answer.abandon().map(|generation| (generation, "the query")).or_else(|| {
-                let under_way = if asked { case.conclusion.abandon() } else { None };
-                under_way.map(|generation| {
-                    super::consult::keep_draft(case);
-                    (generation, "the diagnosis")
-                })
-            });
+            // Only where it is seen: elsewhere Esc is the way back, and what is paid for goes on.
+            let seen = pane == Pane::Diagnosis;
+            if seen && case.wanted.take().is_some() {
+                say(model, "not asked: only the playbooks' diagnosis is made");
+                return Vec::new();
+            }
+            let asked = seen && !case.unasked;
+            let aborted = if seen { case.answer.abandon() } else { None }
+                .map(|generation| (generation, "the query"))
+                .or_else(|| {
+                    let under_way = if asked { case.conclusion.abandon() } else { None };
+                    under_way.map(|generation| {
+                        kept = super::consult::keep_draft(case);
+                        (generation, "the diagnosis")
+                    })
+                });
             let without = case.conclusion.untouched() && case.investigation.value.is_some();
             if let Some((generation, what)) = aborted {
-                say(model, &format!("{what} was cancelled"));
+                let place = if kept { ": what came of it stands at the end (G, then ⏎ opens it)" } else { "" };
+                say(model, &format!("{what} was cancelled{place}"));
                 if what == "the diagnosis" {
                     super::consult::read_from_the_top(model, &id);
                 }
@@ -354,7 +364,9 @@ fn back(model: &mut Model) -> Vec<Effect> {
             }
         }
     }
-    if model.screens.len() > 1 {
+    if matches!(model.top(), Screen::Pack(_)) {
+        super::consult::leave_pack(model);
+    } else if model.screens.len() > 1 {
         model.screens.pop();
     } else if let Some(generation) = model.board.abandon() {
         say(model, "the refresh was cancelled");
@@ -377,7 +389,8 @@ fn stop_investigation(model: &mut Model, id: &str) -> Option<Vec<Effect>> {
     }
     if !slot.enough {
         slot.enough = true;
-        say(model, "no more is asked: what came so far is examined; Esc again gives up");
+        let text = "no more is asked: what came so far is examined; Esc again gives up";
+        super::say_while(model, text, Some(generation));
         return Some(vec![Effect::Enough { generation }]);
     }
     slot.abandon();

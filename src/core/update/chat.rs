@@ -11,7 +11,7 @@ use crate::core::slot::Slot;
 use crate::domain::Text;
 use crate::domain::question::{Asking, Reply};
 
-use super::{complain, say};
+use super::{complain, say, say_while};
 
 /// Lines scrolled at a time while writing.
 const PAGE: usize = 10;
@@ -43,7 +43,8 @@ pub(super) fn open_and_ask(model: &mut Model, question: &str) -> Vec<Effect> {
     let Screen::Chat(screen) = model.top() else { return Vec::new() };
     let chat = screen.chat.clone();
     if model.chats.get(&chat).is_some_and(|chat| chat.slot.busy()) {
-        say(model, "a question is being answered (Esc cancels)");
+        let answered = model.chats.get(&chat).and_then(|chat| chat.slot.awaited());
+        say_while(model, "a question is being answered (Esc cancels)", answered);
         return Vec::new();
     }
     if model.identity.ask_first {
@@ -66,7 +67,7 @@ fn look(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
     chat.preview = Slot::default();
     chat.preview.begin(generation, now);
     model.screens.push(Screen::Pack(Reader::default()));
-    say(model, "d sends what is shown here, Esc does not");
+    say(model, "⏎ sends what is shown here, Esc does not");
     let incident = (name != SYSTEM).then(|| name.to_owned());
     let question = Text::new(question.trim());
     stale
@@ -80,7 +81,8 @@ fn look(model: &mut Model, name: &str, question: &str) -> Vec<Effect> {
 pub(super) fn send(model: &mut Model, name: &str) -> Vec<Effect> {
     let Some(chat) = model.chats.get(name) else { return Vec::new() };
     let Some(preview) = &chat.preview.value else {
-        say(model, "the request is still being rendered");
+        let rendered = chat.preview.awaited();
+        say_while(model, "the request is still being rendered", rendered);
         return Vec::new();
     };
     let shown = preview.at.map(|at| Shown { digest: preview.digest.clone(), at });
@@ -138,7 +140,8 @@ pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
             return Vec::new();
         }
         if chat.slot.busy() {
-            say(model, "a question is being answered: Esc cancels it, what you wrote stays");
+            let answered = chat.slot.awaited();
+            say_while(model, "a question is being answered: Esc cancels it, what you wrote stays", answered);
             return Vec::new();
         }
         let written = chat.editor.text().to_owned();

@@ -8,10 +8,10 @@ use crate::core::message::Answered;
 use crate::core::model::{ANSWERS_MAX, Case, Model};
 use crate::core::screen::{IncidentScreen, Pane, PasteBox, Reader, Screen};
 use crate::domain::Text;
-use crate::domain::diagnosis::{Check, Diagnosis, Earlier};
+use crate::domain::diagnosis::{Check, Diagnosed, Diagnosis, Earlier};
 use crate::domain::recheck::{Outcome, Recheck};
 
-use super::{complain, say};
+use super::{complain, say, say_while};
 
 /// Answers that were given up, kept per incident.
 const EARLIER_MAX: usize = 8;
@@ -28,9 +28,30 @@ pub(super) fn diagnose(model: &mut Model) -> Vec<Effect> {
     show_diagnosis(model, Wish::Model { shown: None })
 }
 
-/// Diagnoses with the playbooks.
+/// Diagnoses with the playbooks. Where there is a model's diagnosis as well, turns from one to the other: neither is
+/// asked for again.
 pub(super) fn diagnose_offline(model: &mut Model) -> Vec<Effect> {
-    show_diagnosis(model, Wish::Offline)
+    let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    // The playbooks' that comes by itself is as good as one that is asked for.
+    if case.conclusion.busy() && case.unasked {
+        to_diagnosis(model, &id);
+        return Vec::new();
+    }
+    let Some(other) = case.other.take() else { return show_diagnosis(model, Wish::Offline) };
+    let now_by_model = other.diagnosed.analyst.is_model();
+    case.other = case.conclusion.value.replace(other);
+    case.as_written = false;
+    to_diagnosis(model, &id);
+    read_from_the_top(model, &id);
+    super::reports::keep_cursors(model, &id);
+    let news = if now_by_model {
+        "the model's diagnosis again; o the playbooks', d asks anew"
+    } else {
+        "the playbooks' diagnosis; o brings the model's back"
+    };
+    say(model, news);
+    Vec::new()
 }
 
 /// Sends exactly what is shown.
@@ -40,7 +61,8 @@ fn send(model: &mut Model) -> Vec<Effect> {
     }
     let shown = model.current().and_then(|case| case.pack.value.as_ref()).map(|preview| preview.digest.clone());
     if shown.is_none() {
-        say(model, "the pack is still being rendered");
+        let rendered = model.current().and_then(|case| case.pack.awaited());
+        say_while(model, "the pack is still being rendered", rendered);
         return Vec::new();
     }
     model.screens.pop();
@@ -49,17 +71,33 @@ fn send(model: &mut Model) -> Vec<Effect> {
 
 fn show_diagnosis(model: &mut Model, by: Wish) -> Vec<Effect> {
     let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
+    to_diagnosis(model, &id);
+    let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
+    // The playbooks' takes a moment only, and is there to turn to afterwards: what was asked for comes next.
+    if case.unasked
+        && by != Wish::Offline
+        && let Some(generation) = case.conclusion.awaited()
+    {
+        case.wanted = Some(by);
+        say_while(model, "comes next, once the playbooks' diagnosis is there; Esc: not", Some(generation));
+        return Vec::new();
+    }
+    begin_diagnosis(model, &id, by)
+}
+
+/// Goes to the pane of the diagnosis.
+fn to_diagnosis(model: &mut Model, id: &str) {
     // From a proof, and from what was opened above it, back to the incident.
     while model.incident_screen().is_some() && !matches!(model.top(), Screen::Incident(_)) {
         model.screens.pop();
     }
     if model.incident_screen().is_none() {
-        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(id))));
     }
     if let Some(screen) = model.incident_screen_mut() {
         screen.pane = Pane::Diagnosis;
+        screen.passed = false;
     }
-    begin_diagnosis(model, &id, by)
 }
 
 /// Begins the diagnosis that is there without being asked for.
@@ -79,6 +117,7 @@ pub(super) fn begin_diagnosis(model: &mut Model, id: &str, by: Wish) -> Vec<Effe
     let stale = case.conclusion.abandon();
     case.conclusion.begin(generation, now);
     case.unasked = false;
+    case.of_model = matches!(by, Wish::Model { .. });
     case.as_written = false;
     case.draft = None;
     case.revealed = 0;
@@ -142,7 +181,8 @@ pub(super) fn pack(model: &mut Model) -> Vec<Effect> {
     let generation = model.next_generation();
     let Some(id) = model.current().map(|case| case.incident.id.clone()) else { return Vec::new() };
     if model.incident_screen().is_none() {
-        model.screens.push(Screen::Incident(Box::new(IncidentScreen::new(&id))));
+        let screen = IncidentScreen { passed: true, ..IncidentScreen::new(&id) };
+        model.screens.push(Screen::Incident(Box::new(screen)));
     }
     model.screens.push(Screen::Pack(Reader::default()));
     let Some(case) = model.cases.get_mut(&id) else { return Vec::new() };
@@ -150,6 +190,14 @@ pub(super) fn pack(model: &mut Model) -> Vec<Effect> {
     case.pack.value = None;
     case.pack.begin(generation, now);
     vec![Effect::Pack { generation, incident: id }]
+}
+
+/// Leaves the pack, and the incident where that was opened for the pack alone.
+pub(super) fn leave_pack(model: &mut Model) {
+    model.screens.pop();
+    if matches!(model.top(), Screen::Incident(screen) if screen.passed) && model.screens.len() > 1 {
+        model.screens.pop();
+    }
 }
 
 /// Opens the box into which an answer is pasted.
@@ -190,7 +238,7 @@ pub(super) fn ask(model: &mut Model, id: &str, check: Check) -> Vec<Effect> {
     let Some(case) = model.cases.get_mut(id) else { return Vec::new() };
     let stale = case.answer.abandon();
     case.answer.begin(generation, now);
-    say(model, "asking");
+    say_while(model, "asking", Some(generation));
     stale
         .map(|generation| Effect::Cancel { generation })
         .into_iter()
@@ -198,13 +246,23 @@ pub(super) fn ask(model: &mut Model, id: &str, check: Check) -> Vec<Effect> {
         .collect()
 }
 
-/// That there is no diagnosis, in one line; the pane says why at length.
-pub(super) fn no_diagnosis(why: &str) -> String {
-    const SHORT: usize = 60;
-    if why.chars().count() <= SHORT {
-        return format!("no diagnosis: {why}");
+/// What came of a diagnosis that was asked for, in one line: what to do stands first, for the end may be cut.
+pub(super) fn outcome(made: &Diagnosed, shown: bool, playbooks: bool) -> (bool, String) {
+    if made.complete && shown {
+        return (
+            true,
+            "the answer is whole and checked: 3 likeliest cause first, 4 actions, o the playbooks'".to_owned(),
+        );
     }
-    "no diagnosis: why stands in pane 3; o asks the playbooks".to_owned()
+    if made.complete {
+        return (true, "the answer is whole and checked: 3 shows it, 4 its actions".to_owned());
+    }
+    // The words are those of the remarks on an answer that came whole.
+    let invalid = ["the answer is not valid", "nor was the second"];
+    let invalid = made.remarks.iter().any(|remark| invalid.iter().any(|words| remark.starts_with(words)));
+    let how = if invalid { "is not valid" } else { "broke off" };
+    let instead = if playbooks { "4 shows the playbooks'" } else { "o asks the playbooks" };
+    (false, format!("the answer {how}; none of its actions can be chosen: {instead}"))
 }
 
 /// Takes in the answer to a check.
@@ -231,9 +289,9 @@ pub(super) fn answered(model: &mut Model, generation: Generation, result: Result
     }
 }
 
-/// What came of a diagnosis that is given up stays readable beside the one before it.
-pub(super) fn keep_draft(case: &mut Case) {
-    let Some(draft) = case.draft.take() else { return };
+/// What came of a diagnosis that is given up stays readable beside the one before it; whether anything came.
+pub(super) fn keep_draft(case: &mut Case) -> bool {
+    let Some(draft) = case.draft.take() else { return false };
     let earlier = match &mut case.conclusion.value {
         Some(made) => &mut made.diagnosed.earlier,
         None => &mut case.given_up,
@@ -243,7 +301,8 @@ pub(super) fn keep_draft(case: &mut Case) {
             earlier.push(one);
         }
     }
-    if draft.partial != Diagnosis::default() {
+    let kept = draft.partial != Diagnosis::default();
+    if kept {
         let text = serde_json::to_string_pretty(&draft.partial).unwrap_or_default();
         let endpoint = draft.by.one_line().into_owned();
         earlier.push(Earlier { endpoint, why: Text::new("cancelled by you"), text: Text::new(&text) });
@@ -251,6 +310,7 @@ pub(super) fn keep_draft(case: &mut Case) {
     // Enough to look back at; the ledger has the others.
     let extra = earlier.len().saturating_sub(EARLIER_MAX);
     earlier.drain(..extra);
+    kept
 }
 
 /// What was given up before there was a diagnosis stands beside the first one.
@@ -270,7 +330,7 @@ pub(super) fn recheck(model: &mut Model) -> Vec<Effect> {
     let stale = case.answer.abandon();
     case.answer.begin(generation, now);
     let items = if ids.len() == 1 { "item" } else { "items" };
-    say(model, &format!("asking the queries behind {} {items} again", ids.len()));
+    say_while(model, &format!("asking the queries behind {} {items} again", ids.len()), Some(generation));
     stale
         .map(|generation| Effect::Cancel { generation })
         .into_iter()

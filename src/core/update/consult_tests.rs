@@ -184,7 +184,7 @@ fn what_can_be_read_of_an_answer_stays_where_it_is() {
     let generation = model.current().unwrap().conclusion.awaited().unwrap();
     update(&mut model, Msg::Report(generation, Report::Diagnosed(Ok(Box::new(consult_sample::by_model())))));
     assert_eq!(texts(&model)[..before.len()], before, "nor does it move at the end");
-    assert!(toast(&model).contains("3 puts the likeliest cause first"));
+    assert!(toast(&model).contains("whole and checked: 3 likeliest cause first"));
     press(&mut model, "3");
     assert_eq!(shown(&model)[0].kind, diagnosis_rows::Kind::Summary, "whoever comes to it later");
 }

@@ -5,12 +5,12 @@ use crate::core::confirm::{Dialog, Step};
 use crate::core::effect::Effect;
 use crate::core::key::Key;
 use crate::core::list::Input;
-use crate::core::model::{HISTORY_MAX, Model};
+use crate::core::model::{Case, HISTORY_MAX, Model};
 use crate::core::palette;
 use crate::core::screen::Screen;
 use crate::domain::Text;
 
-use super::{act, say};
+use super::{act, say, say_while};
 
 /// One key press.
 pub(super) fn key(model: &mut Model, key: Key) -> Vec<Effect> {
@@ -75,6 +75,8 @@ pub(super) fn paste(model: &mut Model, text: &Text) {
 }
 
 fn command(model: &mut Model, key: Key) -> Vec<Effect> {
+    // A question is sent by the key that asks, also after it was looked at.
+    let key = if key == Key::Enter && model.looked_at().is_some() { Key::Char('d') } else { key };
     let Some(definition) = bound(key, place(model)) else {
         if let Some(elsewhere) = bound_elsewhere(key) {
             say(model, &format!("{}: not on this screen (? lists its keys)", elsewhere.name));
@@ -82,7 +84,8 @@ fn command(model: &mut Model, key: Key) -> Vec<Effect> {
         return Vec::new();
     };
     if let Some(why) = (definition.why_not)(model) {
-        say(model, &format!("{}: {why}", definition.name));
+        let under_way = model.current().and_then(Case::under_way);
+        say_while(model, &format!("{}: {why}", definition.name), under_way);
         return Vec::new();
     }
     act::act(model, definition.command)
@@ -106,7 +109,7 @@ fn dialog(model: &mut Model, key: Key) -> Vec<Effect> {
             effects
         }
         Step::Cancel(generation) => {
-            say(model, "ending the run");
+            say_while(model, "ending the run", Some(generation));
             vec![Effect::Cancel { generation }]
         }
         Step::Open(action) => {
@@ -115,7 +118,7 @@ fn dialog(model: &mut Model, key: Key) -> Vec<Effect> {
         }
         Step::Run(order) => vec![Effect::Run(order)],
         Step::Verify(digest) => {
-            say(model, "asking again whether it helped");
+            say_while(model, "asking again whether it helped", Some(next));
             vec![Effect::Verify { generation: next, digest }]
         }
         Step::Ask(digest) => {

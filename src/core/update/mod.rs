@@ -1,6 +1,8 @@
 //! How the model changes.
 
 mod act;
+#[cfg(test)]
+mod asked_tests;
 mod chat;
 #[cfg(test)]
 mod chat_tests;
@@ -19,7 +21,7 @@ use crate::domain::Text;
 use crate::domain::baseline::BaselineChoice;
 
 use super::confirm::Dialog;
-use super::effect::Effect;
+use super::effect::{Effect, Generation};
 use super::message::Msg;
 use super::model::{Case, Model, Toast};
 use super::reveal;
@@ -73,6 +75,11 @@ fn apply(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::ToastOld => {
+            // What failed stays until somebody was there to read it; what is under way until it has ended.
+            model.toast = model.toast.take().filter(|toast| toast.failed || toast.during.is_some());
+            Vec::new()
+        }
         Msg::Resumed => vec![Effect::Redraw],
         Msg::Report(generation, report) => reports::report(model, generation, report),
     }
@@ -122,13 +129,13 @@ fn baseline(model: &mut Model, argument: &str) -> Vec<Effect> {
     let choice = match argument.parse::<BaselineChoice>() {
         Ok(choice) => choice,
         Err(why) => {
-            model.toast = Some(Toast { text: Text::new(&why), failed: true });
+            complain(model, &why);
             return Vec::new();
         }
     };
     let Some(case) = model.current() else { return Vec::new() };
     if let Err(why) = choice.resolve(case.incident.window) {
-        model.toast = Some(Toast { text: Text::new(&why), failed: true });
+        complain(model, &why);
         return Vec::new();
     }
     let id = case.incident.id.clone();
@@ -136,8 +143,10 @@ fn baseline(model: &mut Model, argument: &str) -> Vec<Effect> {
         case.baseline = Some(choice);
     }
     model.screens.pop();
-    say(model, &format!("comparing with {choice}"));
-    investigate(model, &id)
+    let effects = investigate(model, &id);
+    let under_way = model.cases.get(&id).and_then(|case| case.investigation.awaited());
+    say_while(model, &format!("comparing with {choice}"), under_way);
+    effects
 }
 
 /// Begins the investigation that is due next, if none is under way: that of the incident in front, else the worst.
@@ -162,9 +171,14 @@ fn dialog_mut(model: &mut Model) -> Option<&mut Dialog> {
 }
 
 fn say(model: &mut Model, text: &str) {
-    model.toast = Some(Toast { text: Text::new(text), failed: false });
+    model.toast = Some(Toast { text: Text::new(text), failed: false, during: None });
+}
+
+/// Says something that is true while this effect is under way.
+fn say_while(model: &mut Model, text: &str, during: Option<Generation>) {
+    model.toast = Some(Toast { text: Text::new(text), failed: false, during });
 }
 
 fn complain(model: &mut Model, text: &str) {
-    model.toast = Some(Toast { text: Text::new(text), failed: true });
+    model.toast = Some(Toast { text: Text::new(text), failed: true, during: None });
 }

@@ -1,7 +1,7 @@
 //! Reports of effects. A report that is no longer awaited changes nothing.
 
 use crate::core::effect::{Effect, Generation};
-use crate::core::message::{Board, Investigation, Report};
+use crate::core::message::{Board, Conclusion, Investigation, Report};
 use crate::core::model::{Case, Model};
 use crate::core::rows;
 use crate::core::screen::{Pane, Screen};
@@ -13,6 +13,10 @@ use super::{complain, dialog_mut, investigate, investigate_next, say};
 
 /// Applies a report.
 pub(super) fn report(model: &mut Model, generation: Generation, report: Report) -> Vec<Effect> {
+    // What is over is not said to be under way any longer.
+    if report.is_last() && model.toast.as_ref().is_some_and(|toast| toast.during == Some(generation)) {
+        model.toast = None;
+    }
     match report {
         Report::Board(board) => return on_board(model, generation, board),
         Report::Sources(sources) => {
@@ -49,19 +53,38 @@ pub(super) fn report(model: &mut Model, generation: Generation, report: Report) 
             let Some(case) = case_mut(model, |case| case.conclusion.awaits(generation)) else { return Vec::new() };
             let written = case.draft.take().is_some();
             let failed = result.as_ref().err().cloned();
+            let before = case.conclusion.value.clone();
             case.conclusion.finish(generation, result.map(|boxed| *boxed));
+            // A model's and the playbooks' stand beside each other; neither takes the other's place.
+            let by_model = |made: &Conclusion| made.diagnosed.analyst.is_model();
+            if let (Some(before), Some(made)) = (before, &case.conclusion.value)
+                && by_model(&before) != by_model(made)
+            {
+                case.other = Some(before);
+            }
             super::consult::join_given_up(case);
             let id = case.incident.id.clone();
+            let (of_model, wanted) = (case.of_model && !case.unasked, case.wanted.take());
             let reading = written && failed.is_none() && super::consult::is_read(model, &id);
-            if let Some(case) = model.cases.get_mut(&id).filter(|_| reading) {
-                case.as_written = true;
-                say(model, "the answer is whole and checked: 3 puts the likeliest cause first, 4 shows the actions");
+            if let Some(case) = model.cases.get_mut(&id).filter(|_| failed.is_none() && (of_model || reading)) {
+                case.as_written = reading;
+                let playbooks = case.other.is_some();
+                let told = case.conclusion.value.as_ref();
+                match told.map(|made| super::consult::outcome(&made.diagnosed, reading, playbooks)) {
+                    Some((true, news)) => say(model, &news),
+                    Some((false, news)) => complain(model, &news),
+                    None => {}
+                }
             }
             if let Some(why) = failed {
-                complain(model, &super::consult::no_diagnosis(&why));
+                complain(model, &format!("no diagnosis: {why}"));
             }
             keep_cursors(model, &id);
-            return super::act::reload_timeline(model);
+            let mut effects = super::act::reload_timeline(model);
+            if let Some(by) = wanted {
+                effects.extend(super::consult::begin_diagnosis(model, &id, by));
+            }
+            return effects;
         }
         Report::Packed(result) => {
             if let Some(chat) = model.chats.values_mut().find(|chat| chat.preview.awaits(generation)) {
@@ -211,6 +234,9 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
     let by_model = case.conclusion.value.as_ref().is_some_and(|made| made.diagnosed.analyst.is_model());
     if good && !case.conclusion.busy() && !by_model {
         effects.extend(diagnose_unasked(model, &id));
+    } else if let Some(case) = model.cases.get_mut(&id).filter(|_| good && by_model) {
+        // The playbooks' speaks of what was known before; it is made anew when it is asked for.
+        case.other = None;
     }
     keep_cursors(model, &id);
     effects.extend(investigate_next(model));
@@ -218,7 +244,7 @@ fn on_investigated(model: &mut Model, generation: Generation, result: Result<Box
 }
 
 /// Brings the cursors of an incident's panes back inside after its data changed.
-fn keep_cursors(model: &mut Model, id: &str) {
+pub(super) fn keep_cursors(model: &mut Model, id: &str) {
     let Some(case) = model.cases.get(id) else { return };
     for screen in &mut model.screens {
         if let Screen::Incident(screen) = screen
