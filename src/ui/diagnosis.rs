@@ -295,17 +295,14 @@ fn look(kind: &Kind, theme: Theme) -> (String, Style, Style) {
             let word = confidence.map_or("…", Confidence::word);
             (format!("{id} {dots} {word}"), style, theme.strong())
         }
-        Kind::Mechanism => (kind.words().into_owned(), theme.dim(), plain),
-        Kind::For => (kind.words().into_owned(), theme.good(), plain),
+        Kind::Mechanism | Kind::Observation | Kind::Missing => (kind.words().into_owned(), theme.dim(), plain),
+        Kind::For | Kind::Answer => (kind.words().into_owned(), theme.good(), plain),
         Kind::Against => (kind.words().into_owned(), theme.warn(), plain),
         Kind::Check(_) => ("check ⏎".into(), theme.accent(), plain),
-        Kind::Answer => (kind.words().into_owned(), theme.good(), plain),
-        Kind::Observation => (kind.words().into_owned(), theme.dim(), plain),
         Kind::Ranking => (kind.words().into_owned(), theme.dim(), theme.dim()),
         Kind::Earlier(_) => ("⚑ broke off ⏎".into(), theme.warn(), plain),
         Kind::Plain => (String::new(), plain, plain),
         Kind::Unsupported => ("⚠ unsupported".into(), theme.warn(), theme.warn()),
-        Kind::Missing => (kind.words().into_owned(), theme.dim(), plain),
         Kind::Remark => ("⚑".into(), theme.warn(), plain),
     }
 }
