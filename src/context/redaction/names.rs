@@ -135,6 +135,12 @@ pub(super) fn find(text: &str, keep: &BTreeSet<String>, found: &mut Vec<Found>) 
 /// durations, counts and codes are what a diagnosis is made of.
 pub(super) fn variables(template: &str, line: &str, keep: &BTreeSet<String>) -> Vec<Found> {
     let words: Vec<&str> = template.split_whitespace().collect();
+    // The template is sent as it is: hiding a word of it elsewhere in the line hides nothing, and costs the sense.
+    let clear: BTreeSet<&str> = words
+        .iter()
+        .flat_map(|word| word.split("<*>"))
+        .flat_map(|text| pieces(text).into_iter().map(|(_, piece)| piece))
+        .collect();
     let mut found = Vec::new();
     let mut at = 0;
     let mut place = 0;
@@ -158,7 +164,7 @@ pub(super) fn variables(template: &str, line: &str, keep: &BTreeSet<String>) -> 
             }
         }
         for (offset, piece) in pieces(&line[from..to]) {
-            if !stays(piece, keep) {
+            if !stays(piece, keep) && !clear.contains(piece) {
                 let start = from + offset;
                 found.push(Found { start, end: start + piece.len(), kind: "name:value", order: 40_000 });
             }
@@ -270,5 +276,17 @@ mod tests {
         let found = variables("charge of <*> by <*> took <*> attempt=<*> key=<*>", line, &keep);
         let values: Vec<&str> = found.iter().map(|one| &line[one.start..one.end]).collect();
         assert_eq!(values, ["acme-corp", "Zx91"]);
+    }
+
+    #[test]
+    fn words_that_stand_in_the_template_stay_in_the_line() {
+        let template = r#"{"level":"<*>","msg":"charge of <*> failed: card declined","code":<*>}"#;
+        let line = r#"{"level":"error","msg":"charge of acme corp ltd failed: card declined","code":51}"#;
+        let found = variables(template, line, &BTreeSet::new());
+        let values: Vec<&str> = found.iter().map(|one| &line[one.start..one.end]).collect();
+        assert_eq!(values, ["acme", "corp", "ltd"]);
+        // A template that is shorter than its line gives no word away.
+        let found = variables("user <*> logged in", "user alice of tenant blue logged in", &BTreeSet::new());
+        assert_eq!(found.len(), 4, "{found:?}");
     }
 }
