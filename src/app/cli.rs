@@ -97,6 +97,9 @@ pub enum Command {
         /// Check the answer of a model elsewhere instead of asking one: a file, or - for standard input.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "endpoint"])]
         answer: Option<PathBuf>,
+        /// Send without being asked, also where `ask_first` is set.
+        #[arg(long)]
+        yes: bool,
     },
     /// Ask a language model a question; it looks things up with read-only tools, and every claim cites what it found.
     Ask {
@@ -111,6 +114,9 @@ pub enum Command {
         /// Most steps, the answer included.
         #[arg(long, value_name = "N", value_parser = steps)]
         max_steps: Option<usize>,
+        /// Send without being asked, also where `ask_first` is set.
+        #[arg(long)]
+        yes: bool,
     },
     /// Say what a command would do and whether it may run. Runs nothing. Exit code 3 when the answer is no.
     Check(Check),

@@ -297,11 +297,12 @@ async fn targets(engine: &Engine, investigated: &Investigated) -> Vec<Labels> {
 }
 
 /// The pack as it would be sent now, to the first end point that may be asked, and at which cost. Sends nothing. With
-/// no end point: as a person would carry it to a model elsewhere.
+/// no end point: as a person would carry it to a model elsewhere. `name` is the end point that is wanted, where one is.
 pub async fn preview(
     engine: &Engine,
     investigated: &Investigated,
     answers: &[Evidence],
+    name: Option<&str>,
 ) -> Result<PackPreview, Failure> {
     let library = Library::builtin();
     let analysis = Arc::new(with_answers(&investigated.analysis, answers));
@@ -311,7 +312,7 @@ pub async fn preview(
         let why = "nothing of this environment may be sent to any language model (profile, sees = \"nothing\")";
         return Err(Failure::failed(why));
     }
-    let Some(endpoint) = first_endpoint(engine) else {
+    let Some(endpoint) = first_endpoint(engine, name) else {
         if !engine.pool.endpoints().is_empty() {
             notes.push(Text::from("no configured end point would be sent this: it is for a person to carry elsewhere"));
         }
@@ -353,12 +354,13 @@ pub(super) fn blind(engine: &Engine) -> Vec<Text> {
     engine.pool.endpoints().iter().filter(blind).map(|endpoint| words(name(endpoint))).collect()
 }
 
-/// The end point that would be asked first: one that does not rest, where there is one.
-pub(super) fn first_endpoint(engine: &Engine) -> Option<&Endpoint> {
+/// The end point that would be asked first: one that does not rest, where there is one; of all or of this name.
+pub(super) fn first_endpoint<'a>(engine: &'a Engine, name: Option<&str>) -> Option<&'a Endpoint> {
     let seeing = |endpoint: &&Endpoint| endpoint.client().is_ok_and(|client| client.sees() > Sees::Nothing);
     let rests =
         |endpoint: &Endpoint| matches!(endpoint.admission(std::time::Instant::now()), Admission::Resting { .. });
-    let all = || engine.pool.endpoints().iter().filter(seeing);
+    let named = |endpoint: &&Endpoint| name.is_none_or(|name| endpoint.settings().name == name);
+    let all = || engine.pool.endpoints().iter().filter(named).filter(seeing);
     all().find(|endpoint| !rests(endpoint)).or_else(|| all().next())
 }
 

@@ -152,7 +152,7 @@ async fn the_budget_of_the_day_is_kept_across_sessions() {
     let engine = Engine::new(config, None, origin, None, None).unwrap();
     let cancel = CancellationToken::new();
     let refused = online(&engine, &site.investigated, Wanted::default(), &cancel, |_| {}).await.unwrap_err();
-    assert!(refused.to_string().contains("2.10 of 2.50 $"), "{refused}");
+    assert!(refused.to_string().contains("of today's 2.50 $"), "{refused}");
     assert_eq!(priced.received_requests().await.unwrap().len(), 1);
 }
 
@@ -163,7 +163,7 @@ async fn nothing_leaves_but_what_was_looked_at() {
     let refused = site.diagnose(Wanted { shown: Some("00"), ..Wanted::default() }).await.unwrap_err();
     assert!(refused.to_string().contains("other evidence than what was looked at"), "{refused}");
     assert!(good.received_requests().await.unwrap().is_empty());
-    let shown = preview(&site.engine, &site.investigated, &[]).await.unwrap();
+    let shown = preview(&site.engine, &site.investigated, &[], None).await.unwrap();
     assert_eq!(shown.endpoint.as_ref().unwrap().name, "a");
     let digest = pack_digest(&shown.pack);
     assert!(site.diagnose(Wanted { shown: Some(&digest), ..Wanted::default() }).await.unwrap().diagnosed.complete);
@@ -185,7 +185,7 @@ async fn an_only_end_point_that_says_when_is_asked_again_once() {
 #[tokio::test]
 async fn an_answer_from_elsewhere_is_held_to_the_same() {
     let site = site(|_| {}).await;
-    let shown = preview(&site.engine, &site.investigated, &[]).await.unwrap();
+    let shown = preview(&site.engine, &site.investigated, &[], None).await.unwrap();
     assert!(shown.endpoint.is_none());
     let wrapped = "Sure! Here it is:\n```json\n{\"observations\":[{\"text\":\"it rose to 99123\",\"evidence\":[\"M1\",\
                    \"M99\"]}],\"hypotheses\":[],\"actions\":[],\"missing\":[],\"summary\":\"\"}\n```\nGood luck";
@@ -207,11 +207,11 @@ async fn an_end_point_that_may_see_nothing_is_said_to_get_nothing() {
     let blind = || EndpointSettings { sees: Some(Sees::Nothing), ..endpoint("blind", &server) };
     let site_of = async |endpoints: Vec<EndpointSettings>| site(|config| config.llm.endpoint = endpoints).await;
     let both = site_of(vec![blind(), endpoint("open", &server)]).await;
-    let shown = preview(&both.engine, &both.investigated, &[]).await.unwrap();
+    let shown = preview(&both.engine, &both.investigated, &[], None).await.unwrap();
     assert_eq!(shown.endpoint.map(|receiver| receiver.name), Some("open".to_owned()));
     assert!(shown.notes[0].contains("nothing is sent to blind"), "{:?}", shown.notes);
     let none = site_of(vec![blind()]).await;
-    let shown = preview(&none.engine, &none.investigated, &[]).await.unwrap();
+    let shown = preview(&none.engine, &none.investigated, &[], None).await.unwrap();
     assert!(shown.endpoint.is_none() && shown.notes[1].contains("no configured end point"), "{:?}", shown.notes);
     let failure = none.diagnose(Wanted::default()).await.unwrap_err();
     assert!(failure.parts()[0].starts_with("blind: it may see nothing"), "{failure}");

@@ -40,7 +40,7 @@ use super::rules::Refreshed;
 use super::runbooks;
 use super::service_graph::ServiceGraph;
 use super::session_ledger::SessionLedger;
-use super::spending::Spent;
+use super::spending::{self, Spent};
 use super::standing::Standing;
 
 /// Alerts kept of an incident that is only looked at from aside.
@@ -367,6 +367,9 @@ impl Engine {
         let known = || all.iter().map(|endpoint| endpoint.settings().name.as_str()).collect::<Vec<_>>().join(", ");
         match self.pool.get(name) {
             Some(endpoint) => Ok(vec![endpoint.clone()]),
+            None if all.is_empty() && !self.config.llm.half_set.is_empty() => {
+                Err(Failure::usage(format!("there is no end point `{name}`: {}", self.config.llm.half_set.join("; "))))
+            }
             None if all.is_empty() => Err(Failure::usage(format!(
                 "there is no end point `{name}`: none is configured ([[llm.endpoint]], OPENAI_API_KEY, ANTHROPIC_API_KEY, \
                  OLLAMA_HOST)"
@@ -390,7 +393,11 @@ impl Engine {
     /// How the end points are, as far as they were asked anything.
     pub fn endpoint_health(&self) -> Vec<EndpointHealth> {
         let now = std::time::Instant::now();
-        self.pool.endpoints().iter().map(|endpoint| endpoint_health(endpoint, now)).collect()
+        let state = |endpoint: &Endpoint| {
+            let unpriced = spending::does_not_bind(&self.config.llm, endpoint.settings());
+            EndpointHealth { note: unpriced.map(Text::from), ..endpoint_health(endpoint, now) }
+        };
+        self.pool.endpoints().iter().map(state).collect()
     }
 
     /// Remembers the size of a model's context, in its own tokens.
@@ -403,6 +410,10 @@ impl Engine {
         self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(endpoint).copied()
     }
 }
+
+/// Why an end point is never asked.
+const BLIND: &str = "nothing is sent to it: it may see nothing of this environment (set `sees` of the end point and of \
+                     the profile to redacted or production)";
 
 fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHealth {
     let health = endpoint.health(now);
@@ -432,9 +443,13 @@ fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHeal
     };
     let words = match health.state {
         HealthState::NotAsked if !traffic.under_way.is_empty() => "asking",
-        HealthState::NotAsked if traffic.cancelled > 0 => "no answer was waited for",
+        HealthState::NotAsked if health.held_back.is_some() => "nothing was sent",
+        HealthState::NotAsked if traffic.cancelled == 1 => "1 request was cancelled before it answered",
+        HealthState::NotAsked if traffic.cancelled > 1 => "its requests were cancelled before they answered",
+        HealthState::NotAsked if llm::sees(settings) == Sees::Nothing => "never asked",
         state => state.words(),
     };
+    let blind = (llm::sees(settings) == Sees::Nothing).then_some(BLIND);
     EndpointHealth {
         name: settings.name.clone(),
         model: settings.model.clone(),
@@ -456,7 +471,8 @@ fn endpoint_health(endpoint: &Endpoint, now: std::time::Instant) -> EndpointHeal
         answered: traffic.answered,
         failed: traffic.failed,
         cancelled: traffic.cancelled,
-        held_back: health.held_back.as_deref().map(Text::from),
+        held_back: health.held_back.as_deref().or(blind).map(Text::from),
+        note: None,
     }
 }
 

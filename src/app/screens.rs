@@ -391,7 +391,7 @@ impl Backend for Screens {
                     watching::beside(&self.engine, &reporter, work).await.map_err(|failure| said(&failure))?
                 }
                 Wish::Pasted(text) => {
-                    let shown = diagnosing::preview(&self.engine, &case.investigated, &case.answers)
+                    let shown = diagnosing::preview(&self.engine, &case.investigated, &case.answers, None)
                         .await
                         .map_err(|failure| said(&failure))?;
                     diagnosing::pasted(&self.engine, &case.investigated, &case.answers, &shown.pack, &text)
@@ -411,7 +411,9 @@ impl Backend for Screens {
     fn pack(&self, incident: String) -> BoxFuture<'_, Result<PackPreview, Text>> {
         Box::pin(async move {
             let case = self.case(&incident)?;
-            diagnosing::preview(&self.engine, &case.investigated, &case.answers).await.map_err(|failure| said(&failure))
+            diagnosing::preview(&self.engine, &case.investigated, &case.answers, None)
+                .await
+                .map_err(|failure| said(&failure))
         })
     }
 
@@ -446,7 +448,9 @@ impl Backend for Screens {
     fn preview_question(&self, incident: Option<String>, question: Text) -> BoxFuture<'_, Result<PackPreview, Text>> {
         Box::pin(async move {
             let (name, about, thread) = self.chat(incident.as_deref()).await?;
-            let preview = asking::preview(&self.engine, &thread, &question).await.map_err(|failure| said(&failure))?;
+            let preview = asking::preview(&self.engine, &thread, &question, (None, Limits::default()))
+                .await
+                .map_err(|failure| said(&failure))?;
             // What is open in the whole system is told as it was looked at.
             self.keep_chat(name, about, thread);
             Ok(preview)

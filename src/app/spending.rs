@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::config::Llm;
 use crate::copilot::call::CallOutcome;
 use crate::core::figures::money;
 use crate::domain::Timestamp;
@@ -124,6 +125,14 @@ pub(super) fn add(bill: &mut Bill, settings: &EndpointSettings, outcome: &CallOu
     }
 }
 
+/// That the budget in money says nothing of an end point, as nobody knows what it costs; `None` where it binds, or where
+/// the budget in tokens does.
+pub(super) fn does_not_bind(llm: &Llm, settings: &EndpointSettings) -> Option<&'static str> {
+    (llm.cost_per_day.is_some() && llm.tokens_per_day.is_none() && settings.price.is_none()).then_some(
+        "no price is configured: the budget in money does not bind; set price (zeros where it is free) or tokens_per_day",
+    )
+}
+
 /// Why a request of about so many tokens must not be sent today; `None` when it may be.
 pub(super) fn refuses(bill: &Bill, settings: &EndpointSettings, tokens: u64) -> Option<String> {
     // The answer may be as long as it is allowed to be.
@@ -135,17 +144,22 @@ pub(super) fn refuses(bill: &Bill, settings: &EndpointSettings, tokens: u64) -> 
     let today = bill.today.unwrap_or_default();
     if let Some(limit) = bill.limit.filter(|limit| settings.price.is_some() && today + cost > *limit) {
         let sign = &bill.currency;
+        let (cost, whole, left) = (money(cost), money(limit), money((limit - today).max(0.0)));
+        let left = if today == 0.0 {
+            format!("today's {whole} {sign}")
+        } else {
+            format!("what is left of today's {whole} {sign} ({left} {sign})")
+        };
         return Some(format!(
-            "the budget of the day is used up: {} of {} {sign}, this may need {} {sign} more (raise llm.cost_per_day)",
-            money(today),
-            money(limit),
-            money(cost)
+            "refused by the budget: this request may cost {cost} {sign}, more than {left}; raise \
+                             llm.cost_per_day, or lower pack_tokens or answer_tokens"
         ));
     }
     let tokens = tokens.saturating_add(answer);
     let limit = bill.tokens_limit.filter(|limit| bill.tokens_today.saturating_add(tokens) > *limit)?;
     Some(format!(
-        "the tokens of the day are used up: {} of {limit}, this needs about {tokens} more (raise llm.tokens_per_day)",
+        "refused by the budget: this request may take {tokens} tokens, more than what is left of today's {limit} ({} are \
+         used); raise llm.tokens_per_day, or lower pack_tokens or answer_tokens",
         bill.tokens_today
     ))
 }
@@ -190,11 +204,22 @@ mod tests {
         let bill =
             Bill { today: Some(4.0), limit: Some(5.0), tokens_today: 90, currency: "€".into(), ..Bill::default() };
         assert_eq!(refuses(&bill, &priced, 1_000), None);
-        assert!(refuses(&bill, &priced, 1_001).unwrap().contains("4.00 of 5.00 €"));
+        assert!(
+            refuses(&bill, &priced, 1_001)
+                .unwrap()
+                .contains("may cost 1.00 €, more than what is left of today's 5.00 € (1.00 €)")
+        );
+        let unused = Bill { today: None, ..bill.clone() };
+        let said = refuses(&unused, &priced, 6_000).unwrap();
+        assert!(said.contains("may cost 6.00 €, more than today's 5.00 €; raise"), "{said}");
+        let llm = Llm { cost_per_day: Some(5.0), ..Llm::default() };
+        assert!(does_not_bind(&llm, &free).is_some() && does_not_bind(&llm, &priced).is_none());
+        assert!(does_not_bind(&Llm { tokens_per_day: Some(1), ..llm }, &free).is_none());
+        assert!(does_not_bind(&Llm::default(), &free).is_none());
         assert_eq!(refuses(&bill, &free, 1_000_000), None, "what costs nothing may always be asked");
         let bill = Bill { tokens_limit: Some(100), ..bill };
         assert_eq!(refuses(&bill, &free, 10), None);
-        assert!(refuses(&bill, &free, 11).unwrap().contains("90 of 100"));
+        assert!(refuses(&bill, &free, 11).unwrap().contains("left of today's 100 (90 are used)"));
         let talkative = EndpointSettings { answer_tokens: 4, ..free };
         assert!(refuses(&bill, &talkative, 7).is_some(), "the answer is reserved");
     }

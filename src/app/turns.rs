@@ -113,7 +113,9 @@ impl<'a> Turns<'a> {
     /// Why a request of so many tokens, by our own count, must not go to this end point today.
     pub(super) fn refuses(&self, turn: &Turn, counted: usize) -> Option<String> {
         let (tokens, _) = turn.endpoint.calibration().estimate(counted as u64);
-        spending::refuses(&self.bill, turn.endpoint.settings(), tokens)
+        let why = spending::refuses(&self.bill, turn.endpoint.settings(), tokens)?;
+        turn.endpoint.hold_back(why.clone());
+        Some(why)
     }
 
     /// Takes in a request that is over: its cost, and what it says of the end point. `problems` is what was wrong

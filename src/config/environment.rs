@@ -19,6 +19,9 @@ impl Config {
         }
         if self.llm.endpoint.is_empty() {
             self.llm.endpoint = endpoints(&get);
+            if self.llm.endpoint.is_empty() {
+                self.llm.half_set = half_set(&get);
+            }
         }
         self
     }
@@ -79,6 +82,27 @@ fn endpoints(get: &impl Fn(&str) -> Option<String>) -> Vec<EndpointSettings> {
     found
 }
 
+/// End points of which some variables are set and one is missing.
+fn half_set(get: &impl Fn(&str) -> Option<String>) -> Vec<String> {
+    // The model, and the variables of which one must be set with it. A host of Ollama without a model is common, and
+    // says that one is wanted here no more than a key does: it is told like the others.
+    let kinds: [(&str, &[&str]); 4] = [
+        ("ANTHROPIC_MODEL", &["ANTHROPIC_API_KEY"]),
+        ("OPENAI_MODEL", &["OPENAI_API_KEY", "OPENAI_BASE_URL"]),
+        ("GEMINI_MODEL", &["GEMINI_API_KEY", "GOOGLE_API_KEY"]),
+        ("OLLAMA_MODEL", &["OLLAMA_HOST"]),
+    ];
+    let half = kinds.into_iter().filter_map(|(model, others)| {
+        let other = others.iter().find(|name| get(name).is_some());
+        match (get(model).is_some(), other) {
+            (false, Some(other)) => Some(format!("{other} is set and {model} is not: set {model} to the model to ask")),
+            (true, None) => Some(format!("{model} is set and {} is not: set it, too", others.join(" or "))),
+            _ => None,
+        }
+    });
+    half.collect()
+}
+
 /// The variable holds what the server listens on, too: `0.0.0.0`, `:11434`, a name without a port.
 fn ollama_url(host: &str) -> String {
     if host.contains("://") {
@@ -122,6 +146,16 @@ mod tests {
     fn no_model_is_guessed() {
         let config = Config::default().with_environment(lookup(&[("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")]));
         assert!(config.llm.endpoint.is_empty());
+        assert!(
+            config.llm.half_set.iter().any(|said| said.starts_with("OPENAI_API_KEY is set and OPENAI_MODEL is not"))
+        );
+        assert_eq!(config.llm.half_set.len(), 2);
+        let config = Config::default().with_environment(lookup(&[("GEMINI_MODEL", "m")]));
+        assert!(
+            config.llm.half_set[0].contains("GEMINI_API_KEY or GOOGLE_API_KEY is not"),
+            "{:?}",
+            config.llm.half_set
+        );
         let config = Config::default().with_environment(lookup(&[("OLLAMA_HOST", "box:11434"), ("OLLAMA_MODEL", "m")]));
         assert_eq!(config.llm.endpoint[0].url.as_deref(), Some("http://box:11434"));
         assert_eq!(config.llm.endpoint[0].protocol, Protocol::Ollama);

@@ -66,6 +66,7 @@ fn llm(system: Llm, user: Llm) -> Llm {
         cost_per_day,
         tokens_per_day: least(system.tokens_per_day, user.tokens_per_day),
         currency: if user.currency == default { system.currency } else { user.currency },
+        half_set: Vec::new(),
         endpoint: if user.endpoint.is_empty() { system.endpoint } else { user.endpoint },
     }
 }

@@ -126,6 +126,9 @@ pub struct Llm {
     pub tokens_per_day: Option<u64>,
     /// The sign of the currency of all prices.
     pub currency: String,
+    /// End points that the environment names in part: what is there and what is missing. Empty where any is whole.
+    #[serde(skip)]
+    pub half_set: Vec<String>,
 }
 
 impl Default for Llm {
@@ -136,6 +139,7 @@ impl Default for Llm {
             cost_per_day: None,
             tokens_per_day: None,
             currency: "$".to_owned(),
+            half_set: Vec::new(),
         }
     }
 }

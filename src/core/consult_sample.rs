@@ -139,6 +139,7 @@ pub(crate) fn endpoints() -> Vec<EndpointHealth> {
         failed: 0,
         cancelled: 0,
         held_back: None,
+        note: None,
     };
     let saturated = EndpointHealth {
         name: "primary".into(),

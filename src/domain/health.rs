@@ -90,6 +90,8 @@ pub struct EndpointHealth {
     pub cancelled: u64,
     /// Why the last request did not leave, when it did not.
     pub held_back: Option<Text>,
+    /// What should be known of its settings.
+    pub note: Option<Text>,
 }
 
 /// A request to an end point that is not over yet.

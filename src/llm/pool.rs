@@ -115,7 +115,10 @@ impl Endpoint {
     /// Takes in what became of a request.
     pub fn observe(&self, now: Instant, observation: &Observation) {
         let mut seen = self.seen();
-        seen.held_back = None;
+        // One that was given up may not have left.
+        if observation.outcome != Outcome::Cancelled {
+            seen.held_back = None;
+        }
         seen.breaker.observe(now, observation);
         seen.history.observe(observation);
         if let Some(counted) = observation.counted_tokens.filter(|_| observation.usage.reported) {

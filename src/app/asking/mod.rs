@@ -65,6 +65,11 @@ pub(super) fn needs_a_model(engine: &Engine, endpoint: Option<&str>) -> Result<(
     }
     let why = "free questions need a language model, and none is configured ([[llm.endpoint]], OPENAI_API_KEY, \
                ANTHROPIC_API_KEY, OLLAMA_HOST)";
+    let half = &engine.config.llm.half_set;
+    if !half.is_empty() {
+        let why = "free questions need a language model, and none is wholly configured";
+        return Err(Failure::failed(format!("{why}: {}", half.join("; "))).with_fix(WITHOUT));
+    }
     Err(Failure::failed(why).with_fix(WITHOUT))
 }
 
@@ -83,10 +88,15 @@ pub(super) struct Question<'a> {
 }
 
 /// The first request of a question as it would be sent now, to the first end point that may be asked, and at which
-/// cost. Sends nothing.
-pub(super) async fn preview(engine: &Engine, thread: &Thread, text: &str) -> Result<PackPreview, Failure> {
-    needs_a_model(engine, None)?;
-    let Some(endpoint) = diagnosing::first_endpoint(engine) else {
+/// cost. Sends nothing. `name` is the end point that is wanted, where one is.
+pub(super) async fn preview(
+    engine: &Engine,
+    thread: &Thread,
+    text: &str,
+    (name, limits): (Option<&str>, Limits),
+) -> Result<PackPreview, Failure> {
+    needs_a_model(engine, name)?;
+    let Some(endpoint) = diagnosing::first_endpoint(engine, name) else {
         return Err(Failure::failed("nothing of this environment may be sent to any language model (sees)"));
     };
     let client = endpoint.client().map_err(|error| Failure::failed(error.to_string()))?;
@@ -99,7 +109,7 @@ pub(super) async fn preview(engine: &Engine, thread: &Thread, text: &str) -> Res
         library: &library,
         toolbox: &tools,
         sources: &sources,
-        limits: Limits::default(),
+        limits,
         sampling: Sampling::default(),
         shown: None,
     };
@@ -117,7 +127,7 @@ pub(super) async fn preview(engine: &Engine, thread: &Thread, text: &str) -> Res
         around: std::iter::once(("First, the instructions", request.system.clone())).chain(messages).collect(),
         request: diagnosing::words(&request),
         // Its text stands in the messages, where it is sent.
-        pack: Pack { text: String::new(), tokens, budget: Limits::default().request_tokens, ..pack },
+        pack: Pack { text: String::new(), tokens, budget: limits.request_tokens, ..pack },
         tokens,
         endpoint: Some(diagnosing::receiver(engine, endpoint, client, &request, turn.sees).await),
         notes: diagnosing::blind(engine),
@@ -299,7 +309,7 @@ mod tests {
         let profile = Profile { prometheus: Some(SourceSettings::new(&server.uri())), ..Profile::default() };
         let engine = Engine::new(config, Some(("test".into(), profile)), Origin::Live, None, None).unwrap();
         let thread = thread(&engine, Some(&Arc::new(found))).await;
-        let preview = preview(&engine, &thread, "why?").await.unwrap();
+        let preview = preview(&engine, &thread, "why?", (None, Limits::default())).await.unwrap();
         assert!(preview.request.contains("why?"));
         let asked = server.received_requests().await.unwrap();
         assert!(asked.is_empty(), "a slow store would delay it: {asked:?}");

@@ -18,6 +18,7 @@ use crate::domain::question::{Asking, Reply, Step, StepOutcome};
 use crate::domain::snapshot::Provenance;
 use crate::domain::text::neutralise;
 
+use super::consent;
 use super::incidents::investigated;
 use super::interrupt::interrupted;
 use super::views::{self, DiagnoseView, ids};
@@ -62,10 +63,13 @@ pub(super) struct Question<'a> {
     pub(super) incident: Option<&'a str>,
     pub(super) endpoint: Option<&'a str>,
     pub(super) most_steps: Option<usize>,
+    /// Whether it is sent without asking first.
+    pub(super) yes: bool,
 }
 
 pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output) -> Result<(), Failure> {
     asking::needs_a_model(engine, question.endpoint)?;
+    let ask_first = consent::is_needed(engine, question.yes, output)?;
     let mut limits = Limits::default();
     if let Some(steps) = question.most_steps {
         limits.steps = steps;
@@ -75,11 +79,18 @@ pub(super) async fn ask(engine: &Engine, question: &Question<'_>, output: Output
         None => None,
     };
     let mut thread = asking::thread(engine, about.as_ref()).await;
+    let mut looked_at = None;
+    if ask_first {
+        let preview = asking::preview(engine, &thread, question.text, (question.endpoint, limits)).await?;
+        consent::agreed(&preview).await?;
+        looked_at = preview.at.map(|at| (preview.digest, at));
+    }
+    let looked_at = looked_at.as_ref().map(|(digest, at)| (digest.as_str(), *at));
     let mut shown = Shown::default();
     let progress = |asking: Asking| shown.follow(&asking);
     let cases = about.iter().cloned().collect();
     let cancel = CancellationToken::new();
-    let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits, shown: None };
+    let asked = asking::Question { text: question.text, endpoint: question.endpoint, cases, limits, shown: looked_at };
     let incident = about.as_ref().map_or("", |about| about.analysis.incident.id.as_str());
     let work = asking::ask(engine, &mut thread, asked, progress, &cancel);
     let answered = tokio::select! {

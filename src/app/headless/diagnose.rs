@@ -24,6 +24,7 @@ use crate::domain::diagnosis::{Diagnosed, Diagnosis};
 use crate::domain::evidence::Evidence;
 use crate::domain::recheck::Recheck;
 
+use super::consent;
 use super::incidents::investigated;
 use super::progress::Meter;
 use super::views::{self, ActionView, DiagnoseView, ids};
@@ -46,6 +47,8 @@ pub(super) struct Further {
     pub(super) checks: bool,
     /// The queries behind what it cites, once more.
     pub(super) recheck: bool,
+    /// Whether it is sent without asking first.
+    pub(super) yes: bool,
 }
 
 /// Answer of `pack --request`.
@@ -62,7 +65,7 @@ struct RequestView<'a> {
 /// Prints the whole request for a diagnosis.
 pub(super) async fn request(engine: &Engine, incident: Option<&str>, output: Output) -> Result<(), Failure> {
     let investigated = investigated(engine, incident, output).await?;
-    let preview = diagnosing::preview(engine, &investigated, &[]).await?;
+    let preview = diagnosing::preview(engine, &investigated, &[], None).await?;
     let receiver = preview.endpoint.as_ref().map(|receiver| receiver.name.as_str());
     let view = RequestView {
         request: &preview.request,
@@ -87,9 +90,18 @@ pub(super) async fn diagnose(
 ) -> Result<(), Failure> {
     // What is wrong with the usage is said before anything is asked.
     let by = match by {
-        By::Endpoint(name) if engine.endpoints(name)?.is_empty() => By::Offline,
+        By::Endpoint(name) if engine.endpoints(name)?.is_empty() => {
+            for half in &engine.config.llm.half_set {
+                let _ = io::Write::write_fmt(
+                    &mut io::stderr().lock(),
+                    format_args!("stanch: {half}; until then the offline analyst answers\n"),
+                );
+            }
+            By::Offline
+        }
         by => by,
     };
+    let ask_first = matches!(by, By::Endpoint(_)) && consent::is_needed(engine, further.yes, output)?;
     let answer = match by {
         By::Answer(path) => Some(read_answer(path)?),
         _ => None,
@@ -97,13 +109,14 @@ pub(super) async fn diagnose(
     let investigated = investigated(engine, incident, output).await?;
     let id = &investigated.analysis.incident.id;
     let failed = |failure| views::failed(engine, ("diagnose", id), failure, output);
-    let mut concluded = once(engine, &investigated, by, answer.as_deref(), &[], output).await.map_err(failed)?;
+    let mut concluded =
+        once(engine, &investigated, (by, ask_first), answer.as_deref(), &[], output).await.map_err(failed)?;
     let (mut checked, mut answers) = (Vec::new(), Vec::new());
     if further.checks {
         checked = checking::ask_all(engine, &investigated.analysis, &concluded.diagnosed.diagnosis).await;
         answers = checked.iter().filter_map(|one| one.evidence.clone()).collect();
         if matches!(by, By::Endpoint(_)) && !answers.is_empty() {
-            concluded = once(engine, &investigated, by, None, &answers, output).await.map_err(failed)?;
+            concluded = once(engine, &investigated, (by, ask_first), None, &answers, output).await.map_err(failed)?;
         }
     }
     let rechecked = if further.recheck {
@@ -126,20 +139,26 @@ pub(super) async fn diagnose(
 async fn once(
     engine: &Engine,
     investigated: &Investigated,
-    by: By<'_>,
+    (by, ask_first): (By<'_>, bool),
     answer: Option<&str>,
     answers: &[Evidence],
     output: Output,
 ) -> Result<Concluded, Failure> {
     match (by, answer) {
         (By::Endpoint(endpoint), _) => {
-            let wanted = Wanted { endpoint, answers, ..Wanted::default() };
+            let mut shown = None;
+            if ask_first {
+                let preview = diagnosing::preview(engine, investigated, answers, endpoint).await?;
+                consent::agreed(&preview).await?;
+                shown = Some(preview.digest);
+            }
+            let wanted = Wanted { endpoint, answers, shown: shown.as_deref() };
             let meter = Meter::new(output);
             let draft = |draft: Draft| meter.say(&stage(&draft));
             diagnosing::online(engine, investigated, wanted, &CancellationToken::new(), draft).await
         }
         (By::Answer(_), Some(text)) => {
-            let preview = diagnosing::preview(engine, investigated, &[]).await?;
+            let preview = diagnosing::preview(engine, investigated, &[], None).await?;
             diagnosing::pasted(engine, investigated, answers, &preview.pack, text).await
         }
         (By::Offline | By::Answer(_), _) => Ok(diagnosing::offline(engine, investigated).await),

@@ -8,6 +8,7 @@ use crate::app::cli::Global;
 use crate::app::engine::{Engine, Origin};
 use crate::app::failure::Failure;
 use crate::app::output::Output;
+use crate::app::spending;
 use crate::config::{self, Config, Profile, SystemSecrets};
 use crate::domain::health::Status;
 use crate::gate::PROGRAM_DIRECTORIES;
@@ -64,6 +65,7 @@ pub(super) async fn doctor(
                 sources(&mut report, &engine).await;
                 policy(&mut report, &engine);
                 programs(&mut report, &engine);
+                models(&mut report, &engine);
                 let ledger = engine.ledger().await.ok();
                 for found in super::endpoints::examine(&engine, ledger.as_ref()).await {
                     report.ok &= found.status != Outcome::Fail;
@@ -152,6 +154,22 @@ fn policy(report: &mut Report, engine: &Engine) {
         policy.hash()
     );
     report.add("policy", Outcome::Ok, detail, "");
+}
+
+/// What is missing of end points that the environment names in part, and what a budget does not bind.
+fn models(report: &mut Report, engine: &Engine) {
+    let llm = &engine.config.llm;
+    for half in &llm.half_set {
+        let (what, fix) = half.split_once(": ").unwrap_or((half, ""));
+        report.add("language model", Outcome::Warn, what, fix);
+    }
+    for endpoint in engine.pool.endpoints() {
+        let settings = endpoint.settings();
+        if let Some(why) = spending::does_not_bind(llm, settings) {
+            let (what, fix) = why.split_once("; ").unwrap_or((why, ""));
+            report.add(&format!("llm {} budget", settings.name), Outcome::Warn, what, fix);
+        }
+    }
 }
 
 /// The programs that suggested actions use most.

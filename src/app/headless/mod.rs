@@ -6,6 +6,7 @@ mod approvals;
 mod ask;
 mod audit;
 mod check;
+mod consent;
 mod diagnose;
 mod doctor;
 mod endpoints;
@@ -67,21 +68,22 @@ pub(super) async fn run(
         Command::Pack { incident, budget, .. } => {
             incidents::pack(&engine(config)?, incident.as_deref(), *budget, output).await
         }
-        Command::Diagnose { incident, offline, endpoint, checks, recheck, answer } => {
+        Command::Diagnose { incident, offline, endpoint, checks, recheck, answer, yes } => {
             let by = match answer {
                 Some(path) => diagnose::By::Answer(path),
                 None if *offline => diagnose::By::Offline,
                 None => diagnose::By::Endpoint(endpoint.as_deref()),
             };
-            let further = diagnose::Further { checks: *checks, recheck: *recheck };
+            let further = diagnose::Further { checks: *checks, recheck: *recheck, yes: *yes };
             diagnose::diagnose(&engine(config)?, incident.as_deref(), by, further, output).await
         }
-        Command::Ask { question, incident, endpoint, max_steps } => {
+        Command::Ask { question, incident, endpoint, max_steps, yes } => {
             let question = ask::Question {
                 text: question,
                 incident: incident.as_deref(),
                 endpoint: endpoint.as_deref(),
                 most_steps: *max_steps,
+                yes: *yes,
             };
             ask::ask(&engine(config)?, &question, output).await
         }

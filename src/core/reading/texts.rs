@@ -194,7 +194,8 @@ fn endpoint_state(out: &mut Writer, endpoint: &EndpointHealth) {
     let ends = [(endpoint.answered, "answered"), (endpoint.failed, "failed"), (endpoint.cancelled, "cancelled")];
     let ends: Vec<String> =
         ends.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
-    if !ends.is_empty() {
+    // Where all were cancelled, the state says so.
+    if endpoint.answered + endpoint.failed > 0 {
         out.push(Role::Dim, &format!("requests: {}", ends.join(", ")));
     }
     for one in endpoint.under_way.iter().take(UNDER_WAY) {
@@ -205,6 +206,9 @@ fn endpoint_state(out: &mut Writer, endpoint: &EndpointHealth) {
     }
     if let Some(why) = &endpoint.held_back {
         out.push(Role::Warning, why);
+    }
+    if let Some(note) = &endpoint.note {
+        out.push(Role::Warning, note);
     }
     if matches!(endpoint.status, Status::Degraded | Status::Down) {
         out.push(Role::Warning, &format!("it is the {}: {}", endpoint.blame, endpoint.what));

@@ -13,6 +13,7 @@ use crate::core::rows;
 use crate::core::screen::{Detail, IncidentScreen, Palette, Pane, Reader, Screen, Subject};
 use crate::domain::approval::Say;
 use crate::domain::evidence::EvidenceId;
+use crate::domain::health::EndpointHealth;
 
 use super::{investigate, investigate_next, load_board, say};
 
@@ -57,6 +58,18 @@ pub(super) fn act(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Compose => super::chat::compose(model),
         Command::Sources => model.screens.push(Screen::Sources(Reader::default())),
         Command::ProbeModels => {
+            let asked = |one: &&EndpointHealth| !one.under_way.is_empty();
+            let busy: Vec<&str> = model.endpoints.iter().filter(asked).map(|one| one.name.as_str()).collect();
+            let (busy, all) = (busy.join(", "), !busy.is_empty() && busy.len() == model.endpoints.len());
+            if all {
+                say(model, &format!("{busy} is being asked already: its answer shows how it is"));
+                return Vec::new();
+            }
+            if busy.is_empty() {
+                say(model, "asking each model for one word");
+            } else {
+                say(model, &format!("asking the others: {busy} is being asked already"));
+            }
             return vec![Effect::ProbeModels { generation: model.next_generation() }];
         }
         Command::Approvals => return super::queue::open(model),
