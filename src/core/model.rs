@@ -315,6 +315,15 @@ impl Model {
         Some(AskedModel { who: who.unwrap_or_else(first), since, others })
     }
 
+    /// Whether lines are being written or pasted: there a line break may be text, and Enter hands it over.
+    pub fn writes_lines(&self) -> bool {
+        match self.top() {
+            Screen::Chat(chat) => !chat.reading,
+            Screen::Paste(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the terminal is too small to draw a screen.
     pub fn too_small(&self) -> bool {
         self.size.0 < SMALLEST.0 || self.size.1 < SMALLEST.1

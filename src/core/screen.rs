@@ -174,6 +174,13 @@ pub enum Topic {
     Action(String),
     /// A query.
     Query(String),
+    /// A look-up at a source, which is no query.
+    Lookup {
+        /// As it is listed: `labels`, `rules`.
+        name: String,
+        /// What it asks for, in words.
+        words: String,
+    },
 }
 
 /// One item in full.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +25,15 @@ use super::{Exit, editor, input};
 
 /// How often the ledger is asked for requests for approval.
 const QUEUE: Duration = Duration::from_secs(2);
+
+/// Keys that come closer to each other than this were not pressed by a hand. Auto-repeat is at least 20 ms apart.
+const KEY_PAUSE: Duration = Duration::from_millis(5);
+
+/// A paste may pause so long where it is handed on in pieces.
+const PASTE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Most events gathered before they are taken in.
+const GATHERED: usize = 16_384;
 
 /// How long a message to the operator stands on the screen.
 const TOAST: Duration = Duration::from_secs(8);
@@ -56,7 +66,7 @@ pub(super) struct Ended<W: Write> {
 
 enum Woken {
     Signal(Asked),
-    Input(Option<io::Result<crossterm::event::Event>>),
+    Input(Option<io::Result<Event>>),
     Frame,
     News(News),
     Refresh,
@@ -75,6 +85,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
         let mut next_refresh = self.refresh.map(|every| Instant::now() + every);
         let mut next_queue = self.queue_due().map(|_| Instant::now());
         let mut leave = None;
+        let mut pasted = None;
         let mut toast = None;
         let mut toast_old = None;
         let effects = start(&mut self.model);
@@ -109,7 +120,17 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 Woken::Signal(Asked::Leave(number)) => leave = Some(Exit::Signal(number)),
                 Woken::Signal(Asked::Stop) => effects.push(Effect::Suspend),
                 Woken::Input(Some(Ok(event))) => {
-                    for msg in input::messages(event) {
+                    let messages = if self.model.writes_lines() {
+                        let goes_on = pasted.is_some_and(|at: Instant| at.elapsed() <= PASTE_PAUSE);
+                        let events = self.gather(event).await;
+                        let many = events.len() > 1;
+                        let messages = input::gathered(events, goes_on);
+                        pasted = (many || goes_on).then(Instant::now);
+                        messages
+                    } else {
+                        input::messages(event)
+                    };
+                    for msg in messages {
                         effects.extend(update(&mut self.model, msg));
                     }
                 }
@@ -155,6 +176,18 @@ impl<E: EventSource, W: Write> Program<E, W> {
         self.guard = None;
         tasks.finish(news).await;
         Ok(Ended { exit: leave.unwrap_or(Exit::Quit), model: self.model, display: self.display })
+    }
+
+    /// What comes at once with this event, where it is text: no hand is as fast as a paste.
+    async fn gather(&mut self, first: Event) -> Vec<Event> {
+        let mut events = vec![first];
+        while events.len() < GATHERED && events.last().is_some_and(input::is_text) {
+            match tokio::time::timeout(KEY_PAUSE, self.events.next()).await {
+                Ok(Some(Ok(event))) => events.push(event),
+                _ => break,
+            }
+        }
+        events
     }
 
     /// When the ledger is to be asked again; never where nothing can be approved.

@@ -12,7 +12,7 @@ use crate::core::{diagnosis_rows, rows};
 use crate::domain::analysis::Suspect;
 use crate::domain::evidence::{Detail, Evidence, EvidenceId, MetricDetail, Turn};
 use crate::domain::log::LogEntry;
-use crate::domain::query::Lang;
+use crate::domain::query::{Lang, Query};
 
 /// A line of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn topic(model: &Model) -> Option<Topic> {
             Subject::Evidence { ids, at } => Some(*ids.get(*at)?),
             Subject::Asked(index) => {
                 let found = model.cases.get(&detail.incident)?.investigation.value.as_ref()?;
-                return Some(Topic::Query(found.asked.get(*index)?.planned.query.expression()));
+                return Some(asked(&found.asked.get(*index)?.planned.query));
             }
             _ => None,
         },
@@ -46,9 +46,7 @@ pub fn topic(model: &Model) -> Option<Topic> {
                     return rows::actions(case, list).get(at).map(|one| Topic::Action(one.action.id.clone()));
                 }
                 Pane::Asked => {
-                    return rows::asked(case, list)
-                        .get(at)
-                        .map(|(_, asked)| Topic::Query(asked.planned.query.expression()));
+                    return rows::asked(case, list).get(at).map(|(_, one)| asked(&one.planned.query));
                 }
                 Pane::Diagnosis => {
                     let rows = diagnosis_rows::rows(case, list);
@@ -65,6 +63,35 @@ pub fn topic(model: &Model) -> Option<Topic> {
         _ => None,
     };
     id.map(Topic::Evidence)
+}
+
+/// What was asked of a source: an expression, or one of its look-ups.
+fn asked(query: &Query) -> Topic {
+    let whose = |matchers: &[String]| match matchers {
+        [] => "all series".to_owned(),
+        some => format!("the series {}", some.join(" or ")),
+    };
+    let words = match query {
+        Query::Instant { .. } | Query::Range { .. } | Query::Logs { .. } => return Topic::Query(query.expression()),
+        Query::Alerts => "the alerts that fire now, with their labels and since when".to_owned(),
+        Query::AlertGroups => "the alerts as they are grouped for those who are told".to_owned(),
+        Query::Silences => "the silences: which alerts nobody is told of, until when, and why".to_owned(),
+        Query::AlertmanagerStatus => "the version of Alertmanager and the state of its cluster".to_owned(),
+        Query::Rules => "the alerting and recording rules, with their expressions".to_owned(),
+        Query::Targets => "what is scraped for metrics, and whether the last scrape went well".to_owned(),
+        Query::Metadata => "the type, unit and help text of each metric".to_owned(),
+        Query::BuildInfo => "the version of the server".to_owned(),
+        Query::LabelNames { matchers, .. } => format!("the names of the labels of {}", whose(matchers)),
+        Query::LabelValues { label, matchers, .. } => {
+            format!("the values that the label {label} has in {}", whose(matchers))
+        }
+        Query::Series { matchers, .. } => format!("which series there are, with all their labels: {}", whose(matchers)),
+        Query::LogVolume { expr, .. } => format!("how much was logged over time by the streams {expr}"),
+        Query::LogPatterns { expr, .. } => format!("the patterns that the server finds in the lines of {expr}"),
+        Query::DetectedFields { expr, .. } => format!("the fields that the server finds in the lines of {expr}"),
+        Query::Changes { .. } => "what was changed: deployments, configuration, flags".to_owned(),
+    };
+    Topic::Lookup { name: query.expression(), words }
 }
 
 /// What stands largest beside a suspect: its first chart; where it has none, the first of its proof.
@@ -134,6 +161,11 @@ pub fn explain(case: &Case, topic: &Topic) -> Vec<Said> {
             }
         }
         Topic::Query(query) => self::query(query),
+        Topic::Lookup { name, words } => vec![
+            Said::Exact(name.clone()),
+            Said::Heading("In words".to_owned()),
+            Said::Line(0, format!("a look-up, not a query: it asks the source for {words}")),
+        ],
     }
 }
 
@@ -155,6 +187,7 @@ pub fn question(case: &Case, topic: &Topic) -> String {
             let line = argv.map(crate::core::copy::command_line).unwrap_or_default();
             format!("What would `{line}` do here, what could go wrong, and how would I see that it helped?")
         }
+        Topic::Lookup { words, .. } => format!("What is there to know of this incident in {words}?"),
         Topic::Query(query) => format!("What does the query `{query}` tell about this incident?"),
     }
 }
@@ -226,11 +259,11 @@ fn evidence(item: &Evidence) -> Vec<Said> {
             said.push(Said::Line(0, place_of_delay(waits.after, works.after)));
         }
         Detail::Change(change) => {
+            // A commit may touch no service that is known, and have no name.
+            let of = if change.service.is_empty() { String::new() } else { format!(" of {}", change.service) };
+            let reference = if change.reference.is_empty() { String::new() } else { format!(", {}", change.reference) };
             said.push(Said::Heading("In words".to_owned()));
-            said.push(Said::Line(
-                0,
-                format!("a {} of {} at {}, {}", change.kind, change.service, change.at.to_clock(), change.reference),
-            ));
+            said.push(Said::Line(0, format!("a {}{of} at {}{reference}", change.kind, change.at.to_clock())));
             said.push(Said::Line(
                 0,
                 "a change is suspected when it came before the first deviation and touches where it is".to_owned(),

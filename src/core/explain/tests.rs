@@ -108,3 +108,39 @@ fn x_explains_what_is_selected_and_a_asks_for_more() {
         matches!(model.top(), Screen::Detail(detail) if matches!(detail.subject, Subject::Explain(Topic::Action(_))))
     );
 }
+
+#[test]
+fn a_lookup_is_told_as_what_it_is_and_not_as_a_query() {
+    use crate::domain::query::Query;
+    use crate::domain::{TimeRange, Timestamp};
+    let range = TimeRange::new(Timestamp::from_secs(0), Timestamp::from_secs(60));
+    let lang = Lang::PromQl;
+    for query in [
+        Query::Alerts,
+        Query::Rules,
+        Query::Metadata,
+        Query::LabelNames { lang, matchers: Vec::new(), range },
+        Query::LabelValues { lang, label: "job".into(), matchers: vec!["up".into()], range },
+        Query::Series { lang, matchers: vec!["up".into()], range },
+        Query::LogPatterns { expr: "{app=\"a\"}".into(), range },
+        Query::Changes { range },
+    ] {
+        let told = of(&asked(&query));
+        assert!(told.contains("a look-up, not a query"), "{told}");
+        assert!(!told.contains("not PromQL") && !told.contains("last value"), "{told}");
+    }
+    assert_eq!(asked(&Query::Instant { lang, expr: "up".into(), at: range.start }), Topic::Query("up".into()));
+}
+
+#[test]
+fn a_change_of_no_known_service_has_no_hole() {
+    let model = loaded();
+    let found = &model.cases[&payments().id].investigation.value.as_ref().unwrap().analysis;
+    let mut item = found.evidence.iter().find(|item| matches!(item.detail, Detail::Change(_))).unwrap().clone();
+    if let Detail::Change(change) = &mut item.detail {
+        change.service = String::new();
+        change.reference = String::new().into();
+    }
+    let told = text(&evidence(&item));
+    assert!(!told.contains("of  at") && !told.contains(" , ") && !told.contains(", \n"), "{told}");
+}

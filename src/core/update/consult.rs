@@ -214,6 +214,13 @@ pub(super) fn paste_key(model: &mut Model, key: Key) -> Vec<Effect> {
             open.text.clear();
             open.dropped = 0;
         }
+        // Without brackets around it a paste comes as keys.
+        Key::Char(c) => open.paste(c.encode_utf8(&mut [0; 4])),
+        Key::Tab => open.paste("\t"),
+        Key::Ctrl('j') => open.paste("\n"),
+        Key::Backspace if open.dropped == 0 => {
+            open.text.pop();
+        }
         Key::Enter if open.text.trim().is_empty() => say(model, "nothing is pasted yet"),
         Key::Enter if open.dropped > 0 => say(model, "it is too long to be an answer: Ctrl-u empties it"),
         Key::Enter => {

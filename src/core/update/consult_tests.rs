@@ -57,6 +57,14 @@ fn a_pasted_answer_is_handed_over_by_enter_alone() {
 }
 
 #[test]
+fn an_answer_that_comes_as_keys_is_taken() {
+    let mut model = loaded();
+    press(&mut model, "⏎P{}q");
+    let Screen::Paste(open) = model.top() else { panic!() };
+    assert_eq!(open.text, "{}q");
+}
+
+#[test]
 fn a_paste_has_a_bound_and_says_so() {
     let mut model = loaded();
     press(&mut model, "⏎P");
