@@ -112,7 +112,7 @@ fn check_claim(
     let why = if ids.is_empty() {
         Some(if cited == 0 { "no evidence is cited".to_owned() } else { "none of the cited ids exists".to_owned() })
     } else {
-        proof.refutes(&claim.text, &ids)
+        proof.refutes(&claim.text, &ids).or_else(|| proof.stray(&claim.text, &ids))
     };
     if let Some(why) = why {
         unsupported.push(Unsupported { path: path.to_owned(), text: claim.text.clone(), why });

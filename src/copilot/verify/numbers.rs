@@ -89,9 +89,12 @@ pub(super) fn unfounded(
                 && one.part != Part::Count
                 && of.iter().any(|item| stands_apart(&item.words, written.trim()))
         };
+        // `Impl#129`: a place in code.
+        let place =
+            || text[..one.place.start].ends_with('#') && of.iter().any(|item| stands_apart(&item.text, written.trim()));
         // Of the title, only what has a unit.
         let titled = || one.number.unit != Unit::None && stands_apart(title, written.trim());
-        (known || spans.iter().any(|span| one.number.is(*span)) || literal() || titled())
+        (known || spans.iter().any(|span| one.number.is(*span)) || literal() || place() || titled())
             && operand(text, one, &told).is_none_or(|other| {
                 told.iter().filter(|third| !std::ptr::eq(*third, one) && !std::ptr::eq(*third, other)).any(|third| {
                     let bare = third.number.unit == Unit::None || other.number.unit == Unit::None;

@@ -136,6 +136,13 @@ impl Proof {
         })
     }
 
+    /// The cited item that says nothing of a claim; a theory rests on all that its claims cite.
+    pub(super) fn stray(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
+        let items: Vec<(EvidenceId, &Item)> =
+            cited.iter().filter_map(|id| self.items.get(id).map(|item| (*id, item))).collect();
+        relevance::stray(text, &items).map(|id| format!("it cites {id}, which says nothing of it"))
+    }
+
     /// As [`Self::refutes`], for a theory: its names, figures and quotations, not which way it says that things go.
     pub(super) fn refutes_facts(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
         let items: Vec<&Item> = cited.iter().filter_map(|id| self.items.get(id)).collect();
@@ -181,10 +188,6 @@ impl Proof {
             })
         {
             return Some(format!("nothing it cites speaks of {name}"));
-        }
-        let with_ids: Vec<(EvidenceId, &Item)> = cited.iter().copied().zip(items.iter().copied()).collect();
-        if let Some(id) = relevance::stray(text, &with_ids) {
-            return Some(format!("it cites {id}, which says nothing of it"));
         }
         let changed = cited.iter().any(|id| id.kind == EvidenceKind::Change);
         if let Some(name) =

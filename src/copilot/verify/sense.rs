@@ -326,6 +326,9 @@ fn aspects(clause: &str) -> Vec<Aspect> {
     if has(&["error", "fail"]) {
         out.push(Aspect::Errors);
     }
+    if has(&["time lost", "lost between"]) {
+        return vec![Aspect::Waits];
+    }
     let of_server = has(&["server latency", "server side", "server-side", "on the server", "server time"]);
     let of_client = has(&["client", "caller", "wait"]);
     if (!of_server || of_client)
