@@ -86,6 +86,7 @@ impl<E: EventSource, W: Write> Program<E, W> {
         let mut next_queue = self.queue_due().map(|_| Instant::now());
         let mut leave = None;
         let mut pasted = None;
+        let mut brackets = false;
         let mut toast = None;
         let mut toast_old = None;
         let effects = start(&mut self.model);
@@ -120,7 +121,9 @@ impl<E: EventSource, W: Write> Program<E, W> {
                 Woken::Signal(Asked::Leave(number)) => leave = Some(Exit::Signal(number)),
                 Woken::Signal(Asked::Stop) => effects.push(Effect::Suspend),
                 Woken::Input(Some(Ok(event))) => {
-                    let messages = if self.model.writes_lines() {
+                    // A terminal that marks pastes once marks every one: then what is pressed is pressed.
+                    brackets |= matches!(event, Event::Paste(_));
+                    let messages = if self.model.writes_lines() && !brackets {
                         let goes_on = pasted.is_some_and(|at: Instant| at.elapsed() <= PASTE_PAUSE);
                         let events = self.gather(event).await;
                         let many = events.len() > 1;
