@@ -23,6 +23,8 @@ const LEAST_SCATTER: f64 = 2.0;
 const TRAFFIC: f64 = 0.3;
 /// A rise of transit is comparable to another that is at most so many times larger.
 const COMPARABLE: f64 = 0.3;
+/// A service's own time is up where it is this share of the way from the old level to the new one.
+const OWN_LEVEL: f64 = 0.3;
 /// A caller is to blame for a slow call where so much of its other edges slowed down comparably.
 const MOST_OF_ITS_EDGES: f64 = 0.5;
 /// Share of a failure that passes down when the callee's own calls fail as often.
@@ -272,8 +274,10 @@ impl<'e> Judge<'e> {
         if before.count() < LEAST_REQUESTS || after.count() < LEAST_REQUESTS || own.growth < self.beyond * own.noise {
             return None;
         }
-        let level = own.before + 0.3 * (own.after - own.before);
-        if !own.course.lasts(level) {
+        // What the callee does for others may be what grew; then it is no trouble of this edge.
+        let slower = after.server_mean()? - before.server_mean()?;
+        let level = own.before + OWN_LEVEL * (own.after - own.before);
+        if !own.course.lasts(level) || slower < OWN_LEVEL * (own.after - own.before) {
             return None;
         }
         Some(Verdict {

@@ -135,6 +135,15 @@ fn a_slow_way_is_told_from_a_slow_callee() {
 }
 
 #[test]
+fn a_callee_is_slow_on_the_edges_whose_calls_it_is_slow_at() {
+    let mut answers = timed(AB, (0.051, 0.901), (0.050, 0.900));
+    answers.extend(timed(&[("client", "c"), ("server", "b")], (0.052, 0.051), (0.050, 0.049)));
+    let found = compared(answers);
+    let of = |client: &str| found.iter().find(|one| one.detail.client == client).unwrap().trouble;
+    assert_eq!((of("a"), of("c")), (EdgeTrouble::OwnTime, EdgeTrouble::None));
+}
+
+#[test]
 fn a_slow_way_to_a_leaf_is_not_blamed_on_a_caller_that_is_a_hair_slower() {
     let mut pairs = vec![("edge", "a"), ("a", "leaf")];
     let others: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();

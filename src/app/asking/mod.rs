@@ -14,7 +14,6 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::copilot::call::request_tokens;
-use crate::copilot::online::Sampling;
 use crate::copilot::questions::{self, AskError, Inquirer, Limits, NotTold, Subject, Thread, Told, Toolbox};
 use crate::core::message::PackPreview;
 use crate::domain::ledger::{Draft, EntryKind};
@@ -105,14 +104,7 @@ pub(super) async fn preview(
     let tools = Tools::new(engine, None, Vec::new());
     let library = Library::builtin();
     let sources = told::sources(engine);
-    let inquirer = Inquirer {
-        library: &library,
-        toolbox: &tools,
-        sources: &sources,
-        limits,
-        sampling: Sampling::default(),
-        shown: None,
-    };
+    let inquirer = Inquirer::new(&library, &tools, &sources, limits);
     let at = (engine.clock)();
     let (request, pack) = questions::preview(&inquirer, &mut thread.clone(), text, &seat, at)
         .map_err(|error| Failure::failed(error.to_string()))?;
@@ -152,14 +144,7 @@ pub(super) async fn ask(
     let tools = Tools::new(engine, incident.clone(), cases);
     let library = Library::builtin();
     let sources = told::sources(engine);
-    let inquirer = Inquirer {
-        library: &library,
-        toolbox: &tools,
-        sources: &sources,
-        limits,
-        sampling: Sampling::default(),
-        shown,
-    };
+    let inquirer = Inquirer { shown, ..Inquirer::new(&library, &tools, &sources, limits) };
     let mut seats = Seats::new(engine, turns);
     let reply =
         questions::ask(&inquirer, thread, text, &mut seats, progress, cancel).await.map_err(|error| match error {

@@ -72,6 +72,14 @@ pub struct Inquirer<'a> {
     pub shown: Option<(&'a str, Timestamp)>,
 }
 
+impl<'a> Inquirer<'a> {
+    /// Whoever asks as models are asked by default, and has been shown nothing first.
+    #[must_use]
+    pub fn new(library: &'a Library, toolbox: &'a dyn Toolbox, sources: &'a str, limits: Limits) -> Self {
+        Self { library, toolbox, sources, limits, sampling: Sampling::default(), shown: None }
+    }
+}
+
 /// The first request of a question, as it would be sent now to a client. Sends nothing, and `thread` is to be thrown
 /// away afterwards.
 ///

@@ -10,7 +10,6 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::*;
 use crate::copilot::call::{CallOutcome, Leaving, Witness};
 use crate::copilot::fixture;
-use crate::copilot::online::Sampling;
 use crate::domain::diagnosis::Bill;
 use crate::domain::metric::{Sample, Series};
 use crate::domain::query::{Data, Query};
@@ -230,14 +229,7 @@ pub(super) fn client(url: &str) -> LlmClient {
 }
 
 pub(super) fn inquirer(shop: &Shop, limits: Limits) -> Inquirer<'_> {
-    Inquirer {
-        library: &LIBRARY,
-        toolbox: shop,
-        sources: "Live sources.",
-        limits,
-        sampling: Sampling::default(),
-        shown: None,
-    }
+    Inquirer::new(&LIBRARY, shop, "Live sources.", limits)
 }
 
 async fn asked_in(

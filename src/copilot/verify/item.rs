@@ -318,6 +318,12 @@ impl Item {
                     let others = BeforeAfter { before: rest(branch.share.before), after: rest(branch.share.after) };
                     self.before_after(others, Unit::Percent);
                 }
+                for one in &log.telling {
+                    self.say(&one.field);
+                    self.say(&one.value);
+                    self.before_after(one.share, Unit::Percent);
+                    self.figure(Number::exact(one.count as f64, Unit::Bare), Role::After);
+                }
                 self.moment(log.first);
             }
             Detail::Edge(edge) => {

@@ -71,8 +71,8 @@ fn identifier(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
             regex(
                 r"\b[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)+\b|\b\d+\.[a-z]{3,}\b|(?:^|\s)(?P<path>\.[a-z]{2,6})\b",
             ),
-            // `/api/search`, `pkg/store/writer.go`.
-            regex(r"(?:^|[\s(])(?P<path>/[A-Za-z][\w.-]*(?:/[\w.{}<>*:-]+)*|[\w.-]+(?:/[\w.-]+){2,})"),
+            // `/api/search`, `route=/cart`, `pkg/store/writer.go`.
+            regex(r"(?:^|[\s(=])(?P<path>/[A-Za-z][\w.-]*(?:/[\w.{}<>*:-]+)*|[\w.-]+(?:/[\w.-]+){2,})"),
             // A level of logging.
             regex(
                 r"\b(?P<path>TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL|SELECT|INSERT|UPDATE|DELETE|TRUNCATE|ALTER|GET|POST|PUT|PATCH)\b",

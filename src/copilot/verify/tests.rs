@@ -1,7 +1,7 @@
 use super::*;
 use crate::copilot::fixture::pool;
 use crate::domain::diagnosis::Hypothesis;
-use crate::domain::evidence::{BeforeAfter, Detail};
+use crate::domain::evidence::{BeforeAfter, Detail, TellingValue};
 use crate::domain::pack::Pack;
 
 /// Why one observation is not supported; `None` when it is.
@@ -154,6 +154,32 @@ fn a_figure_of_a_diff_is_the_one_that_it_became() {
         ("Timeout raised from 300 ms to 5 s in client.go.", false),
     ] {
         let id = "C1".parse().unwrap();
+        assert_eq!(proof.refutes(text, &[id]).is_none(), stands, "{text}: {:?}", proof.refutes(text, &[id]));
+    }
+}
+
+#[test]
+fn the_shares_of_a_value_that_tells_lines_apart_may_be_told() {
+    let mut analysis = pool();
+    for item in &mut analysis.evidence {
+        if let Detail::Log(log) = &mut item.detail {
+            log.telling = vec![TellingValue {
+                field: "http.route".into(),
+                value: "/api/recommend".into(),
+                among: "new".into(),
+                share: BeforeAfter { before: Some(3.0 / 17.0), after: Some(1.0) },
+                count: 8,
+            }];
+        }
+    }
+    let proof = Proof::new(&analysis, None);
+    for (text, stands) in [
+        ("100% of the new ones hold http.route=/api/recommend (18% of the others)", true),
+        ("100% of the new ones hold http.route=/api/recommend (17.6% of the others)", true),
+        ("100% of the new ones hold http.route=/api/recommend (28% of the others)", false),
+        ("100% of the new ones hold http.route=/api/recommended (18% of the others)", false),
+    ] {
+        let id = "L1".parse().unwrap();
         assert_eq!(proof.refutes(text, &[id]).is_none(), stands, "{text}: {:?}", proof.refutes(text, &[id]));
     }
 }
