@@ -4,6 +4,7 @@ mod approvals;
 mod ask;
 mod ask_random;
 mod bad_input;
+mod consent;
 mod crash;
 mod gate;
 mod generated;
