@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Redactor;
+use crate::context::{Redactor, redactor_for};
 use crate::copilot::call::request_tokens;
 use crate::copilot::online::{self, Attempt, Case, OnlineError, Progress, Sampling};
 use crate::copilot::{actions, answer, offline};
@@ -222,7 +222,7 @@ async fn package(
 ) -> Result<Package, Failure> {
     let answer_tokens = turn.endpoint.settings().answer_tokens;
     let empty = Pack::default();
-    let fixed = online::request(library, &engine.playbooks, &empty, turn.sees, answer_tokens)
+    let fixed = online::request(library, &engine.playbooks, &empty, Redactor::for_receiver(turn.sees), answer_tokens)
         .map(|request| request_tokens(&request))
         .map_err(|error| Failure::failed(error.to_string()))?;
     let budget = turn.pack_budget(engine, fixed);
@@ -242,7 +242,8 @@ async fn packed(
     let pack = tokio::task::spawn_blocking(move || crate::context::pack_for(&shared, budget, sees))
         .await
         .map_err(|error| Failure::failed(format!("packing failed: {error}")))?;
-    let request = online::request(library, &engine.playbooks, &pack, sees, answer_tokens)
+    let redactor = redactor_for(analysis, sees);
+    let request = online::request(library, &engine.playbooks, &pack, redactor, answer_tokens)
         .map_err(|error| Failure::failed(error.to_string()))?;
     Ok(Package { tokens: request_tokens(&request), pack, request })
 }
@@ -403,11 +404,9 @@ fn around(request: &ChatRequest) -> Vec<(&'static str, Outgoing)> {
 /// A request as a person would carry it to a model elsewhere: the same words in the same order, and the shape of the
 /// answer, which an end point is given apart from them.
 pub(super) fn words(request: &ChatRequest) -> Outgoing {
-    let shape = request.schema.as_ref().and_then(|(_, schema)| serde_json::to_string(schema).ok());
-    let mut texts: Vec<&str> = request.texts().map(|text| &**text).collect();
-    let shape = shape.map(|shape| format!("The JSON schema of the answer:\n{shape}"));
-    texts.extend(shape.as_deref());
-    Redactor::for_receiver(request.shows()).outgoing(&texts.join("\n\n"))
+    let schema = request.schema.as_ref().and_then(|(_, schema)| serde_json::to_string(schema).ok());
+    let shape = schema.map(|schema| Redactor::new().outgoing(&format!("The JSON schema of the answer:\n{schema}")));
+    Outgoing::joined(request.texts().chain(shape.as_ref()), "\n\n")
 }
 
 #[cfg(test)]

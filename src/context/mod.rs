@@ -9,4 +9,5 @@ pub mod tokens;
 
 pub use pack::{pack, pack_for, pack_joined};
 pub use redaction::{Redacted, Redactor, redact};
+pub use render::redactor_for;
 pub use tokens::count_tokens;

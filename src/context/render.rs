@@ -8,6 +8,7 @@ use crate::domain::alert::Alert;
 use crate::domain::analysis::Analysis;
 use crate::domain::change::Change;
 use crate::domain::evidence::{Detail, EdgeDetail, Evidence, LogChange, LogDetail, MetricDetail, Turn};
+use crate::domain::settings::Sees;
 use crate::domain::{Labels, Timestamp};
 
 /// How much of an item is told.
@@ -55,18 +56,29 @@ pub(super) struct Renderer {
     redactor: Redactor,
 }
 
+/// Names of services and metrics: they hide nobody.
+fn names(analysis: &Analysis) -> impl Iterator<Item = &str> {
+    let services = analysis.evidence.iter().filter_map(|item| item.service.as_deref());
+    let suspects = analysis.suspects.iter().map(|suspect| suspect.service.as_str());
+    let edges = analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]);
+    let metrics = analysis.evidence.iter().filter_map(|item| match &item.detail {
+        Detail::Metric(metric) => Some(metric.metric.as_str()),
+        _ => None,
+    });
+    let named = analysis.incident.services.iter().map(String::as_str);
+    services.chain(suspects).chain(edges).chain(metrics).chain(named)
+}
+
+/// What masks text about an incident for a receiver that may see so much: it knows which names are none to hide, so that
+/// they are called in all texts what the pack calls them.
+pub fn redactor_for(analysis: &Analysis, receiver: Sees) -> Redactor {
+    Redactor::for_receiver(receiver).keeping(names(analysis))
+}
+
 impl Renderer {
     /// Everything that may be told is looked at first, so that a value that is a secret in one item is one in all.
     pub(super) fn new(analysis: &Analysis, redactor: Redactor) -> Self {
-        let services = analysis.evidence.iter().filter_map(|item| item.service.as_deref());
-        let suspects = analysis.suspects.iter().map(|suspect| suspect.service.as_str());
-        let edges = analysis.graph.iter().flat_map(|edge| [edge.client.as_str(), edge.server.as_str()]);
-        let metrics = analysis.evidence.iter().filter_map(|item| match &item.detail {
-            Detail::Metric(metric) => Some(metric.metric.as_str()),
-            _ => None,
-        });
-        let named = analysis.incident.services.iter().map(String::as_str);
-        let mut redactor = redactor.keeping(services.chain(suspects).chain(edges).chain(metrics).chain(named));
+        let mut redactor = redactor.keeping(names(analysis));
         for item in &analysis.evidence {
             told(item, &mut |text| redactor.learn(text));
         }

@@ -10,11 +10,10 @@ use super::answer::{self, Answer};
 use super::call::{CallError, CallOutcome, Content, Heard, Witness, call, millis, rate};
 use super::partial::{self, Partial};
 use super::{Playbooks, schema};
-use crate::context::Redactor;
+use crate::context::{Redactor, redactor_for};
 use crate::domain::analysis::Analysis;
 use crate::domain::diagnosis::{Analyst, Diagnosed, Timing};
 use crate::domain::pack::Pack;
-use crate::domain::settings::Sees;
 use crate::llm::{ChatRequest, LlmClient, LlmError, LlmErrorKind, Message, Prepared, Role};
 use crate::prompts::{Filling, Library, PromptError};
 
@@ -144,24 +143,24 @@ impl Case<'_> {
     fn request(&self, pack: &Pack) -> Result<ChatRequest, PromptError> {
         let settings = self.client.settings();
         let sees = self.client.sees();
-        let request = request(self.library, self.playbooks, pack, sees, settings.answer_tokens)?;
+        let redactor = redactor_for(self.analysis, sees);
+        let request = request(self.library, self.playbooks, pack, redactor, settings.answer_tokens)?;
         Ok(ChatRequest { temperature: self.sampling.temperature, seed: self.sampling.seed, ..request })
     }
 }
 
 /// The request for a diagnosis. System prompt, evidence, question: what changes from incident to incident comes after
-/// what does not, and the evidence is a part of its own. `pack` is one for a reader who may see `sees`.
+/// what does not, and the evidence is a part of its own. `pack` is one for the receiver of `redactor`.
 pub fn request(
     library: &Library,
     playbooks: &Playbooks,
     pack: &Pack,
-    sees: Sees,
+    mut redactor: Redactor,
     answer_tokens: u32,
 ) -> Result<ChatRequest, PromptError> {
     let prompt = library.get(PROMPT)?;
     let titles: Vec<&str> = playbooks.titles().map(|(_, title)| title).collect();
     let question = prompt.render("user", &[("playbooks", Filling::Text(titles.join(", ")))])?;
-    let mut redactor = Redactor::for_receiver(sees);
     let mut masked = |text: &str| redactor.outgoing(text);
     Ok(ChatRequest {
         system: masked(&prompt.render("system", &[])?),
@@ -217,7 +216,7 @@ pub async fn diagnose(
         let values = [("problems", Filling::List(problems.clone()))];
         let repair = case.library.get(PROMPT)?.render("repair", &values)?;
         // What came from the model goes back to it masked as well: it may hold what nobody knew to hide before.
-        let mut redactor = Redactor::for_receiver(case.client.sees());
+        let mut redactor = redactor_for(case.analysis, case.client.sees());
         request.messages.push(Message { role: Role::Assistant, parts: vec![redactor.outgoing(&first.text)] });
         request.messages.push(Message { role: Role::User, parts: vec![redactor.outgoing(&repair)] });
         let second = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;

@@ -13,7 +13,7 @@ use super::super::fixture::pool;
 use super::super::{actions, offline};
 use super::*;
 use crate::domain::pack::PackedEvidence;
-use crate::domain::settings::{EndpointSettings, NoSecrets, Protocol};
+use crate::domain::settings::{EndpointSettings, NoSecrets, Protocol, Sees};
 
 static PLAYBOOKS: LazyLock<Playbooks> = LazyLock::new(Playbooks::builtin);
 static LIBRARY: LazyLock<Library> = LazyLock::new(Library::builtin);
@@ -317,4 +317,18 @@ fn hypotheses_of_the_same_id_and_actions_of_none_are_remarked() {
     assert!(diagnosed.diagnosis.actions.iter().all(|action| action.hypothesis.is_empty()));
     let ids: Vec<&str> = diagnosed.diagnosis.hypotheses.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids[..2], ["H1", "H2"]);
+}
+
+#[test]
+fn a_service_is_called_in_the_request_what_it_is_called_in_the_pack() {
+    const NAME: &str = "StateMachine76D362E8-T67Tg48ke8oK_client";
+    let mut analysis = pool();
+    for item in &mut analysis.evidence {
+        item.service = Some(NAME.to_owned());
+    }
+    let pack = crate::context::pack(&analysis, 4_000);
+    assert!(pack.text.contains(NAME), "{}", pack.text);
+    let redactor = redactor_for(&analysis, Sees::Production);
+    let request = request(&LIBRARY, &PLAYBOOKS, &pack, redactor, 1_000).unwrap();
+    assert_eq!(request.messages[0].parts[0].as_str(), pack.text);
 }

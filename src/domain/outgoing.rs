@@ -31,6 +31,20 @@ impl Outgoing {
         Self { text: Arc::from(text), hidden: Arc::new(hidden), shows }
     }
 
+    /// Texts one after the other, as they are: each was masked with what was known of it.
+    pub fn joined<'a>(texts: impl IntoIterator<Item = &'a Self>, between: &'static str) -> Self {
+        let (mut text, mut hidden, mut shows) = (String::new(), BTreeMap::new(), Sees::Nothing);
+        for (at, one) in texts.into_iter().enumerate() {
+            text.push_str(if at > 0 { between } else { "" });
+            text.push_str(one);
+            for (kind, count) in &*one.hidden {
+                *hidden.entry(kind.clone()).or_default() += count;
+            }
+            shows = shows.max(one.shows);
+        }
+        Self { text: Arc::from(text), hidden: Arc::new(hidden), shows }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -80,6 +94,16 @@ impl fmt::Debug for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_joined_with_what_is_hidden_in_them() {
+        let hidden = |count| BTreeMap::from([("token".to_owned(), count)]);
+        let first = Outgoing::masked("a", hidden(1), Sees::Redacted);
+        let second = Outgoing::masked("b", hidden(2), Sees::Production);
+        let all = Outgoing::joined([&first, &second, &Outgoing::fixed("c")], ", ");
+        assert_eq!((all.as_str(), all.hidden(), all.shows()), ("a, b, c", &hidden(3), Sees::Production));
+        assert_eq!(Outgoing::joined([], ", "), Outgoing::fixed(""));
+    }
 
     #[test]
     fn text_goes_only_where_as_much_may_be_seen() {

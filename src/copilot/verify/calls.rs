@@ -73,6 +73,11 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         }
     }
     for groups in SWITCHED.captures_iter(told) {
+        // `switched off->on`.
+        let end = groups.get(0).map_or(0, |whole| whole.end());
+        if told[end..].trim_start().starts_with(['-', '→']) {
+            continue;
+        }
         let way = groups.name("way").or_else(|| groups.name("word")).map_or("", |way| way.as_str());
         let (way, other) = match way {
             "on" | "enabled" => ("on", "off"),

@@ -2,6 +2,7 @@
 //!
 //! Both analysts go through this, and neither may say of itself that it is right.
 
+mod binding;
 mod calls;
 pub(super) mod figures;
 mod item;

@@ -44,7 +44,12 @@ pub(super) fn unfounded(
             Token::Word(_) => None,
         })
         .collect();
-    let now = told.iter().any(|one| one.part == Part::Now);
+    // What an item came to and what it is now are told apart.
+    let now_is_told = |item: &Item| {
+        told.iter()
+            .filter(|one| one.part == Part::Now)
+            .any(|one| item.figures.iter().any(|figure| figure.role == Role::Last && one.number.is(figure.number)))
+    };
     let scored = SCORED.is_match(text);
     let ranged = RANGED.is_match(text);
     let owners = owners(text, tokens, items);
@@ -53,7 +58,7 @@ pub(super) fn unfounded(
         let side = side(text, one.place);
         let known = of.iter().any(|item| {
             item.figures.iter().any(|figure: &Figure| {
-                let left_behind = now && one.part == Part::Became && figure.role == Role::Last;
+                let left_behind = one.part == Part::Became && figure.role == Role::Last && now_is_told(item);
                 let other_side = side.is_some() && figure.side.is_some() && side != figure.side;
                 let passing = figure.role == Role::Sample && !sampled(text, one, &told);
                 let beyond = figure.role == Role::Beyond && !ranged;

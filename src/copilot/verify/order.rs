@@ -19,6 +19,9 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
             r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
         )
     });
+    static END: LazyLock<Regex> = LazyLock::new(|| regex(r"[:;]\s|\.\s"));
+    static POINTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:that|this|it|them|then|those|which)\b"));
+    static NUMBER_BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d\S*$"));
     let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();
     if timed.len() < 2 {
         return None;
@@ -29,6 +32,11 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
     for groups in WHEN.captures_iter(text) {
         let (Some(whole), Some(by)) = (groups.get(0), groups.name("by")) else { continue };
         let (left, right) = (&text[..whole.start()], &text[whole.end()..]);
+        // What comes behind a colon is another statement; `7/min after 5/min` and `before that` name nothing.
+        let right = END.find(right).map_or(right, |end| &right[..end.start()]);
+        if POINTS.is_match(right) || right.starts_with(|c: char| c.is_ascii_digit()) && NUMBER_BEFORE.is_match(left) {
+            continue;
+        }
         let best = |part: &str, but: Option<&Shown>| -> Option<&Shown> {
             let mut scored: Vec<(usize, &Shown)> = timed
                 .iter()

@@ -75,6 +75,9 @@ static RANGE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:normal|usual|baseline)\b[^,;()]{0,24}\b(?:range|band)\b(?:[^,;()]{0,40}\s)?(?:is|was|of|runs|lies|between|from|reach(?:es|ing)|goes|going|ends|ending|up to)\b[^,;()]{0,30}$",
     )
 });
+/// A range that has ended: `from a normal range of 2..4 to`.
+static RANGE_TO: LazyLock<Regex> =
+    LazyLock::new(|| before(r"\d\s?(?:\.\.|–|-)\s?\d[^,;()\s]*(?:\s[^,;()\s]+){0,2}\sto"));
 static FROM: LazyLock<Regex> = LazyLock::new(|| before(r"\bfrom"));
 static TO_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^[^,;.]{0,12}?\s(?:up |down |back )?to\s"));
 static ARROW_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"^[^,;.\d]{0,12}?(?:→|->)"));
@@ -111,12 +114,12 @@ static USUAL_EXTREME: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NOW: LazyLock<Regex> = LazyLock::new(|| {
     before(
-        r"\b(?:now|currently|latest|most recently|at present|(?:came|went|fell|dropped|climbed|then|is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
+        r"\b(?:now|currently|latest|most recently|at present|(?:is|are|and|but) still|stands|(?:is|are) seen lately|(?:came|went|fell|dropped|climbed|then|is|has|have|are)(?: now| since| only| already| partly| again)* (?:back|recovered|come (?:back|down)|gone back|fallen back)|recovered)(?:\s(?:value|is|at|to|of|down|up|only|stands|stand|sits|back|being))*",
     )
 });
 static NOW_AFTER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\s*(?:(?P<noun>\w+)\s)?(?:now\b|at last\b|currently\b|at present\b|during\b|in the (?:incident )?window\b)",
+        r"(?i)^\s*(?:(?P<noun>\w+)\s)?(?:now\b|at last\b|currently\b|at present\b|during\b|in the (?:incident )?window\b|in the (?:latest|last|newest) (?:sample|scrape|value|point))",
     )
 });
 static WORST_AFTER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^\s*(?:at (?:the |its )?(?:worst|peak)\b)"));
@@ -183,7 +186,7 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         || number.unit == Unit::Times && OFTEN.is_match(left)
     {
         Part::Count
-    } else if RANGE.is_match(left) {
+    } else if RANGE.is_match(left) && !RANGE_TO.is_match(left) {
         Part::Usual
     } else if FROM.is_match(left) && TO_AFTER.is_match(right) || ARROW_AFTER.is_match(right) {
         if RETURNS.is_match(text) { Part::Past } else { Part::From }

@@ -6,7 +6,7 @@ use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_in};
-use super::{calls, names, numbers, relevance, shares, spelled};
+use super::{binding, calls, names, numbers, relevance, shares, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -132,8 +132,17 @@ impl Proof {
     pub(super) fn refutes(&self, text: &str, cited: &[EvidenceId]) -> Option<String> {
         self.refutes_facts(text, cited).or_else(|| {
             let shown: Vec<&Shown> = cited.iter().filter_map(|id| self.items.get(id)).map(|item| &item.shown).collect();
-            sense::contradiction(&self.with_ids(text, cited), &shown)
+            let told = self.with_ids(text, cited);
+            sense::contradiction(&told, &shown).or_else(|| self.misplaced(&told, cited))
         })
+    }
+
+    /// Why a figure or a time is not of what it is told of, but of another item that is cited.
+    fn misplaced(&self, told: &str, cited: &[EvidenceId]) -> Option<String> {
+        let items: Vec<(EvidenceId, &Item)> =
+            cited.iter().filter_map(|id| self.items.get(id).map(|item| (*id, item))).collect();
+        let all: Vec<&Item> = items.iter().map(|(_, item)| *item).collect();
+        binding::misplaced(told, &places(told), &items, &self.services, &spans(&all, None))
     }
 
     /// The cited item that says nothing of a claim; a theory rests on all that its claims cite.

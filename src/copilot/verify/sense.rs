@@ -195,6 +195,7 @@ impl Shown {
     }
 }
 
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| regex(r"[;:.]\s"));
 static UP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"\b(?:rose|rises?|rising|risen|grew|grows?|growing|grown|increas(?:e|es|ed|ing)|climb(?:s|ed|ing)?|jump(?:s|ed|ing)?|spik(?:e|es|ed|ing)|surg(?:e|es|ed|ing)|soar(?:s|ed|ing)?|higher|longer|deeper|explod(?:e|es|ed|ing)|gained|shot up|worsened|deteriorated|multiplied|(?:far |much |even )?more (?:requests?|calls?|lines?|errors?|bytes|often|logins?|messages|traffic|retries|timeouts?|failures|frequent(?:ly)?)|more than (?:usual|normal)|above (?:normal|usual)|higher than (?:normal|usual|before)|up:?\s[~≃]?\d|(?:started|begun|began|starts)\s(?:to\s)?(?:log|throw|report|appear|emit|write|fail|warn)\w*|for the first time|buil[dt]s? up|piled? up|slowed|went up|goes up|up from|up too|up (?:by|about|around|roughly|nearly|almost|some)|doubled|tripled|quadrupled|slower|new|newly|appear(?:s|ed)?|more often|more frequent(?:ly)?|extended|lengthened|raised)\b",
@@ -212,7 +213,7 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?:\b(?:did|does|do|has|have|had|is|was|were|are|could|can)(?:\s(?:not|never)|n't|n’t)\s(?:\w+ly\s|even\s|really\s|been\s|get\s|become\s|go\s)?|\b(?:never|not)\s|\b(?:no|without)\s(?:\w+\s)?|\brather than\s(?:\w+\s){0,2}|\binstead of\s(?:\w+\s){0,2})$",
+        r"(?:\b(?:did|does|do|has|have|had|is|was|were|are|could|can)(?:\s(?:not|never)|n't|n’t)\s(?:\w+ly\s|even\s|really\s|been\s|get\s|become\s|go\s|wait\s|take\s|run\s|last\s)?|\b(?:never|not)\s|\b(?:no|without)\s(?:\w+\s)?|\brather than\s(?:\w+\s){0,2}|\binstead of\s(?:\w+\s){0,2})$",
     )
 });
 static AS_MUCH: LazyLock<Regex> =
@@ -240,7 +241,7 @@ static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
 static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|calm\w*|halved|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down)\b",
+        r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|calm\w*|halved|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down|from (?:its|the|their|a) (?:peak|maximum|high))\b",
     )
 });
 static NONE_OF: LazyLock<Regex> = LazyLock::new(|| {
@@ -263,9 +264,13 @@ pub(super) fn contradiction(text: &str, items: &[&Shown]) -> Option<String> {
             .then(|| "a runbook tells what to do, not what is".to_owned());
     }
     for clause in clauses(told) {
-        if let Some(why) = directions(told, clause, items).or_else(|| swapped(clause, items)) {
+        if let Some(why) = directions(told, clause, items).or_else(|| swapped(clause, true, items)) {
             return Some(why);
         }
+    }
+    // A pair may have a comma or a conjunction between its figures.
+    if let Some(why) = SENTENCE.split(told).find_map(|sentence| swapped(sentence, false, items)) {
+        return Some(why);
     }
     super::order::order(told, items)
 }
@@ -320,6 +325,19 @@ fn candidates<'a>(clause: &str, items: &[&'a Shown]) -> Vec<&'a Shown> {
     if holding.is_empty() { of } else { holding }
 }
 
+/// Whether a text tells that something went that way.
+fn says(text: &str, way: Way) -> bool {
+    match way {
+        Way::Up => UP.is_match(text),
+        Way::Down => DOWN.is_match(text),
+        Way::Flat | Way::Near => false,
+    }
+}
+
+/// Words that compare with whatever stands behind their `than`.
+const COMPARED: [&str; 9] =
+    ["higher", "lower", "fewer", "longer", "shorter", "slower", "faster", "deeper", "shallower"];
+
 fn aspects(clause: &str) -> Vec<Aspect> {
     let has = |words: &[&str]| words.iter().any(|word| clause.contains(word));
     let mut out = Vec::new();
@@ -337,6 +355,10 @@ fn aspects(clause: &str) -> Vec<Aspect> {
         out.push(Aspect::Waits);
     }
     if of_server || has(&["works", "working", "callee", "server time", "own time"]) {
+        out.push(Aspect::Works);
+    }
+    // To take longer for a call is said of either side of it.
+    if !of_server && !of_client && !has(&["wait"]) && out.contains(&Aspect::Waits) {
         out.push(Aspect::Works);
     }
     if has(&["often", "frequent", "request rate", "call rate"]) {
@@ -375,8 +397,10 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
         for found in words.find_iter(clause) {
             let after = clause[found.end()..].trim_start();
             let before = &clause[..found.start()];
-            let bound = matches!(found.as_str(), "higher" | "lower" | "fewer") && (after.starts_with("than") || after.starts_with("in "))
+            let bound = COMPARED.contains(&found.as_str()) && (after.starts_with("than") || after.starts_with("in "))
                 && !["than normal", "than usual", "than before"].iter().any(|usual| after.starts_with(usual))
+                // What is told beside the word for what happened: `climbs to 1, where it stays`, `the steady 0.81 of before`.
+                || way == Way::Flat && (ways.iter().any(|way| says(whole, *way)) || before.ends_with("the ") || before.ends_with("its "))
                 // `as much as before`, `from a flat 320`, `stayed normal until`.
                 || found.as_str() == "as before" && AS_MUCH.is_match(before)
                 || found.as_str() == "flat" && before.ends_with(" a ")
@@ -427,23 +451,33 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
 /// A figure with its unit.
 const FIGURE: &str = r"(?:≃|~|≈)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?(?:%|ms|s|min|[kmgt]?i?b|per cent|percent|seconds?|minutes?)\b|%)?(?:\s?/\s?(?:s|min|h)\b)?";
 
-/// Whether two figures are told in the order in which they came.
-fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
-    static PAIRS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
+/// Whether two figures are told in the order in which they came. `worded`: the words of direction are of this pair.
+fn swapped(clause: &str, worded: bool, items: &[&Shown]) -> Option<String> {
+    static PAIRS: LazyLock<[Regex; 6]> = LazyLock::new(|| {
         [
             regex(r"\bfrom\s(?P<a>(?:[^,;]|,\d){1,40}?)\s(?:to|up to|down to)\s(?P<b>(?:[^,;]|,\d){1,30})"),
-            regex(&format!(r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s\w+)?\s?(?:→|->)\s?(?P<b>{FIGURE})")),
+            regex(&format!(r"(?:^|[\s(]|:\s)(?P<a>{FIGURE})(?:\s\w+)?\s?(?:→|->)\s?(?P<b>{FIGURE})")),
             regex(&format!(
-                r"(?:^|[\s(:])(?P<b>{FIGURE})(?:\s\w+)?,?\s(?:from|up from|down from|instead of|rather than)\s(?P<a>[^,;]{{1,40}})"
+                r"(?:^|[\s(]|:\s)(?P<b>{FIGURE})(?:\s\w+)?,?\s(?:from|up from|down from|instead of|rather than)\s(?P<a>[^,;]{{1,40}})"
             )),
             regex(&format!(
-                r"(?:^|[\s(:])(?P<a>{FIGURE})(?:\s(?:lines?|times|requests?|errors?|occurrences|connections|calls|messages))?\s(?:before|earlier|normally|usually|previously|in the baseline)(?:,| and|;)?(?: vs\.?| versus| against| but)?(?: only| just)?\s(?P<b>{FIGURE})"
+                r"(?:^|[\s(]|:\s)(?P<a>{FIGURE})(?:\s(?:lines?|times|requests?|errors?|occurrences|connections|calls|messages))?\s(?:before|earlier|normally|usually|previously|in the baseline)(?:,| and|;)?(?: vs\.?| versus| against| but)?(?: only| just)?\s(?P<b>{FIGURE})"
             )),
             regex(&format!(r"(?:[:,]\s|\()(?P<a>{FIGURE})\sto\s(?P<b>{FIGURE})")),
+            // `0.5/s after 0.8/s`, `20 ms, formerly 9 ms`.
+            regex(&format!(
+                r"(?:^|[\s(]|:\s)(?P<b>{FIGURE}),?\s(?:after|formerly|previously|where it was|against the former)\s(?P<a>{FIGURE})"
+            )),
         ]
     });
     let number = |text: &str| figures_of(text).into_iter().next();
     for groups in PAIRS.iter().flat_map(|shape| shape.captures_iter(clause)) {
+        // `fell to 2 from its peak of 6`, `7 timeouts from payments after 1500 ms`.
+        if groups.name("a").is_some_and(|part| {
+            ["peak", "maximum", "high", " after ", " since "].iter().any(|word| part.as_str().contains(word))
+        }) {
+            continue;
+        }
         let get = |name: &str| groups.name(name).map(|part| part.as_str()).and_then(number);
         let (Some(a), Some(b)) = (get("a"), get("b")) else { continue };
         let a = if a.unit == Unit::None { Number { unit: b.unit, ..a } } else { a };
@@ -477,7 +511,7 @@ fn swapped(clause: &str, items: &[&Shown]) -> Option<String> {
         if !came_from.is_empty() && !near {
             return Some("what it calls the figure before is not".to_owned());
         }
-        if UP.is_match(clause) && to < from || DOWN.is_match(clause) && to > from {
+        if worded && (UP.is_match(clause) && to < from || DOWN.is_match(clause) && to > from) {
             return Some("its figures go the other way than its words".to_owned());
         }
     }

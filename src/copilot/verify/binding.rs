@@ -1,0 +1,202 @@
+//! Whether a clause gives the figures and times of one item to another: it names the one and tells what only the other
+//! holds.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use ::regex::Regex;
+
+use super::figures::{Number, Token, Unit};
+use super::item::Item;
+use super::regex;
+use super::text::{plain, stands_apart, stands_in};
+use crate::domain::evidence::{EvidenceId, EvidenceKind};
+
+/// What a word of the kind of an item weighs beside a name, in letters.
+const KIND: usize = 5;
+/// What the id of an item weighs, in letters: it leaves no doubt.
+const ID: usize = 60;
+
+/// Parts of a sentence, each with whatever it speaks of.
+fn clauses(text: &str) -> Vec<Range<usize>> {
+    static BREAK: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)[;:,.]\s|\s\(|\)|\s(?:while|whereas|but|although|though|because|and|or|before|after|than|when|so|yet|against|until|as|nor|to the)\s|\s(?:since)\s(?:the|it|its|a|an|that)\s",
+        )
+    });
+    let mut out = Vec::new();
+    let mut start = 0;
+    for found in BREAK.find_iter(text) {
+        out.push(start..found.start());
+        start = found.end();
+    }
+    out.push(start..text.len());
+    out
+}
+
+/// How much each item is named by a clause, in letters of the names. What names all alike tells nothing.
+fn named(clause: &str, items: &[(EvidenceId, &Item)], services: &[(String, String)]) -> Vec<usize> {
+    static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b[\w./-]*[#_/][\w./#-]*\w\b|\b[A-Za-z]+[a-z][A-Z]\w*\b|\b[a-z]+(?:-[a-z0-9]+)+\b|\bv\d[\w.-]*\b")
+    });
+    let told = plain(&clause.replace("'s ", " ").replace("’s ", " "));
+    let told = told.trim();
+    let mut scores = vec![0; items.len()];
+    let mut count = |weight: usize, has: &dyn Fn(&EvidenceId, &Item) -> bool| {
+        for (score, (id, item)) in scores.iter_mut().zip(items) {
+            if has(id, item) {
+                *score += weight;
+            }
+        }
+    };
+    for name in services_in(told, services) {
+        count(name.len(), &|_, item| stands_in(&item.words, name) || stands_in(&item.text, name));
+    }
+    for found in IDENTIFIER.find_iter(clause) {
+        let word = plain(found.as_str());
+        let word = word.trim();
+        if !services.iter().any(|(_, name)| name == word) {
+            count(word.len(), &|_, item| item.text.contains(word));
+        }
+    }
+    for (id, _) in items {
+        if stands_in(told, plain(&id.to_string()).trim()) {
+            count(ID, &|other, _| other == id);
+        }
+    }
+    for found in STATISTIC.find_iter(told) {
+        let word = found.as_str();
+        count(word.len(), &|id, item| id.kind != EvidenceKind::Metric || measures(item, word));
+    }
+    let of_kind = |kind: EvidenceKind, words: &Regex| words.is_match(told).then_some(kind);
+    for kind in [of_kind(EvidenceKind::Alert, &ALERTED), of_kind(EvidenceKind::Change, &CHANGED)].into_iter().flatten()
+    {
+        count(KIND, &|id, _| id.kind == kind);
+    }
+    scores
+}
+
+/// The services that a clause names, in full or by the first part of a long name: `PetSearch` of `PetSearch_AWS::ECS`.
+fn services_in<'a>(told: &str, services: &'a [(String, String)]) -> Vec<&'a str> {
+    let mut found: Vec<&str> = services
+        .iter()
+        .filter_map(|(_, name)| {
+            let short = name.split(['_', ':', '.']).next().unwrap_or_default();
+            let named = [name.as_str(), short].into_iter().find(|name| name.len() > 3 && stands_in(told, name))?;
+            Some(named)
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    // A part of a longer name that is named is not named itself.
+    let all = found.clone();
+    found.retain(|name| !all.iter().any(|other| other.len() > name.len() && other.contains(name)));
+    found
+}
+
+/// Whether a clause speaks of one thing: of two, its figures may be of either.
+fn of_one(told: &str, items: &[(EvidenceId, &Item)], services: &[(String, String)]) -> bool {
+    let named = services_in(told, services);
+    let statistics =
+        STATISTIC.find_iter(told).filter(|one| one.as_str().starts_with('p') || one.as_str().starts_with('a')).count();
+    let joined = named.len() < 2
+        || named.len() == 2
+            && items.iter().any(|(_, item)| {
+                item.calls
+                    .as_ref()
+                    .is_some_and(|(a, b)| named.iter().all(|name| stands_in(a, name) || stands_in(b, name)))
+            });
+    joined && statistics < 2
+}
+
+static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:p\d{2}(?:\.?\d)?|average|mean|median|cpu|memory|disk|latency|availability|receives?d?|received|transmits?|transmitted|requests)\b",
+    )
+});
+static ALERTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:alert|alerts|alerted|fired|paged)\b"));
+static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:deploy|deployed|deployment|rollout|rolled out|went out|shipped|landed|released|merged|committed|commit|switched|flag)\b",
+    )
+});
+
+/// Whether a metric is of that statistic or resource, or says nothing of any.
+fn measures(item: &Item, word: &str) -> bool {
+    let has = |word: &str| {
+        item.words.match_indices(word).any(|(at, _)| !item.words[..at].ends_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    if let Some(digits) = word.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        let quantile = format!("0.{}", digits.replace('.', ""));
+        return has(word) || has(quantile.trim_end_matches('0'));
+    }
+    match word {
+        "average" | "mean" => has("average") || has("avg") || has("mean"),
+        "median" => true,
+        "latency" => has("latency") || has("duration") || has("seconds") || has("time") || has("ms"),
+        _ => has(word
+            .strip_suffix('s')
+            .or_else(|| word.strip_suffix("ed"))
+            .or_else(|| word.strip_suffix("ted"))
+            .unwrap_or(word)),
+    }
+}
+
+/// Whether an item holds a number in any part, or a time or name in its words.
+fn holds(item: &Item, token: &Token) -> bool {
+    match token {
+        Token::Number(number, written) => {
+            item.figures.iter().any(|figure| number.is(figure.number))
+                || number.unit == Unit::None && stands_apart(&item.text, plain(written).trim())
+        }
+        Token::Word(word) => {
+            let word = plain(word);
+            stands_in(&item.text, word.trim()) || stands_in(&item.words, word.trim())
+        }
+    }
+}
+
+/// Why a clause tells a figure or a time of another item than the one that it names; `None` when it does not, or names
+/// none in particular. `spans` are times between what the items tell.
+pub(super) fn misplaced(
+    text: &str,
+    tokens: &[(Range<usize>, Token)],
+    items: &[(EvidenceId, &Item)],
+    services: &[(String, String)],
+    spans: &[Number],
+) -> Option<String> {
+    if items.len() < 2 {
+        return None;
+    }
+    let clauses = clauses(text);
+    let short = |at: usize| {
+        clauses.get(at).is_some_and(|clause| (1..=2).contains(&text[clause.clone()].split_whitespace().count()))
+    };
+    for (at, clause) in clauses.iter().enumerate() {
+        // One of a list: which figure belongs to which name is told by their order.
+        let listed = at.checked_sub(1).is_some_and(short) || short(at + 1);
+        if listed || !of_one(plain(&text[clause.clone()]).trim(), items, services) {
+            continue;
+        }
+        let scores = named(&text[clause.clone()], items, services);
+        let best = scores.iter().copied().max().unwrap_or(0);
+        let meant: Vec<&Item> =
+            items.iter().zip(&scores).filter(|(_, score)| **score == best).map(|((_, item), _)| *item).collect();
+        if best == 0 || meant.len() == items.len() {
+            continue;
+        }
+        let others = items.iter().zip(&scores).filter(|(_, score)| **score < best).map(|((_, item), _)| *item);
+        for (place, token) in tokens.iter().filter(|(place, _)| clause.start <= place.start && place.end <= clause.end)
+        {
+            let checked = match token {
+                Token::Number(number, _) => number.unit != Unit::Times && !spans.iter().any(|span| number.is(*span)),
+                Token::Word(word) => word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit()),
+            };
+            if checked && !meant.iter().any(|item| holds(item, token)) && others.clone().any(|item| holds(item, token))
+            {
+                return Some(format!("{} is of something else that it cites", text[place.clone()].trim()));
+            }
+        }
+    }
+    None
+}
