@@ -66,12 +66,20 @@ fn named(clause: &str, items: &[(EvidenceId, &Item)], services: &[(String, Strin
     }
     for found in STATISTIC.find_iter(told) {
         let word = found.as_str();
-        count(word.len(), &|id, item| id.kind != EvidenceKind::Metric || measures(item, word));
+        count(word.len(), &|id, item| match id.kind {
+            EvidenceKind::Metric => measures(item, word),
+            EvidenceKind::Change | EvidenceKind::Alert => item.text.contains(word),
+            _ => true,
+        });
     }
-    let of_kind = |kind: EvidenceKind, words: &Regex| words.is_match(told).then_some(kind);
-    for kind in [of_kind(EvidenceKind::Alert, &ALERTED), of_kind(EvidenceKind::Change, &CHANGED)].into_iter().flatten()
-    {
-        count(KIND, &|id, _| id.kind == kind);
+    for (kind, words) in [
+        (EvidenceKind::Alert, &ALERTED),
+        (EvidenceKind::Change, &CHANGED),
+        (EvidenceKind::Log, &LOGGED),
+    ] {
+        if words.is_match(told) {
+            count(KIND, &|id, _| id.kind == kind);
+        }
     }
     scores
 }
@@ -106,7 +114,9 @@ fn of_one(told: &str, items: &[(EvidenceId, &Item)], services: &[(String, String
                     .as_ref()
                     .is_some_and(|(a, b)| named.iter().all(|name| stands_in(a, name) || stands_in(b, name)))
             });
-    joined && statistics < 2
+    // `After the deploy the latency rose` speaks of two.
+    let dated = ALERTED.is_match(told) || CHANGED.is_match(told);
+    joined && statistics < 2 && !(dated && (STATISTIC.is_match(told) || LOGGED.is_match(told)))
 }
 
 static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
@@ -114,10 +124,12 @@ static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:p\d{2}(?:\.?\d)?|average|mean|median|cpu|memory|disk|latency|availability|receives?d?|received|transmits?|transmitted|requests)\b",
     )
 });
+static WHICH: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:which|whose|where it)\b"));
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:line|lines|template|logged|message)\b"));
 static ALERTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:alert|alerts|alerted|fired|paged)\b"));
 static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:deploy|deployed|deployment|rollout|rolled out|went out|shipped|landed|released|merged|committed|commit|switched|flag)\b",
+        r"\b(?:deploy|deployed|deployment|rollout|rolled out|went out|went live|were live|was live|shipped|landed|released|merged|committed|commit|switched|flag|changes?)\b",
     )
 });
 
@@ -172,13 +184,20 @@ pub(super) fn misplaced(
     let short = |at: usize| {
         clauses.get(at).is_some_and(|clause| (1..=2).contains(&text[clause.clone()].split_whitespace().count()))
     };
+    let mut last = vec![0; items.len()];
     for (at, clause) in clauses.iter().enumerate() {
         // One of a list: which figure belongs to which name is told by their order.
         let listed = at.checked_sub(1).is_some_and(short) || short(at + 1);
         if listed || !of_one(plain(&text[clause.clone()]).trim(), items, services) {
             continue;
         }
-        let scores = named(&text[clause.clone()], items, services);
+        let words = &text[clause.clone()];
+        let mut scores = named(words, items, services);
+        // What is told of `which` is told of what stands before it.
+        if WHICH.is_match(words) && scores.iter().all(|score| *score == 0) {
+            scores.clone_from(&last);
+        }
+        last.clone_from(&scores);
         let best = scores.iter().copied().max().unwrap_or(0);
         let meant: Vec<&Item> =
             items.iter().zip(&scores).filter(|(_, score)| **score == best).map(|((_, item), _)| *item).collect();

@@ -63,6 +63,24 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         changed.iter().any(|item| stands_in(&item.removed, word) && !stands_in(&item.added, word))
             && !changed.iter().any(|item| stands_in(&item.added, word))
     };
+    // `from warn to debug` where `info` was taken away.
+    static BECAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\bfrom (?P<a>[\w.#-]+) to (?P<b>[\w.#-]*\w)"));
+    const NOTHING: &str = " nothing none zero before old default ";
+    for groups in BECAME.captures_iter(told) {
+        let (a, b) = (&groups["a"], &groups["b"]);
+        let holding: Vec<&&&Item> = changed
+            .iter()
+            .filter(|item| stands_in(&item.added, b) && !stands_in(&item.removed, b))
+            .collect();
+        let told = |item: &&&&Item| stands_in(&item.removed, a) || stands_in(&item.text, &format!("{a} to {b}"));
+        if !holding.is_empty()
+            && !NOTHING.contains(&format!(" {a} "))
+            && !holding.iter().any(|item| told(&item))
+            && !items.iter().any(|item| item.measured && stands_in(&item.text, a))
+        {
+            return Some(format!("it did not change from {a} to {b}"));
+        }
+    }
     let trim =
         |word: &str| plain(word.trim_matches(|c: char| matches!(c, ',' | '.' | ';' | ')' | '('))).trim().to_owned();
     for groups in FROM_TO.iter().flat_map(|shape| shape.captures_iter(told)) {

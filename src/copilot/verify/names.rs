@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::regex;
-use super::text::stands_in;
+use super::text::{plain, stands_in};
 
 /// Names in places where a service, metric or alert is named, which stand nowhere in the evidence. `known` says whether
 /// a word does.
@@ -298,4 +298,73 @@ fn altered(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
             held >= 2 && !known(&name.to_lowercase()) && !known(&rest.to_lowercase())
         })
         .map(str::to_owned)
+}
+
+/// A service by the first part of a long name, as people call it, where nothing that is cited speaks of it: `PetSearch`
+/// of `PetSearch_AWS::ECS::Fargate`.
+pub(super) fn short_name(text: &str, services: &[(String, String)], cited: &dyn Fn(&str) -> bool) -> Option<String> {
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '@'));
+    services.iter().find_map(|(name, _)| {
+        let short = name.split(['_', ':', '.']).next().unwrap_or_default();
+        // A plain word may be meant as one.
+        let named = short.len() > 4 && short != name && short.bytes().any(|byte| !byte.is_ascii_lowercase());
+        let told = named
+            && text.match_indices(short).any(|(at, _)| {
+                !joins(text[..at].chars().next_back()) && !joins(text[at + short.len()..].chars().next())
+            });
+        (told && !cited(&short.to_lowercase())).then(|| short.to_owned())
+    })
+}
+
+/// What a thing of a kind is called that is called otherwise in what is cited: `the component collector` where only
+/// `component=writer` is told.
+pub(super) fn of_its_kind(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"\b(?P<kind>component|namespace|container|topic|region|zone)\s(?P<name>[a-z][\w-]+)(?:[,.;)]|$|\s(?:is|was|has|had|from|since|at|goes|went|rose|fell)\b)",
+        )
+    });
+    const OTHERS: &str = " level logs itself limit limits name restart restarts memory cpu usage is was has and or that only \
+        labels label quota count partition lag size image ";
+    NAMED.captures_iter(text).find_map(|groups| {
+        let name = &groups["name"];
+        let other = !OTHERS.contains(&format!(" {name} ")) && cited(&groups["kind"]) && !cited(&name.to_lowercase());
+        other.then(|| name.to_owned())
+    })
+}
+
+/// How bad an alert is said to be, where every alert that is cited is of another severity.
+pub(super) fn severity(text: &str, alerts: &[&str]) -> Option<String> {
+    static SAID: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b(?:is|been|was|as|fires|fired|firing|a|at|severity)\s(?P<word>critical|warning|info)\b")
+    });
+    if alerts.is_empty() {
+        return None;
+    }
+    SAID.captures_iter(text).map(|groups| groups["word"].to_owned()).find(|word| {
+        let told = |alert: &&str, word: &str| stands_in(alert, word);
+        !alerts.iter().any(|alert| told(alert, word))
+            && alerts.iter().all(|alert| ["critical", "warning", "info"].iter().any(|other| told(alert, other)))
+    })
+}
+
+/// A call of a function as it is written in code, where what is cited calls it otherwise: `f.Match("name")` for
+/// `f.Match("title")`.
+pub(super) fn call(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
+    static CALL: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)+)\((?P<arguments>[^()\s][^()…]{0,60})\)"));
+    CALL.captures_iter(text).find_map(|groups| {
+        let whole = groups.get(0)?.as_str();
+        let name = format!("{}(", plain(&groups["name"]).trim());
+        (!whole.contains("...") && cited(&name) && !cited(plain(whole).trim())).then(|| whole.to_owned())
+    })
+}
+
+/// Whether a sentence only says that something does not lie there: `so the cause is not in checkout`.
+pub(super) fn ruled_out(told: &str, service: &str) -> bool {
+    static NOT: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b(?:not|nor|never)\s(?:lie|be|sit|originate|start|begin|come)?\s?(?:in|from|with|at)\s(?:the\s)?$")
+    });
+    let mut found = told.match_indices(service).peekable();
+    found.peek().is_some() && found.all(|(at, _)| NOT.is_match(&told[..at]))
 }

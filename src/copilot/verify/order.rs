@@ -16,7 +16,7 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
     });
     static WHEN: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|later than)\s",
+            r"\s(?P<by>preceded by|followed by|before|after|following|follows|followed|precedes|preceded|predates|predated|earlier than|older than|later than|younger than|ahead of)\s",
         )
     });
     static END: LazyLock<Regex> = LazyLock::new(|| regex(r"[:;]\s|\.\s"));
@@ -62,7 +62,7 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
             continue;
         };
         let left_is_later =
-            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than");
+            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than" | "younger than");
         let wrong = |first: &Shown| {
             if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
         };

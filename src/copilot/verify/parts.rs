@@ -75,6 +75,13 @@ static RANGE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:normal|usual|baseline)\b[^,;()]{0,24}\b(?:range|band)\b(?:[^,;()]{0,40}\s)?(?:is|was|of|runs|lies|between|from|reach(?:es|ing)|goes|going|ends|ending|up to)\b[^,;()]{0,30}$",
     )
 });
+/// `6.5 KiB where 2.1..6.8 is normal`.
+static OUT_OF_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^,?\s(?:(?:since|from)\s\d\d:\d\d(?::\d\d)?,?\s)?(?:where|against|instead of|next to|versus|vs\.?|over)\s(?:its |the |a )?(?:(?:usual|normal|typical)\s)?[\d.]+\S*\s?(?:\.\.|–|-|to)",
+    )
+});
+static PAST: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:was|were|had|normal|usual|baseline|before|median|latest|last|now|still|currently)\b"));
 /// A range that has ended: `from a normal range of 2..4 to`.
 static RANGE_TO: LazyLock<Regex> =
     LazyLock::new(|| before(r"\d\s?(?:\.\.|–|-)\s?\d[^,;()\s]*(?:\s[^,;()\s]+){0,2}\sto"));
@@ -190,7 +197,7 @@ pub(super) fn part(text: &str, place: &Range<usize>, number: Number) -> Part {
         Part::Usual
     } else if FROM.is_match(left) && TO_AFTER.is_match(right) || ARROW_AFTER.is_match(right) {
         if RETURNS.is_match(text) { Part::Past } else { Part::From }
-    } else if BECAME.is_match(left) {
+    } else if BECAME.is_match(left) || OUT_OF_AFTER.is_match(right) && !PAST.is_match(left) {
         Part::Became
     } else if LEVEL.is_match(left) {
         Part::Level

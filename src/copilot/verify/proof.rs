@@ -183,9 +183,24 @@ impl Proof {
         // A known service that nothing cited speaks of: the right figures of the wrong place.
         let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
         for (name, service) in &self.services {
-            if names::means(text, &told, name, service) && !items.iter().any(|item| stands_in(&item.words, service)) {
+            if names::means(text, &told, name, service)
+                && !items.iter().any(|item| stands_in(&item.words, service))
+                && !names::ruled_out(told.trim(), service)
+            {
                 return Some(format!("nothing it cites speaks of {name}"));
             }
+        }
+        let cites = |word: &str| items.iter().any(|item| item.words.contains(word) || item.text.contains(word));
+        let alerts: Vec<&str> =
+            items.iter().filter(|item| item.kind == Some(EvidenceKind::Alert)).map(|item| item.text.as_str()).collect();
+        let strange = names::short_name(&rest, &self.services, &cites)
+            .or_else(|| names::of_its_kind(&rest, &cites))
+            .or_else(|| names::severity(told.trim(), &alerts));
+        if let Some(name) = strange {
+            return Some(format!("nothing it cites speaks of {name}"));
+        }
+        if let Some(call) = names::call(text, &cites) {
+            return Some(format!("`{call}` is not in what it cites"));
         }
         let edges: Vec<(String, String)> = items.iter().filter_map(|item| item.calls.clone()).collect();
         if let Some(why) = calls::turned_round(told.trim(), &edges).or_else(|| calls::undone(told.trim(), &items)) {
