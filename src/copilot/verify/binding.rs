@@ -72,11 +72,9 @@ fn named(clause: &str, items: &[(EvidenceId, &Item)], services: &[(String, Strin
             _ => true,
         });
     }
-    for (kind, words) in [
-        (EvidenceKind::Alert, &ALERTED),
-        (EvidenceKind::Change, &CHANGED),
-        (EvidenceKind::Log, &LOGGED),
-    ] {
+    for (kind, words) in
+        [(EvidenceKind::Alert, &ALERTED), (EvidenceKind::Change, &CHANGED), (EvidenceKind::Log, &LOGGED)]
+    {
         if words.is_match(told) {
             count(KIND, &|id, _| id.kind == kind);
         }
@@ -105,8 +103,10 @@ fn services_in<'a>(told: &str, services: &'a [(String, String)]) -> Vec<&'a str>
 /// Whether a clause speaks of one thing: of two, its figures may be of either.
 fn of_one(told: &str, items: &[(EvidenceId, &Item)], services: &[(String, String)]) -> bool {
     let named = services_in(told, services);
-    let statistics =
-        STATISTIC.find_iter(told).filter(|one| one.as_str().starts_with('p') || one.as_str().starts_with('a')).count();
+    let statistics = STATISTIC
+        .find_iter(told)
+        .filter(|one| one.as_str().starts_with(['p', 'q']) || one.as_str().starts_with("av"))
+        .count();
     let joined = named.len() < 2
         || named.len() == 2
             && items.iter().any(|(_, item)| {
@@ -121,7 +121,7 @@ fn of_one(told: &str, items: &[(EvidenceId, &Item)], services: &[(String, String
 
 static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:p\d{2}(?:\.?\d)?|average|mean|median|cpu|memory|disk|latency|availability|receives?d?|received|transmits?|transmitted|requests)\b",
+        r"\b(?:p\d{2}(?:\.?\d)?|quantile 0\.\d+|average|mean|median|cpu|memory|disk|latency|availability|receives?d?|received|transmits?|transmitted|requests)\b",
     )
 });
 static WHICH: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:which|whose|where it)\b"));
@@ -141,6 +141,9 @@ fn measures(item: &Item, word: &str) -> bool {
     if let Some(digits) = word.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
         let quantile = format!("0.{}", digits.replace('.', ""));
         return has(word) || has(quantile.trim_end_matches('0'));
+    }
+    if let Some(quantile) = word.strip_prefix("quantile ") {
+        return has(quantile.trim_end_matches('0'));
     }
     match word {
         "average" | "mean" => has("average") || has("avg") || has("mean"),

@@ -13,34 +13,90 @@ use super::text::{plain, stands_in};
 pub(super) fn turned_round(told: &str, edges: &[(String, String)]) -> Option<String> {
     static CALLS: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"^(?:\s?\([^)]{0,20}\))?\s?(?:→|->|(?:now |also |then |still |only )?(?:calls?|calling|depends? on|relies on|waits?|waited|queries|uses|asks|sends?|invokes?|reaches|(?:is|are) (?:an? |the )?(?:clients?|callers?) of)\b[^,;.]{0,60}?)\s?(?:\b(?:for|to|on|from|by)\s)?(?:the )?$",
+            r"^(?:\s?\([^)]{0,20}\))?(?:, which)?\s?(?:→|->|(?:now |also |then |still |only )?(?:calls?|calling|depends? on|relies on|waits?|waited|queries|uses|asks|sends?|invokes?|reaches|(?:is|are) (?:an? |the )?(?:clients?|callers?) of)\b(?:[^,;.]|\.\d){0,60}?)\s?(?:\b(?:for|to|on|from|by)\s)?(?:the )?$",
         )
     });
-    static CALLED: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"^\s(?:is|are|was|being|gets?)\s(?:called|used|queried|invoked)\sby\s(?:the )?$"));
+    static CALLED: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^\s(?:is|are|was|being|gets?)\s(?:called|used|queried|invoked)\sby\s(?:the )?$|^\s(?:[^,;.]{0,30}\s)?(?:serves?|served|serving|answers)\s(?:the )?$",
+        )
+    });
     static FROM: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:from|between)\s(?:the )?$"));
+    static SERVER_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\bserver (?:time|latency) of\s(?:the )?$"));
     for (caller, callee) in edges {
         if edges.iter().any(|(from, to)| from == callee && to == caller) {
             continue;
         }
         for (left, right, called) in [(callee, caller, false), (caller, callee, true)] {
-            for (at, _) in told.match_indices(left.as_str()) {
-                let rest = &told[at + left.len()..];
-                let Some(end) = rest.find(right.as_str()) else { continue };
-                let between = &rest[..end];
-                let whole = stands_in(&told[at..], left) && stands_in(rest, right);
-                let says = if called {
-                    CALLED.is_match(between)
-                } else {
-                    CALLS.is_match(between) || between == " to " && FROM.is_match(&told[..at])
-                };
-                if whole && says {
-                    return Some(format!("{caller} calls {callee}, not the other way round"));
-                }
+            let turned = |left: &str, right: &str| {
+                told.match_indices(left).any(|(at, _)| {
+                    let rest = &told[at + left.len()..];
+                    let Some(end) = rest.find(right) else { return false };
+                    let between = &rest[..end];
+                    let whole = stands_in(&told[at..], left) && stands_in(rest, right);
+                    let says = if called {
+                        CALLED.is_match(between) || between == " for " && SERVER_TIME.is_match(&told[..at])
+                    } else {
+                        CALLS.is_match(between) || between == " to " && FROM.is_match(&told[..at])
+                    };
+                    whole && says
+                })
+            };
+            if turned(left, right) || turned(left, short(right)) || turned(short(left), right) {
+                return Some(format!("{caller} calls {callee}, not the other way round"));
             }
         }
     }
     None
+}
+
+/// The first part of a long name, by which people call it: `PetSearch` of `PetSearch_AWS::ECS`.
+fn short(name: &str) -> &str {
+    let first = name.split(['_', ':', '.']).next().unwrap_or_default();
+    if first.len() > 3 { first } else { name }
+}
+
+/// Why a call that a sentence tells is none of the edges that it cites: it cites others. `known` are all edges.
+pub(super) fn uncited<'a>(
+    told: &str,
+    cited: &[(String, String)],
+    mut known: impl Iterator<Item = &'a (String, String)>,
+) -> Option<String> {
+    static CALLS: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"^\s?(?:→|->|(?:now |also |then |still |only )?(?:calls?|depends on|queries|invokes)(?:\sboth)?)\s(?:the )?$",
+        )
+    });
+    static WHICH: LazyLock<Regex> = LazyLock::new(|| regex(r"^,? which (?:the )?$"));
+    static CALLED: LazyLock<Regex> = LazyLock::new(|| regex(r"^ (?:calls?|queries|uses)\b"));
+    if cited.is_empty() {
+        return None;
+    }
+    let alike = |a: &str, b: &str| a == b || short(a) == short(b);
+    let tells = |left: &str, right: &str, backwards: bool| {
+        told.match_indices(left).any(|(at, _)| {
+            let rest = &told[at + left.len()..];
+            rest.find(right).is_some_and(|end| {
+                stands_in(&told[at..], left)
+                    && stands_in(rest, right)
+                    && if backwards {
+                        WHICH.is_match(&rest[..end]) && CALLED.is_match(&rest[end + right.len()..])
+                    } else {
+                        CALLS.is_match(&rest[..end])
+                    }
+            })
+        })
+    };
+    known
+        .find(|(caller, callee): &&(String, String)| {
+            !cited.iter().any(|(from, to)| alike(from, caller) && alike(to, callee))
+                && [caller.as_str(), short(caller)].iter().any(|caller| {
+                    [callee.as_str(), short(callee)]
+                        .iter()
+                        .any(|callee| tells(caller, callee, false) || tells(callee, caller, true))
+                })
+        })
+        .map(|(caller, callee)| format!("it cites no edge from {caller} to {callee}"))
 }
 
 /// Why a sentence turns a change round: it says that what was put in was there before.
@@ -68,10 +124,8 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
     const NOTHING: &str = " nothing none zero before old default ";
     for groups in BECAME.captures_iter(told) {
         let (a, b) = (&groups["a"], &groups["b"]);
-        let holding: Vec<&&&Item> = changed
-            .iter()
-            .filter(|item| stands_in(&item.added, b) && !stands_in(&item.removed, b))
-            .collect();
+        let holding: Vec<&&&Item> =
+            changed.iter().filter(|item| stands_in(&item.added, b) && !stands_in(&item.removed, b)).collect();
         let told = |item: &&&&Item| stands_in(&item.removed, a) || stands_in(&item.text, &format!("{a} to {b}"));
         if !holding.is_empty()
             && !NOTHING.contains(&format!(" {a} "))

@@ -303,18 +303,26 @@ fn altered(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
 /// A service by the first part of a long name, as people call it, where nothing that is cited speaks of it: `PetSearch`
 /// of `PetSearch_AWS::ECS::Fargate`.
 pub(super) fn short_name(text: &str, services: &[(String, String)], cited: &dyn Fn(&str) -> bool) -> Option<String> {
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '@'));
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '@'));
+    let lower = text.to_lowercase();
     services.iter().find_map(|(name, _)| {
         let short = name.split(['_', ':', '.']).next().unwrap_or_default();
-        // A plain word may be meant as one.
-        let named = short.len() > 4 && short != name && short.bytes().any(|byte| !byte.is_ascii_lowercase());
-        let told = named
-            && text.match_indices(short).any(|(at, _)| {
-                !joins(text[..at].chars().next_back()) && !joins(text[at + short.len()..].chars().next())
+        // A plain word may be meant as one; a long one is none.
+        let plain = short.bytes().all(|byte| byte.is_ascii_lowercase());
+        let (text, word) =
+            if short.len() >= LONG { (lower.as_str(), short.to_lowercase()) } else { (text, short.to_owned()) };
+        let told = short.len() > 4
+            && short != name
+            && (!plain || short.len() >= LONG)
+            && text.match_indices(word.as_str()).any(|(at, _)| {
+                !joins(text[..at].chars().next_back()) && !joins(text[at + word.len()..].chars().next())
             });
         (told && !cited(&short.to_lowercase())).then(|| short.to_owned())
     })
 }
+
+/// A word of so many letters is the name of a thing.
+const LONG: usize = 12;
 
 /// What a thing of a kind is called that is called otherwise in what is cited: `the component collector` where only
 /// `component=writer` is told.
@@ -351,8 +359,9 @@ pub(super) fn severity(text: &str, alerts: &[&str]) -> Option<String> {
 /// A call of a function as it is written in code, where what is cited calls it otherwise: `f.Match("name")` for
 /// `f.Match("title")`.
 pub(super) fn call(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
-    static CALL: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)+)\((?P<arguments>[^()\s][^()…]{0,60})\)"));
+    static CALL: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)+)\((?P<arguments>[^()\s][^()…]{0,60})\)")
+    });
     CALL.captures_iter(text).find_map(|groups| {
         let whole = groups.get(0)?.as_str();
         let name = format!("{}(", plain(&groups["name"]).trim());

@@ -113,6 +113,9 @@ pub(super) fn unfounded(
     if let Some(one) = told.iter().find(|one| not_the_factor(text, one, &told)) {
         return Some(format!("the number {} is not in what it cites", plain(one.written).trim()));
     }
+    if let Some(one) = told.iter().find(|one| passed(text, one, items)) {
+        return Some(format!("{} was before", plain(one.written).trim()));
+    }
     let known: Vec<Number> = founded.iter().map(|one| one.number).collect();
     rest.into_iter()
         .find(|one| !follows(text, one, &known))
@@ -129,6 +132,25 @@ fn part_in(part: Part, item: &Item) -> Part {
     } else {
         part
     }
+}
+
+/// Whether a figure of the time before is told as one of now: nothing in the sentence speaks of another time, and nothing
+/// is compared.
+fn passed(text: &str, one: &Told<'_>, items: &[&Item]) -> bool {
+    static OTHERWISE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:before|earlier|was|were|had|did|normal\w*|usual\w*|baseline|previous\w*|former\w*|from|instead|rather|than|against|after|median|typical\w*|used|versus|vs|compared|past|once|initially|until|only|originally|where|range|already|unchanged|steady|stays?|stayed|remain\w*|same|still no|flat|went|rose|fell|dropped|grew|climbed|up|down|to|times|no|not|never|limit|over|under|above|below|threshold)\b|→|->|\.\.|n't\b|\d\s?[-–]\s?\d",
+        )
+    });
+    let [item] = items else { return false };
+    let of =
+        |roles: &[Role]| item.figures.iter().any(|figure| roles.contains(&figure.role) && one.number.is(figure.number));
+    !matches!(one.number.unit, Unit::Times)
+        && matches!(one.part, Part::Any | Part::Level | Part::Count)
+        && matches!(item.kind, Some(EvidenceKind::Log | EvidenceKind::Edge | EvidenceKind::Metric))
+        && of(&[Role::Before, Role::Median])
+        && !of(&[Role::Peak, Role::After, Role::Last, Role::Said, Role::Sample, Role::Change, Role::Difference])
+        && !OTHERWISE.is_match(text)
 }
 
 /// Words of the ends of a normal range.

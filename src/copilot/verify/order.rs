@@ -61,8 +61,9 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         } else {
             continue;
         };
-        let left_is_later =
-            |by: &str| matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than" | "younger than");
+        let left_is_later = |by: &str| {
+            matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than" | "younger than")
+        };
         let wrong = |first: &Shown| {
             if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
         };

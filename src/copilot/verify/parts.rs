@@ -81,7 +81,9 @@ static OUT_OF_AFTER: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^,?\s(?:(?:since|from)\s\d\d:\d\d(?::\d\d)?,?\s)?(?:where|against|instead of|next to|versus|vs\.?|over)\s(?:its |the |a )?(?:(?:usual|normal|typical)\s)?[\d.]+\S*\s?(?:\.\.|–|-|to)",
     )
 });
-static PAST: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:was|were|had|normal|usual|baseline|before|median|latest|last|now|still|currently)\b"));
+static PAST: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:was|were|had|normal|usual|baseline|before|median|latest|last|now|still|currently)\b")
+});
 /// A range that has ended: `from a normal range of 2..4 to`.
 static RANGE_TO: LazyLock<Regex> =
     LazyLock::new(|| before(r"\d\s?(?:\.\.|–|-)\s?\d[^,;()\s]*(?:\s[^,;()\s]+){0,2}\sto"));

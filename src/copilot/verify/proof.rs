@@ -203,7 +203,11 @@ impl Proof {
             return Some(format!("`{call}` is not in what it cites"));
         }
         let edges: Vec<(String, String)> = items.iter().filter_map(|item| item.calls.clone()).collect();
-        if let Some(why) = calls::turned_round(told.trim(), &edges).or_else(|| calls::undone(told.trim(), &items)) {
+        let known = self.items.values().filter_map(|item| item.calls.as_ref());
+        if let Some(why) = calls::turned_round(told.trim(), &edges)
+            .or_else(|| calls::uncited(told.trim(), &edges, known))
+            .or_else(|| calls::undone(told.trim(), &items))
+        {
             return Some(why);
         }
         if let Some(name) =

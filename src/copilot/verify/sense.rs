@@ -110,7 +110,8 @@ impl Shown {
                 if log.branch.is_some() {
                     shown.ways.extend([(Aspect::Itself, Way::Up), (Aspect::Itself, Way::Down)]);
                 }
-                if let Some(BeforeAfter { before: Some(before), after: Some(after) }) = log.branch.as_ref().map(|one| one.share)
+                if let Some(BeforeAfter { before: Some(before), after: Some(after) }) =
+                    log.branch.as_ref().map(|one| one.share)
                 {
                     shown.pair(before * 100.0, after * 100.0, Unit::Percent);
                 }
