@@ -13,7 +13,7 @@ use super::text::{plain, stands_in};
 pub(super) fn turned_round(told: &str, edges: &[(String, String)]) -> Option<String> {
     static CALLS: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"^(?:\s?\([^)]{0,20}\))?(?:, which)?\s?(?:→|->|(?:now |also |then |still |only )?(?:calls?|calling|depends? on|relies on|waits?|waited|queries|uses|asks|sends?|invokes?|reaches|(?:is|are) (?:an? |the )?(?:clients?|callers?) of)\b(?:[^,;.]|\.\d){0,60}?)\s?(?:\b(?:for|to|on|from|by)\s)?(?:the )?$",
+            r"^(?:\s?\([^)]{0,20}\))?(?:, which)?\s?(?:→|->|(?:now |also |then |still |only )?(?:calls?|calling|depends? on|relies on|waits?|waited|queries|uses|asks|sends?|invokes?|reaches|(?:is|are) (?:an? |the )?(?:clients?|callers?) of)\b(?:[^,;.:]|[.:]\d){0,60}?)\s?(?:\b(?:for|to|on|from|by)\s)?(?:the )?$",
         )
     });
     static CALLED: LazyLock<Regex> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ pub(super) fn turned_round(told: &str, edges: &[(String, String)]) -> Option<Str
                     let says = if called {
                         CALLED.is_match(between) || between == " for " && SERVER_TIME.is_match(&told[..at])
                     } else {
-                        CALLS.is_match(between) || between == " to " && FROM.is_match(&told[..at])
+                        CALLS.is_match(between) && !between.contains(" and ") || between == " to " && FROM.is_match(&told[..at])
                     };
                     whole && says
                 })
@@ -145,9 +145,10 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         }
     }
     for groups in SWITCHED.captures_iter(told) {
-        // `switched off->on`.
+        // `switched off->on`, `when it was still off`.
         let end = groups.get(0).map_or(0, |whole| whole.end());
-        if told[end..].trim_start().starts_with(['-', '→']) {
+        let whole = groups.get(0).map_or("", |whole| whole.as_str());
+        if told[end..].trim_start().starts_with(['-', '→']) || whole.contains("still") {
             continue;
         }
         let way = groups.name("way").or_else(|| groups.name("word")).map_or("", |way| way.as_str());

@@ -65,6 +65,8 @@ pub(super) struct Item {
     pub(super) figures: Vec<Figure>,
     /// Moments that it tells.
     pub(super) times: Vec<Timestamp>,
+    /// From when to when its samples are shown, as they are written.
+    pub(super) range: Vec<String>,
     /// Which way it went.
     pub(super) shown: Shown,
     /// Services that it is of, as [`plain`] makes them.
@@ -146,6 +148,9 @@ impl Item {
                 let mut lines = text.lines();
                 self.quote(lines.next().unwrap_or_default());
                 for line in lines {
+                    if let Some((range, _)) = line.split_once(": ") {
+                        self.range.extend(range.trim().split("..").map(str::to_owned));
+                    }
                     // The range of times in front of the samples is none of its moments.
                     for token in tokens(line.split_once(": ").map_or(line, |(_, samples)| samples)) {
                         if let Token::Number(number, _) = token {

@@ -237,6 +237,7 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
             let ordinary = within(MATTERS, last) && (known(first) || !placed || JOINED.contains(&format!(" {name} ")))
                 || parts.iter().any(|part| within(WORDS, part))
                 || parts.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+                || ["up", "ups", "in", "ins", "out", "outs", "off", "offs", "downs", "backs", "through"].contains(&last)
                 || [
                     "ing", "ed", "ly", "able", "ible", "less", "ful", "ent", "ant", "ous", "ive", "ish", "like",
                     "wise", "ble",
@@ -374,6 +375,10 @@ pub(super) fn ruled_out(told: &str, service: &str) -> bool {
     static NOT: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"\b(?:not|nor|never)\s(?:lie|be|sit|originate|start|begin|come)?\s?(?:in|from|with|at)\s(?:the\s)?$")
     });
+    static EXPLAINS_NOT: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"^\s(?:does|do|did|can|could|would)(?:\snot|not|n['’]?t)\s(?:explain|account|cause|show|reach|fit|touch)\b")
+    });
     let mut found = told.match_indices(service).peekable();
-    found.peek().is_some() && found.all(|(at, _)| NOT.is_match(&told[..at]))
+    found.peek().is_some()
+        && found.all(|(at, _)| NOT.is_match(&told[..at]) || EXPLAINS_NOT.is_match(&told[at + service.len()..]))
 }

@@ -20,7 +20,8 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         )
     });
     static END: LazyLock<Regex> = LazyLock::new(|| regex(r"[:;]\s|\.\s"));
-    static POINTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:that|this|it|them|then|those|which)\b"));
+    static POINTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:that|this|it|them|then|those|which|at|in|on|from|within)\b"));
+    static CLOCK: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
     static NUMBER_BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d\S*$"));
     let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();
     if timed.len() < 2 {
@@ -35,6 +36,22 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         // What comes behind a colon is another statement; `7/min after 5/min` and `before that` name nothing.
         let right = END.find(right).map_or(right, |end| &right[..end.start()]);
         if POINTS.is_match(right) || right.starts_with(|c: char| c.is_ascii_digit()) && NUMBER_BEFORE.is_match(left) {
+            continue;
+        }
+        let left_is_later = matches!(
+            by.as_str(),
+            "after" | "following" | "follows" | "followed" | "preceded by" | "later than" | "younger than"
+        );
+        // Where both sides tell their times, these are compared.
+        let (earlier, later) = (CLOCK.find_iter(left).last(), CLOCK.find(right));
+        if let (Some(first), Some(second)) = (earlier, later) {
+            let (first, second) = (clock(first.as_str()), clock(second.as_str()));
+            if (second - first).abs() < HALF_A_DAY && (if left_is_later { first < second } else { first > second }) {
+                return Some(format!("what it tells as “{}” came the other way round", by.as_str()));
+            }
+            continue;
+        }
+        if earlier.is_some() || later.is_some() || timed.len() != 2 {
             continue;
         }
         let best = |part: &str, but: Option<&Shown>| -> Option<&Shown> {
@@ -61,11 +78,8 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         } else {
             continue;
         };
-        let left_is_later = |by: &str| {
-            matches!(by, "after" | "following" | "follows" | "followed" | "preceded by" | "later than" | "younger than")
-        };
         let wrong = |first: &Shown| {
-            if left_is_later(by.as_str()) { first.at < second.at } else { first.at > second.at }
+            if left_is_later { first.at < second.at } else { first.at > second.at }
         };
         let Some(first) = first else {
             // The other side names none: it speaks of some of the others, and all of them came the other way round.
@@ -79,4 +93,12 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         }
     }
     None
+}
+
+/// Half a day in seconds: times further apart may be of two days.
+const HALF_A_DAY: i64 = 12 * 3_600;
+
+/// Seconds of the day of a time as a clock shows it.
+fn clock(text: &str) -> i64 {
+    text.split(':').map(|part| part.parse::<i64>().unwrap_or(0)).chain([0]).take(3).fold(0, |sum, part| sum * 60 + part)
 }

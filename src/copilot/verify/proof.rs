@@ -1,6 +1,7 @@
 //! All that may be cited, and whether a sentence stands in what it cites.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
@@ -17,6 +18,8 @@ use crate::domain::text::hidden_names;
 const QUOTATION: usize = 3;
 /// One word of up to so many letters is quoted whole.
 const WORD: usize = 12;
+/// A part of a word of so many letters, with the blanks around it, tells it.
+const WORD_PART: usize = 6;
 /// Nanoseconds of a second.
 const SECOND: i64 = 1_000_000_000;
 /// Everything that may be cited, ready to be searched.
@@ -212,7 +215,11 @@ impl Proof {
         }
         if let Some(name) =
             names::stranger(&rest, &self.services, &|word: &str| has(plain(word).trim()), &|word: &str| {
-                items.iter().any(|item| stands_in(&item.text, plain(word).trim()))
+                let word = plain(word);
+                // `the search service` may be called `PetSearch`.
+                items.iter().any(|item| {
+                    stands_in(&item.text, word.trim()) || word.len() > WORD_PART && item.text.contains(word.trim())
+                })
             })
         {
             return Some(format!("nothing it cites speaks of {name}"));
@@ -235,7 +242,7 @@ impl Proof {
             spans.extend(&self.lengths);
         }
         let found = places(&rest);
-        for (_, token) in &found {
+        for (place, token) in &found {
             let Token::Word(word) = token else { continue };
             if let Some(id) = evidence_id(word) {
                 if !cited.contains(&id) {
@@ -244,6 +251,7 @@ impl Proof {
             } else if !(is_reference(word)
                 || has(plain(word).trim())
                 || quantile(word, &has)
+                || items.iter().any(|item| item.range.iter().any(|end| end == word)) && !since(&rest, place)
                 || is_abbreviated(word) && items.iter().any(|item| begins_in(&item.text, word)))
             {
                 return Some(format!("`{word}` is not in what it cites"));
@@ -254,6 +262,13 @@ impl Proof {
         }
         numbers::unfounded(&rest, &found, &items, title, &spans)
     }
+}
+
+/// Whether a time is one since which something is so: no end of the range of samples is that by itself.
+fn since(text: &str, place: &Range<usize>) -> bool {
+    ["since", "began at", "starts at", "started at", "begins at", "beginning at"]
+        .iter()
+        .any(|word| text[..place.start].trim_end().ends_with(word))
 }
 
 /// Times between the cited items: "28 s after the rollout" is a figure of both.

@@ -216,6 +216,16 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:unchanged|stay(?:s|ed)|steady|flat|constant|unaffected|remain(?:s|ed)?|as before|did not change|not changed)\b",
     )
 });
+/// Words that say of a measured thing which way it went, and hardly anything else.
+static PLAINLY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:rose|rises|climb(?:s|ed)|jump(?:s|ed)|grew|grows|increas(?:es|ed)|spik(?:es|ed)|surg(?:es|ed)|soar(?:s|ed)|shot up|went up|goes up|doubled|tripled|fell|falls|dropped|declin(?:es|ed)|decreas(?:es|ed)|sank|plunged|collapsed|plummeted|went down|goes down|halved|vanish(?:es|ed)|disappear(?:s|ed)|shrank)$",
+    )
+});
+/// Words with which a sentence speaks of something else as well.
+static ASIDE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\b(?:not|no|never|nor|neither|than|while|whereas|but|although|again|back|then|before|until|if|would|could|may|might|rather|instead)\b|n't\b")
+});
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?:\b(?:did|does|do|has|have|had|is|was|were|are|could|can)(?:\s(?:not|never)|n't|n’t)\s(?:\w+ly\s|even\s|really\s|been\s|get\s|become\s|go\s|wait\s|take\s|run\s|last\s)?|\b(?:never|not)\s|\b(?:no|without)\s(?:\w+\s)?|\brather than\s(?:\w+\s){0,2}|\binstead of\s(?:\w+\s){0,2})$",
@@ -439,6 +449,22 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
                 told.push((way, found.as_str(), NOT.is_match(&clause[..found.start()])));
             }
         }
+    }
+    // A direction is judged where the clause tells a figure of the one thing that it speaks of: what words alone mean, and
+    // of what they are said, is not told surely enough to call a claim unsupported.
+    let figures = figures_of(clause);
+    let [one] = of.as_slice() else { return None };
+    // What is said to be still is judged by what it is now.
+    let was = |figure: &Number| one.pairs.iter().any(|(before, _)| figure.is(*before));
+    if figures.iter().any(was) {
+        told.retain(|(way, ..)| *way != Way::Flat);
+    }
+    let of_it = |figure: &Number| one.pairs.iter().any(|(before, after)| figure.is(*after) || figure.is(*before));
+    let plainly = items.len() == 1
+        && told.iter().all(|(way, word, denied)| !denied && PLAINLY.is_match(word) && *way == told[0].0)
+        && !ASIDE_WORDS.is_match(whole);
+    if !figures.iter().any(of_it) && !plainly {
+        return None;
     }
     for (way, word, denied) in told {
         // `practically unchanged`.
