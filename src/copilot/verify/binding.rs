@@ -171,6 +171,72 @@ fn holds(item: &Item, token: &Token) -> bool {
     }
 }
 
+/// A place where a sentence names some of the items, and which.
+struct Mention {
+    place: Range<usize>,
+    of: Vec<bool>,
+}
+
+/// The places where a sentence names some of the items and not others.
+fn mentions(text: &str, items: &[(EvidenceId, &Item)], services: &[(String, String)]) -> Vec<Mention> {
+    static WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"quantile 0\.\d+|[\w@#/:-]+(?:\.[\w@#/:-]*\w)*"));
+    WORD.find_iter(text)
+        .filter(|found| !found.as_str().starts_with(|c: char| c.is_ascii_digit()))
+        .filter_map(|found| {
+            let of: Vec<bool> = named(found.as_str(), items, services).into_iter().map(|score| score > 0).collect();
+            (of.contains(&true) && of.contains(&false)).then(|| Mention { place: found.range(), of })
+        })
+        .collect()
+}
+
+/// Why two figures or times of a sentence have changed places: each stands beside what holds only the other.
+pub(super) fn crossed(
+    text: &str,
+    tokens: &[(Range<usize>, Token)],
+    items: &[(EvidenceId, &Item)],
+    services: &[(String, String)],
+) -> Option<String> {
+    static LISTED: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s?(?:,|and|,\sand|to|vs\.?|against)\s?$"));
+    if items.len() < 2 {
+        return None;
+    }
+    let mentions = mentions(text, items, services);
+    let told: Vec<(&Range<usize>, Vec<bool>)> = tokens
+        .iter()
+        // A place in code is no figure, and what is explained in brackets has its name there.
+        .filter(|(place, _)| !text[..place.start].ends_with('#') && !text[place.end..].trim_start().starts_with('('))
+        .filter(|(_, token)| match token {
+            Token::Number(number, _) => number.unit != Unit::Times,
+            Token::Word(word) => word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit()),
+        })
+        .map(|(place, token)| (place, items.iter().map(|(_, item)| holds(item, token)).collect::<Vec<bool>>()))
+        .collect();
+    let joined = |a: &Range<usize>, b: &Range<usize>| LISTED.is_match(&text[a.end..b.start]);
+    // What each figure stands beside: what is named last before it; of two listed names, the one in its place.
+    let beside: Vec<Option<&Mention>> = told
+        .iter()
+        .enumerate()
+        .map(|(at, (place, _))| {
+            let before = mentions.iter().rposition(|mention| mention.place.end <= place.start);
+            let Some(last) = before else { return mentions.first() };
+            let listed = last > 0 && joined(&mentions[last - 1].place, &mentions[last].place);
+            let first_of_two = told.get(at + 1).is_some_and(|(next, _)| joined(place, next));
+            Some(&mentions[if listed && first_of_two { last - 1 } else { last }])
+        })
+        .collect();
+    let meet = |a: &[bool], b: &[bool]| a.iter().zip(b).any(|(a, b)| *a && *b);
+    for (i, (place, held)) in told.iter().enumerate() {
+        for (j, (_, other)) in told.iter().enumerate().skip(i + 1) {
+            let (Some(first), Some(second)) = (beside[i], beside[j]) else { continue };
+            let wrong = !meet(&first.of, held) && !meet(&second.of, other);
+            if wrong && meet(&first.of, other) && meet(&second.of, held) {
+                return Some(format!("{} is of something else that it cites", text[(*place).clone()].trim()));
+            }
+        }
+    }
+    None
+}
+
 /// Why a clause tells a figure or a time of another item than the one that it names; `None` when it does not, or names
 /// none in particular. `spans` are times between what the items tell.
 pub(super) fn misplaced(

@@ -37,7 +37,8 @@ pub(super) fn turned_round(told: &str, edges: &[(String, String)]) -> Option<Str
                     let says = if called {
                         CALLED.is_match(between) || between == " for " && SERVER_TIME.is_match(&told[..at])
                     } else {
-                        CALLS.is_match(between) && !between.contains(" and ") || between == " to " && FROM.is_match(&told[..at])
+                        CALLS.is_match(between) && !between.contains(" and ")
+                            || between == " to " && FROM.is_match(&told[..at])
                     };
                     whole && says
                 })
@@ -101,6 +102,9 @@ pub(super) fn uncited<'a>(
 
 /// Why a sentence turns a change round: it says that what was put in was there before.
 pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
+    // `from warn to debug` where `info` was taken away.
+    static BECAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\bfrom (?P<a>[\w.#-]+) to (?P<b>[\w.#-]*\w)"));
+    const NOTHING: &str = " nothing none zero before old default ";
     static FROM_TO: LazyLock<[Regex; 2]> = LazyLock::new(|| {
         [regex(r"\bfrom (?P<a>\S+(?: \S+)?) to (?P<b>\S+)"), regex(r"(?P<a>\S+)\s?(?:→|->)\s?(?P<b>\S+)")]
     });
@@ -119,9 +123,6 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         changed.iter().any(|item| stands_in(&item.removed, word) && !stands_in(&item.added, word))
             && !changed.iter().any(|item| stands_in(&item.added, word))
     };
-    // `from warn to debug` where `info` was taken away.
-    static BECAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\bfrom (?P<a>[\w.#-]+) to (?P<b>[\w.#-]*\w)"));
-    const NOTHING: &str = " nothing none zero before old default ";
     for groups in BECAME.captures_iter(told) {
         let (a, b) = (&groups["a"], &groups["b"]);
         let holding: Vec<&&&Item> =
@@ -129,7 +130,7 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         let told = |item: &&&&Item| stands_in(&item.removed, a) || stands_in(&item.text, &format!("{a} to {b}"));
         if !holding.is_empty()
             && !NOTHING.contains(&format!(" {a} "))
-            && !holding.iter().any(|item| told(&item))
+            && !holding.iter().any(told)
             && !items.iter().any(|item| item.measured && stands_in(&item.text, a))
         {
             return Some(format!("it did not change from {a} to {b}"));

@@ -67,6 +67,8 @@ pub(super) struct Item {
     pub(super) times: Vec<Timestamp>,
     /// From when to when its samples are shown, as they are written.
     pub(super) range: Vec<String>,
+    /// The ends of the normal range of what was measured.
+    pub(super) band: Option<(Number, Number)>,
     /// Which way it went.
     pub(super) shown: Shown,
     /// Services that it is of, as [`plain`] makes them.
@@ -279,6 +281,7 @@ impl Item {
                     self.figure(Number::exact(value, unit), role);
                 }
                 self.figure(Number::exact(metric.score, Unit::Bare), Role::Score);
+                self.band = Some((Number::shown(band.low, unit), Number::shown(band.high, unit)));
                 // What has no unit is told in the one that its name speaks of, or in any.
                 if unit == Unit::Bare {
                     let also = spoken_unit(&metric.metric).unwrap_or(Unit::None);

@@ -12,6 +12,7 @@ mod order;
 mod owners;
 mod parts;
 mod proof;
+mod ranges;
 mod relevance;
 mod sense;
 mod shares;

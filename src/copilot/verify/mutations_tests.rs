@@ -307,16 +307,25 @@ fn still_true(false_claim: &False) -> bool {
         || text.contains("about 9 times") || text.contains("about 67 times")
 }
 
+/// Whether only a word was turned round: which way it went, what came first. Such words are judged where a sentence leaves
+/// no doubt of what they are said of, and nowhere else.
+pub(super) fn turned(how: &str) -> bool {
+    matches!(how, "direction" | "negation" | "order")
+}
+
 struct Score {
+    /// Of figures, times, ids, names and quotations.
     caught: usize,
     tried: usize,
+    /// Of words that were turned round.
+    turned: (usize, usize),
     wrong: usize,
     told: usize,
     notes: Vec<String>,
 }
 
 fn score(half: usize) -> Score {
-    let mut score = Score { caught: 0, tried: 0, wrong: 0, told: 0, notes: Vec::new() };
+    let mut score = Score { caught: 0, tried: 0, turned: (0, 0), wrong: 0, told: 0, notes: Vec::new() };
     let incidents = [
         (pool(), POOL, ["postgres", "checkout"], ["payments", "postgres"]),
         (leak(), LEAK, ["search", "checkout"], ["cart", "web"]),
@@ -338,11 +347,16 @@ fn score(half: usize) -> Score {
                 .filter(|other| !(claim.1.contains(&"E1") || claim.1.contains(&"A1")) || *other != "checkout")
                 .collect();
             for one in falsified(*claim, &others, &known).into_iter().filter(|one| !still_true(one)) {
-                score.tried += 1;
                 let ids: Vec<&str> = one.ids.iter().map(String::as_str).collect();
-                if refuted(&proof, &one.text, &ids).is_some() {
-                    score.caught += 1;
+                let caught = refuted(&proof, &one.text, &ids).is_some();
+                let (hit, tried) = if turned(one.how) {
+                    (&mut score.turned.0, &mut score.turned.1)
                 } else {
+                    (&mut score.caught, &mut score.tried)
+                };
+                *hit += usize::from(caught);
+                *tried += 1;
+                if !caught {
                     score.notes.push(format!("FALSE ({}) {} {ids:?}", one.how, one.text));
                 }
             }
@@ -351,16 +365,20 @@ fn score(half: usize) -> Score {
     score
 }
 
+/// Per cent of words turned round that are caught at least.
+const TURNED: usize = 50;
+
 #[test]
 fn claims_made_false_are_caught_and_true_ones_stand() {
     for half in [0, 1] {
         let score = score(half);
         let name = if half == 0 { "even" } else { "odd" };
         eprintln!(
-            "{name}: {} of {} false claims caught, {} of {} true ones flagged",
-            score.caught, score.tried, score.wrong, score.told
+            "{name}: {} of {} false claims caught, {} of {} turned round, {} of {} true ones flagged",
+            score.caught, score.tried, score.turned.0, score.turned.1, score.wrong, score.told
         );
-        let enough = score.caught * 100 >= score.tried * 99 && score.wrong * 100 <= score.told;
+        let turned = score.turned.0 * 100 >= score.turned.1 * TURNED;
+        let enough = score.caught * 100 >= score.tried * 99 && score.wrong * 100 <= score.told && turned;
         assert!(enough, "{}", score.notes.join("\n"));
     }
 }

@@ -237,7 +237,8 @@ fn compound(text: &str, services: &[(String, String)], known: &dyn Fn(&str) -> b
             let ordinary = within(MATTERS, last) && (known(first) || !placed || JOINED.contains(&format!(" {name} ")))
                 || parts.iter().any(|part| within(WORDS, part))
                 || parts.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()))
-                || ["up", "ups", "in", "ins", "out", "outs", "off", "offs", "downs", "backs", "through"].contains(&last)
+                || ["up", "ups", "in", "ins", "out", "outs", "off", "offs", "downs", "backs", "through"]
+                    .contains(&last)
                 || [
                     "ing", "ed", "ly", "able", "ible", "less", "ful", "ent", "ant", "ous", "ive", "ish", "like",
                     "wise", "ble",
@@ -342,6 +343,16 @@ pub(super) fn of_its_kind(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<St
     })
 }
 
+/// A value of a field that is written `field=value`, where what is cited has the field and never that value.
+pub(super) fn value(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
+    static FIELD: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?P<field>[A-Za-z_][\w.]*)=(?P<value>[\w./:-]*\w)"));
+    FIELD.captures_iter(text).find_map(|groups| {
+        let (field, value) = (groups["field"].to_lowercase(), groups["value"].to_lowercase());
+        let [known, stands] = [format!("{field}="), format!("{field}={value}")].map(|words| cited(&words));
+        (known && !stands).then(|| groups[0].to_owned())
+    })
+}
+
 /// How bad an alert is said to be, where every alert that is cited is of another severity.
 pub(super) fn severity(text: &str, alerts: &[&str]) -> Option<String> {
     static SAID: LazyLock<Regex> = LazyLock::new(|| {
@@ -376,7 +387,9 @@ pub(super) fn ruled_out(told: &str, service: &str) -> bool {
         regex(r"\b(?:not|nor|never)\s(?:lie|be|sit|originate|start|begin|come)?\s?(?:in|from|with|at)\s(?:the\s)?$")
     });
     static EXPLAINS_NOT: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"^\s(?:does|do|did|can|could|would)(?:\snot|not|n['’]?t)\s(?:explain|account|cause|show|reach|fit|touch)\b")
+        regex(
+            r"^\s(?:does|do|did|can|could|would)(?:\snot|not|n['’]?t)\s(?:explain|account|cause|show|reach|fit|touch)\b",
+        )
     });
     let mut found = told.match_indices(service).peekable();
     found.peek().is_some()

@@ -113,7 +113,7 @@ pub(super) fn unfounded(
     if let Some(one) = told.iter().find(|one| not_the_factor(text, one, &told)) {
         return Some(format!("the number {} is not in what it cites", plain(one.written).trim()));
     }
-    if let Some(one) = told.iter().find(|one| passed(text, one, items)) {
+    if let Some(one) = told.iter().find(|one| told.len() == 1 && passed(text, one, items)) {
         return Some(format!("{} was before", plain(one.written).trim()));
     }
     let known: Vec<Number> = founded.iter().map(|one| one.number).collect();

@@ -20,7 +20,8 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         )
     });
     static END: LazyLock<Regex> = LazyLock::new(|| regex(r"[:;]\s|\.\s"));
-    static POINTS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:that|this|it|them|then|those|which|at|in|on|from|within)\b"));
+    static POINTS: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"^(?:that|this|it|them|then|those|which|at|in|on|from|within)\b"));
     static CLOCK: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
     static NUMBER_BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d\S*$"));
     let timed: Vec<&Shown> = items.iter().copied().filter(|item| item.at.is_some()).collect();

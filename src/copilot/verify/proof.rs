@@ -7,7 +7,7 @@ use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_in};
-use super::{binding, calls, names, numbers, relevance, shares, spelled};
+use super::{binding, calls, names, numbers, ranges, relevance, shares, spelled};
 use crate::domain::Timestamp;
 use crate::domain::analysis::Analysis;
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
@@ -145,7 +145,9 @@ impl Proof {
         let items: Vec<(EvidenceId, &Item)> =
             cited.iter().filter_map(|id| self.items.get(id).map(|item| (*id, item))).collect();
         let all: Vec<&Item> = items.iter().map(|(_, item)| *item).collect();
-        binding::misplaced(told, &places(told), &items, &self.services, &spans(&all, None))
+        let found = places(told);
+        binding::misplaced(told, &found, &items, &self.services, &spans(&all, None))
+            .or_else(|| binding::crossed(told, &found, &items, &self.services))
     }
 
     /// The cited item that says nothing of a claim; a theory rests on all that its claims cite.
@@ -198,6 +200,7 @@ impl Proof {
             items.iter().filter(|item| item.kind == Some(EvidenceKind::Alert)).map(|item| item.text.as_str()).collect();
         let strange = names::short_name(&rest, &self.services, &cites)
             .or_else(|| names::of_its_kind(&rest, &cites))
+            .or_else(|| names::value(&rest, &cites))
             .or_else(|| names::severity(told.trim(), &alerts));
         if let Some(name) = strange {
             return Some(format!("nothing it cites speaks of {name}"));
@@ -256,6 +259,9 @@ impl Proof {
             {
                 return Some(format!("`{word}` is not in what it cites"));
             }
+        }
+        if let Some(why) = ranges::other_range(&rest, &items) {
+            return Some(why);
         }
         if let Some(why) = shares::other_shares(&rest, &items).or_else(|| numbers::undone(&rest, &items)) {
             return Some(why);

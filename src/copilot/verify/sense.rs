@@ -216,15 +216,11 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:unchanged|stay(?:s|ed)|steady|flat|constant|unaffected|remain(?:s|ed)?|as before|did not change|not changed)\b",
     )
 });
-/// Words that say of a measured thing which way it went, and hardly anything else.
-static PLAINLY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^(?:rose|rises|climb(?:s|ed)|jump(?:s|ed)|grew|grows|increas(?:es|ed)|spik(?:es|ed)|surg(?:es|ed)|soar(?:s|ed)|shot up|went up|goes up|doubled|tripled|fell|falls|dropped|declin(?:es|ed)|decreas(?:es|ed)|sank|plunged|collapsed|plummeted|went down|goes down|halved|vanish(?:es|ed)|disappear(?:s|ed)|shrank)$",
-    )
-});
 /// Words with which a sentence speaks of something else as well.
 static ASIDE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\b(?:not|no|never|nor|neither|than|while|whereas|but|although|again|back|then|before|until|if|would|could|may|might|rather|instead)\b|n't\b")
+    regex(
+        r"\b(?:not|no|never|nor|neither|nothing|none|hardly|than|while|whereas|but|although|again|back|then|before|until|if|would|could|may|might|rather|instead)\b|n't\b",
+    )
 });
 static NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -461,7 +457,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
     }
     let of_it = |figure: &Number| one.pairs.iter().any(|(before, after)| figure.is(*after) || figure.is(*before));
     let plainly = items.len() == 1
-        && told.iter().all(|(way, word, denied)| !denied && PLAINLY.is_match(word) && *way == told[0].0)
+        && told.iter().all(|(way, _, denied)| !denied && *way == told[0].0)
         && !ASIDE_WORDS.is_match(whole);
     if !figures.iter().any(of_it) && !plainly {
         return None;
