@@ -21,7 +21,7 @@ const ID: usize = 60;
 fn clauses(text: &str) -> Vec<Range<usize>> {
     static BREAK: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"(?i)[;:,.]\s|\s\(|\)|\s(?:while|whereas|but|although|though|because|and|or|before|after|than|when|so|yet|against|until|as|nor|to the|precedes|preceded|follows|followed|predates|predated)\s|\s(?:since)\s(?:the|it|its|a|an|that)\s",
+            r"(?i)[;:,.]\s|\s\(|\)|\s(?:while|whereas|but|although|though|because|and|or|before|after|than|when|so|yet|against|until|as|nor|to the|under|over|above|below|next to|compared with|compared to|close to|precedes|preceded|follows|followed|predates|predated)\s|\s(?:since)\s(?:the|it|its|a|an|that)\s",
         )
     });
     let mut out = Vec::new();

@@ -109,7 +109,9 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         [regex(r"\bfrom (?P<a>\S+(?: \S+)?) to (?P<b>\S+)"), regex(r"(?P<a>\S+)\s?(?:→|->)\s?(?P<b>\S+)")]
     });
     static SWITCHED: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(?:(?:switched|turned|flipped|set|is|was)\s(?:\w+\s)?(?P<way>on|off)|(?P<word>enabled|disabled))\b")
+        regex(
+            r"\b(?:(?:switched|turned|flipped|set|is|was)\s(?:\w+\s)?(?P<way>on|off)|(?:is|was|been|being|got|gets)\s(?P<word>enabled|disabled))\b",
+        )
     });
     let changed: Vec<&&Item> = items.iter().filter(|item| !item.removed.is_empty() && !item.added.is_empty()).collect();
     if changed.is_empty() {
@@ -146,10 +148,10 @@ pub(super) fn undone(told: &str, items: &[&Item]) -> Option<String> {
         }
     }
     for groups in SWITCHED.captures_iter(told) {
-        // `switched off->on`, `when it was still off`.
+        // `switched off->on`, `when it was still off`, `turned from off to on`.
         let end = groups.get(0).map_or(0, |whole| whole.end());
         let whole = groups.get(0).map_or("", |whole| whole.as_str());
-        if told[end..].trim_start().starts_with(['-', '→']) || whole.contains("still") {
+        if told[end..].trim_start().starts_with(['-', '→']) || whole.contains("still") || whole.contains(" from ") {
             continue;
         }
         let way = groups.name("way").or_else(|| groups.name("word")).map_or("", |way| way.as_str());

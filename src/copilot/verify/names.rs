@@ -129,6 +129,10 @@ pub(super) fn means(text: &str, told: &str, name: &str, plain: &str) -> bool {
     if !stands_in(told, plain) {
         return false;
     }
+    // A part of the name of something else.
+    if text.contains(&format!("{name} load balancer")) {
+        return false;
+    }
     // As it is written: `Orders placed` means none.
     let as_written = |text: &str| {
         text.match_indices(name).any(|(at, _)| {
@@ -267,7 +271,12 @@ fn beginner(text: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
         deployment deploy release rollout incident alert baseline request response work job utilization usage saturation \
         contention pressure demand volume rate ratio count average median peak access all they we it most several few these those other normal usual the both only another some many ";
     NAMED.captures_iter(text).map(|groups| groups["a"].to_owned()).find(|word| {
-        !ORDINARY.contains(&format!(" {word} ")) && !word.ends_with('s') && !word.ends_with("ing") && !known(word)
+        let quantile = word.starts_with('p') && word[1..].bytes().all(|byte| byte.is_ascii_digit());
+        !ORDINARY.contains(&format!(" {word} "))
+            && !quantile
+            && !word.ends_with('s')
+            && !word.ends_with("ing")
+            && !known(word)
     })
 }
 
@@ -279,7 +288,7 @@ pub(super) fn author(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String>
         )
     });
     const OTHERS: &str = " the a an about roughly some nearly almost one two three five ten its being adding removing hand default design \
-        seconds minutes hours which that this off on ";
+        seconds minutes hours which that this off on then now noon midnight ";
     NAMED.captures_iter(text).find_map(|groups| {
         let name = groups.name("a").or_else(|| groups.name("b"))?.as_str();
         let digits = name.starts_with(|c: char| c.is_ascii_digit());
@@ -381,17 +390,27 @@ pub(super) fn call(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> {
     })
 }
 
-/// Whether a sentence only says that something does not lie there: `so the cause is not in checkout`.
-pub(super) fn ruled_out(told: &str, service: &str) -> bool {
-    static NOT: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(?:not|nor|never)\s(?:lie|be|sit|originate|start|begin|come)?\s?(?:in|from|with|at)\s(?:the\s)?$")
+/// Whether a sentence speaks of a place only to say what is not so of it, and tells no figure of it: `so the cause is not
+/// in checkout`, `payments is not the only one that changed`.
+pub(super) fn ruled_out(told: &str, name: &str) -> bool {
+    static BREAK: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"[,;:]\s|\.\s|\s(?:so|while|whereas|but|and|because|since|although|though|yet|which|where)\s")
     });
-    static EXPLAINS_NOT: LazyLock<Regex> = LazyLock::new(|| {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"\b(?:not|nor|never|cannot)\s(?:\w+\s){0,3}(?:in|from|with|at|to|by|of|on|inside)\s(?:the\s)?$")
+    });
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"^\s(?:does|do|did|can|could|would)(?:\snot|not|n['’]?t)\s(?:explain|account|cause|show|reach|fit|touch)\b",
+            r"^\s(?:alone\s|itself\s)?(?:cannot|(?:does|do|did|can|could|would|is|was|has|need)(?:\snot|n['’]?t))\s(?:explain|account|cause|show|reach|fit|touch|cover|be|the only|alone|where|why|what)\b",
         )
     });
-    let mut found = told.match_indices(service).peekable();
+    let mut found = told.match_indices(name).peekable();
     found.peek().is_some()
-        && found.all(|(at, _)| NOT.is_match(&told[..at]) || EXPLAINS_NOT.is_match(&told[at + service.len()..]))
+        && found.all(|(at, _)| {
+            let start = BREAK.find_iter(&told[..at]).last().map_or(0, |mark| mark.end());
+            let end = BREAK.find(&told[at..]).map_or(told.len(), |mark| at + mark.start());
+            let (left, right) = (&told[start..at], &told[(at + name.len()).min(end)..end]);
+            let digits = |part: &str| part.contains(|c: char| c.is_ascii_digit());
+            (BEFORE.is_match(left) || AFTER.is_match(right)) && !digits(left) && !digits(right)
+        })
 }

@@ -97,9 +97,19 @@ pub(super) fn unfounded(
         // `Impl#129`: a place in code.
         let place =
             || text[..one.place.start].ends_with('#') && of.iter().any(|item| stands_apart(&item.text, written.trim()));
+        // `prices below 55` of `priceLessThan55`.
+        let named = || {
+            one.number.unit == Unit::None
+                && of.iter().any(|item| {
+                    item.names.iter().any(|name| {
+                        name.split(|c: char| !c.is_ascii_digit())
+                            .any(|digits| digits.len() > 1 && digits == written.trim())
+                    })
+                })
+        };
         // Of the title, only what has a unit.
         let titled = || one.number.unit != Unit::None && stands_apart(title, written.trim());
-        (known || spans.iter().any(|span| one.number.is(*span)) || literal() || place() || titled())
+        (known || spans.iter().any(|span| one.number.is(*span)) || literal() || place() || named() || titled())
             && operand(text, one, &told).is_none_or(|other| {
                 told.iter().filter(|third| !std::ptr::eq(*third, one) && !std::ptr::eq(*third, other)).any(|third| {
                     let bare = third.number.unit == Unit::None || other.number.unit == Unit::None;
@@ -212,6 +222,9 @@ pub(super) fn undone(text: &str, items: &[&Item]) -> Option<String> {
 
 /// Whether a number may be a sample: it is told with its time, or as one of a row.
 fn sampled(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
+    static OF_A_ROW: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)\b(?:samples?|sampled|series|readings?|(?:data ?|last |latest )points?|contains?|scrapes?)\b")
+    });
     static AT: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)^\s?\(?(?:already |still |only )?(?:at|by|around|until)\s(?:about\s)?\d{1,2}:\d{2}")
     });
@@ -227,7 +240,7 @@ fn sampled(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
                 matches!(between, "," | "and" | ", and" | "→" | "->" | "then" | ", then" | "and then")
             })
     });
-    listed || AT.is_match(&text[one.place.end..]) || THEN.is_match(&text[..one.place.start])
+    listed || OF_A_ROW.is_match(text) || AT.is_match(&text[one.place.end..]) || THEN.is_match(&text[..one.place.start])
 }
 
 /// Whether a number is an end of a narrow range that holds a figure: `5 to 6 times` of 5.6.

@@ -105,7 +105,7 @@ static USUAL: LazyLock<Regex> = LazyLock::new(|| {
 });
 static USUAL_AFTER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\s*(?:(?P<noun>[a-z]+)\s)?(?:normally|usually|typically|previously|beforehand|earlier|in the baseline|before(?:\s(?:the|it|that|vs|versus|and)\b|[,;.)]|$)|at baseline)",
+        r"(?i)^\s*(?:(?P<noun>[a-z]+)\s)?(?:(?:is|are|was|were|being)\s(?:normal|usual|typical)\b|normally|usually|typically|previously|beforehand|earlier|in the baseline|before(?:\s(?:the|it|that|vs|versus|and)\b|[,;.)]|$)|at baseline)",
     )
 });
 static SHARE_AFTER: LazyLock<Regex> =

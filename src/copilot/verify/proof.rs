@@ -199,6 +199,7 @@ impl Proof {
         let alerts: Vec<&str> =
             items.iter().filter(|item| item.kind == Some(EvidenceKind::Alert)).map(|item| item.text.as_str()).collect();
         let strange = names::short_name(&rest, &self.services, &cites)
+            .filter(|name| !names::ruled_out(told.trim(), &name.to_lowercase()))
             .or_else(|| names::of_its_kind(&rest, &cites))
             .or_else(|| names::value(&rest, &cites))
             .or_else(|| names::severity(told.trim(), &alerts));
@@ -248,7 +249,7 @@ impl Proof {
         for (place, token) in &found {
             let Token::Word(word) = token else { continue };
             if let Some(id) = evidence_id(word) {
-                if !cited.contains(&id) {
+                if !cited.contains(&id) && !names::ruled_out(told.trim(), &word.to_lowercase()) {
                     return Some(format!("it speaks of {id} and does not cite it"));
                 }
             } else if !(is_reference(word)

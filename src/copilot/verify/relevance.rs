@@ -15,6 +15,10 @@ pub(super) fn stray(text: &str, items: &[(EvidenceId, &Item)]) -> Option<Evidenc
         return None;
     }
     let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
+    // What a pronoun stands for is not looked for.
+    if ["it", "this", "that", "they", "these", "both", "neither", "each"].iter().any(|word| stands_in(&told, word)) {
+        return None;
+    }
     let found = tokens(text);
     let quotations: Vec<String> = split_quotations(text).0.iter().map(|quotation| plain(quotation)).collect();
     let numbers: Vec<Number> = found
@@ -74,6 +78,8 @@ fn words_of(kind: Option<EvidenceKind>) -> &'static [&'static str] {
             &["call", "→", "request", "traffic", "upstream", "downstream", "depend", "wait", "edge"]
         }
         Some(EvidenceKind::Runbook) => &["runbook", "playbook", "advise", "recommend"],
-        _ => &["metric", "signal", "all ", "both", "every", "series"],
+        _ => &[
+            "metric", "signal", "all ", "both", "every", "series", "onset", "deviat", "symptom", "rise", "drop", "fall",
+        ],
     }
 }

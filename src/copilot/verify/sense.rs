@@ -28,8 +28,6 @@ pub(super) enum Way {
     Up,
     Down,
     Flat,
-    /// A little up or down: nearly flat.
-    Near,
 }
 
 /// What an item shows.
@@ -81,10 +79,6 @@ impl Shown {
                 shown.ways.push((Aspect::Itself, way));
                 let band = metric.baseline;
                 let moved = (metric.peak - band.median).abs();
-                // What moved little may be called still as well.
-                if way != Way::Flat && moved <= band.median.abs() * NEAR {
-                    shown.ways.push((Aspect::Itself, Way::Near));
-                }
                 if way != Way::Flat && moved <= band.median.abs() * SMALL {
                     shown.ways.push((Aspect::Itself, Way::Flat));
                 }
@@ -179,10 +173,6 @@ impl Shown {
                     Way::Flat
                 };
                 self.ways.push((aspect, way));
-                // What moved little may be called still as well.
-                if way != Way::Flat && (after - before).abs() <= before.abs() * NEAR {
-                    self.ways.push((aspect, Way::Near));
-                }
                 if way != Way::Flat && (after - before).abs() <= before.abs() * SMALL {
                     self.ways.push((aspect, Way::Flat));
                 }
@@ -208,7 +198,7 @@ static UP: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|(?:is|are|was|were|has|have)\s(?:now\s|all\s)?gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
+        r"\b(?:fell|falls?|falling|fallen|drop(?:s|ped|ping)?|decreas(?:e|es|ed|ing)|declin(?:e|es|ed|ing)|sank|shr[aiu]nks?|lower|fewer|vanish(?:es|ed)?|(?:is|are|was|were)\s(?:now\s|all\s)?gone|ceas(?:e|es|ed)|disappear(?:s|ed)?|halved|plung(?:es|ed)|collaps(?:e|es|ed|ing)|drained|dipp?(?:s|ed)|bottomed out|plummet(?:s|ed)?|dried up|rarer|less frequent(?:ly)?|below (?:normal|usual)|less than (?:usual|normal)|lower than (?:normal|usual|before)|down:?\s[~≃]?\d|shorter|shallower|sped up|faster|down (?:to|too)|down (?:by|about|around|roughly|nearly|almost|some)|went down|goes down|down from|more rarely|less often|absent|went away|went silent|dried up|shrinking|(?:has|have) stopped|stopped (?:logging|writing|reporting|appearing|coming|at)|no longer (?:says?|logs?|appears?|comes?|came|writes?|reports?|seen|there|present|answers?|receives?|gets?))\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
@@ -227,21 +217,11 @@ static NOT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:\b(?:did|does|do|has|have|had|is|was|were|are|could|can)(?:\s(?:not|never)|n't|n’t)\s(?:\w+ly\s|even\s|really\s|been\s|get\s|become\s|go\s|wait\s|take\s|run\s|last\s)?|\b(?:never|not)\s|\b(?:no|without)\s(?:\w+\s)?|\brather than\s(?:\w+\s){0,2}|\binstead of\s(?:\w+\s){0,2})$",
     )
 });
-static AS_MUCH: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\b(?:much|many|high|long|low|often|times|large|big|slow)\s$"));
-static STAYS: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:stay|remain)"));
-static LEVEL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^(?:(?:completely|entirely|almost|nearly|perfectly|roughly|about|well|largely|mostly|essentially)\s)*(?:at|flat|normal|the same|steady|unchanged|within|stable|constant|low|between|around|near|about|level|healthy|as|inside|under|below|[~≃]?\d|in (?:its|the)|$|,|\.)",
-    )
-});
 static ASIDE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:rather than|instead of|not)\s(?:in\s)?(?:a|an|one|any|the)\s(?:\w+\s)?$"));
-static FORMERLY: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\b(?:before|until|previously|formerly|earlier|in the baseline|so far)\b"));
-static HEDGED: LazyLock<Regex> = LazyLock::new(|| {
+static FORMERLY: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\b(?:practically|nearly|almost|hardly|roughly|about|largely|mostly|basically|essentially|virtually|more or less|barely)\b",
+        r"\b(?:before|until|previously|formerly|earlier|in the baseline|so far|normally|usually|ordinarily|typically|otherwise)\b",
     )
 });
 static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
@@ -249,7 +229,6 @@ static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:commit|deploy|deployment|change|release|migration|flag|rollout|diff|refactor\w*|patch|pr)\b[^,;]{0,60}$",
     )
 });
-static USUALLY: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:normally|usually|typically|otherwise|baseline)\b"));
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"\b(?:now|back|again|since|recover\w*|latest|last|at the end|subsid\w+|calm\w*|halved|eas(?:ed|ing)|return\w*|afterwards?|then|settl\w+|come down|from (?:its|the|their|a) (?:peak|maximum|high))\b",
@@ -336,15 +315,6 @@ fn candidates<'a>(clause: &str, items: &[&'a Shown]) -> Vec<&'a Shown> {
     if holding.is_empty() { of } else { holding }
 }
 
-/// Whether a text tells that something went that way.
-fn says(text: &str, way: Way) -> bool {
-    match way {
-        Way::Up => UP.is_match(text),
-        Way::Down => DOWN.is_match(text),
-        Way::Flat | Way::Near => false,
-    }
-}
-
 /// Words that compare with whatever stands behind their `than`.
 const COMPARED: [&str; 9] =
     ["higher", "lower", "fewer", "longer", "shorter", "slower", "faster", "deeper", "shallower"];
@@ -396,6 +366,14 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
             if special.is_empty() { item.ways.iter().map(|(_, way)| *way).collect() } else { special }
         })
         .collect();
+    let figures = figures_of(clause);
+    // What is told by its last figure is told from its peak.
+    let back = |item: &&&Shown| {
+        let (peak, last) = item.peak_and_last?;
+        let told = figures.iter().any(|figure| figure.is(last) && !figure.is(peak));
+        told.then_some(if last.value < peak.value { Way::Down } else { Way::Up })
+    };
+    let ways: Vec<Way> = ways.into_iter().chain(of.iter().filter_map(|item| back(&item))).collect();
     if NONE_OF.is_match(clause)
         && !clause.contains("no longer")
         && !FORMERLY.is_match(clause)
@@ -404,18 +382,12 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
         return Some("what it denies is what its evidence shows".to_owned());
     }
     let mut told: Vec<(Way, &str, bool)> = Vec::new();
-    for (way, words) in [(Way::Up, &UP), (Way::Down, &DOWN), (Way::Flat, &FLAT)] {
+    for (way, words) in [(Way::Up, &UP), (Way::Down, &DOWN)] {
         for found in words.find_iter(clause) {
             let after = clause[found.end()..].trim_start();
             let before = &clause[..found.start()];
             let bound = COMPARED.contains(&found.as_str()) && (after.starts_with("than") || after.starts_with("in "))
                 && !["than normal", "than usual", "than before"].iter().any(|usual| after.starts_with(usual))
-                // What is told beside the word for what happened: `climbs to 1, where it stays`, `the steady 0.81 of before`.
-                || way == Way::Flat && (ways.iter().any(|way| says(whole, *way)) || before.ends_with("the ") || before.ends_with("its "))
-                // `as much as before`, `from a flat 320`, `stayed normal until`.
-                || found.as_str() == "as before" && AS_MUCH.is_match(before)
-                || found.as_str() == "flat" && before.ends_with(" a ")
-                || way == Way::Flat && (after.contains("until") || USUALLY.is_match(before))
                 // What came back is told from its peak.
                 || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(whole)
                 // Idioms, and what is denied in passing.
@@ -423,9 +395,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
                 || found.as_str() == "slowed" && clause.contains(" minute") | clause.contains("/min") | clause.contains("/s")
                 || matches!(found.as_str(), "jump" | "spike" | "surge" | "drop" | "fall" | "rise") && ASIDE.is_match(before)
                 // What had never been so before is so now.
-                || before.trim_end().ends_with("never") && FORMERLY.is_match(clause)
-                // `stayed pending` is none of a figure.
-                || way == Way::Flat && STAYS.is_match(found.as_str()) && !LEVEL.is_match(after);
+                || before.trim_end().ends_with("never") && FORMERLY.is_match(clause);
             // `new` in front of a thing that is no message of its own: a version, a deploy.
             let of_change = found.as_str() == "new"
                 && [
@@ -448,13 +418,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
     }
     // A direction is judged where the clause tells a figure of the one thing that it speaks of: what words alone mean, and
     // of what they are said, is not told surely enough to call a claim unsupported.
-    let figures = figures_of(clause);
     let [one] = of.as_slice() else { return None };
-    // What is said to be still is judged by what it is now.
-    let was = |figure: &Number| one.pairs.iter().any(|(before, _)| figure.is(*before));
-    if figures.iter().any(was) {
-        told.retain(|(way, ..)| *way != Way::Flat);
-    }
     let of_it = |figure: &Number| one.pairs.iter().any(|(before, after)| figure.is(*after) || figure.is(*before));
     let plainly = items.len() == 1
         && told.iter().all(|(way, _, denied)| !denied && *way == told[0].0)
@@ -463,8 +427,7 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
         return None;
     }
     for (way, word, denied) in told {
-        // `practically unchanged`.
-        let shown = ways.contains(&way) || way == Way::Flat && ways.contains(&Way::Near) && HEDGED.is_match(clause);
+        let shown = ways.contains(&way);
         if denied && ways.iter().all(|one| *one == way) {
             return Some(format!("it denies what its evidence shows (“{word}”)"));
         }
