@@ -185,6 +185,11 @@ fn settle(diagnosis: &mut Diagnosis) -> Vec<String> {
             ) => {
                 clean(namespace);
                 clean(workload);
+                // Evidence seldom tells the kind of a workload, and models leave it out.
+                if !workload.is_empty() && !workload.contains('/') {
+                    wrong.push(format!("action P{} names no kind of workload: a deployment is assumed", i + 1));
+                    workload.insert_str(0, "deployment/");
+                }
             }
             Some(TypedChange::Cordon { node } | TypedChange::Drain { node }) => clean(node),
             Some(TypedChange::Silence { matchers, comment, .. }) => {

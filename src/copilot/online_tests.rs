@@ -12,6 +12,7 @@ use super::super::call::{Leaving, Witness};
 use super::super::fixture::pool;
 use super::super::{actions, offline};
 use super::*;
+use crate::domain::diagnosis::TypedChange;
 use crate::domain::pack::PackedEvidence;
 use crate::domain::settings::{EndpointSettings, NoSecrets, Protocol, Sees};
 
@@ -331,4 +332,25 @@ fn a_service_is_called_in_the_request_what_it_is_called_in_the_pack() {
     let redactor = redactor_for(&analysis, Sees::Production);
     let request = request(&LIBRARY, &PLAYBOOKS, &pack, redactor, 1_000).unwrap();
     assert_eq!(request.messages[0].parts[0].as_str(), pack.text);
+}
+
+#[test]
+fn a_workload_without_its_kind_is_taken_for_a_deployment_and_it_says_so() {
+    let analysis = crate::copilot::fixture::pool();
+    let pack = crate::context::pack(&analysis, 4_000);
+    let made = crate::copilot::offline::diagnose(&analysis, &crate::copilot::Playbooks::builtin());
+    let mut diagnosis = made.diagnosis;
+    diagnosis.actions.truncate(1);
+    diagnosis.actions[0].argv = None;
+    diagnosis.actions[0].rollback = None;
+    diagnosis.actions[0].change = Some(TypedChange::Restart { namespace: "shop".into(), workload: "payments".into() });
+    let diagnosed = answer::pasted(&analysis, &pack, made.prompt, &serde_json::to_string(&diagnosis).unwrap());
+    assert!(
+        diagnosed.unsupported.iter().all(|claim| !claim.path.starts_with("actions")),
+        "{:?}",
+        diagnosed.unsupported
+    );
+    assert!(diagnosed.remarks.join("; ").contains("action P1 names no kind of workload: a deployment is assumed"));
+    let Some(TypedChange::Restart { workload, .. }) = &diagnosed.diagnosis.actions[0].change else { panic!() };
+    assert_eq!(workload, "deployment/payments");
 }

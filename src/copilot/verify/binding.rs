@@ -125,7 +125,7 @@ static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static WHICH: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:which|whose|where it)\b"));
-static LOGGED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:line|lines|template|logged|message)\b"));
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:line|lines|template|logged)\b"));
 static ALERTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:alert|alerts|alerted|fired|paged)\b"));
 static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -155,6 +155,11 @@ fn measures(item: &Item, word: &str) -> bool {
             .or_else(|| word.strip_suffix("ted"))
             .unwrap_or(word)),
     }
+}
+
+/// Whether a word is a time of day.
+fn is_clock(word: &str) -> bool {
+    word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether an item holds a number in any part, or a time or name in its words.
@@ -196,6 +201,7 @@ pub(super) fn crossed(
     items: &[(EvidenceId, &Item)],
     services: &[(String, String)],
 ) -> Option<String> {
+    static BESIDE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s(?:in|at|for|on|of|by)\s(?:the\s)?"));
     static LISTED: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s?(?:,|and|,\sand|to|vs\.?|against)\s?$"));
     if items.len() < 2 {
         return None;
@@ -207,7 +213,7 @@ pub(super) fn crossed(
         .filter(|(place, _)| !text[..place.start].ends_with('#') && !text[place.end..].trim_start().starts_with('('))
         .filter(|(_, token)| match token {
             Token::Number(number, _) => number.unit != Unit::Times,
-            Token::Word(word) => word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit()),
+            Token::Word(word) => is_clock(word),
         })
         .map(|(place, token)| (place, items.iter().map(|(_, item)| holds(item, token)).collect::<Vec<bool>>()))
         .collect();
@@ -217,6 +223,11 @@ pub(super) fn crossed(
         .iter()
         .enumerate()
         .map(|(at, (place, _))| {
+            // `6 s in checkout`.
+            let link = BESIDE.find(&text[place.end..]).map(|link| place.end + link.end());
+            if let Some(named) = mentions.iter().find(|mention| Some(mention.place.start) == link) {
+                return Some(named);
+            }
             let before = mentions.iter().rposition(|mention| mention.place.end <= place.start);
             let Some(last) = before else { return mentions.first() };
             let listed = last > 0 && joined(&mentions[last - 1].place, &mentions[last].place);
@@ -260,31 +271,36 @@ pub(super) fn misplaced(
         if listed || !of_one(plain(&text[clause.clone()]).trim(), items, services) {
             continue;
         }
+        // Only what is told alone, behind the name of what it is of: of two figures in a clause, either may be compared.
         let words = &text[clause.clone()];
-        let mut scores = named(words, items, services);
-        // What is told of `which` is told of what stands before it.
-        if WHICH.is_match(words) && scores.iter().all(|score| *score == 0) {
-            scores.clone_from(&last);
-        }
-        last.clone_from(&scores);
-        let best = scores.iter().copied().max().unwrap_or(0);
-        let meant: Vec<&Item> =
-            items.iter().zip(&scores).filter(|(_, score)| **score == best).map(|((_, item), _)| *item).collect();
-        if best == 0 || meant.len() == items.len() {
-            continue;
-        }
-        let others = items.iter().zip(&scores).filter(|(_, score)| **score < best).map(|((_, item), _)| *item);
-        for (place, token) in tokens.iter().filter(|(place, _)| clause.start <= place.start && place.end <= clause.end)
-        {
-            let checked = match token {
+        let inside: Vec<(&Range<usize>, &Token)> = tokens
+            .iter()
+            .filter(|(place, _)| clause.start <= place.start && place.end <= clause.end)
+            .filter(|(place, _)| !text[..place.start].ends_with('#'))
+            .filter(|(_, token)| match token {
                 Token::Number(number, _) => number.unit != Unit::Times && !spans.iter().any(|span| number.is(*span)),
-                Token::Word(word) => word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit()),
-            };
-            if checked && !meant.iter().any(|item| holds(item, token)) && others.clone().any(|item| holds(item, token))
-            {
+                Token::Word(word) => is_clock(word),
+            })
+            .map(|(place, token)| (place, token))
+            .collect();
+        let figures = inside.iter().filter(|(_, token)| matches!(token, Token::Number(..))).count();
+        let whole = named(words, items, services);
+        let which = WHICH.is_match(words) && whole.iter().all(|score| *score == 0);
+        for (place, token) in inside {
+            let mut scores = named(&text[clause.start..place.start], items, services);
+            // What is told of `which` is told of what stands before it.
+            if which {
+                scores.clone_from(&last);
+            }
+            let best = scores.iter().copied().max().unwrap_or(0);
+            let meant = |at: usize| scores[at] == best;
+            let holding = |of: bool| (0..items.len()).any(|at| meant(at) == of && holds(items[at].1, token));
+            let alone = figures == 1 || matches!(token, Token::Word(_));
+            if alone && best > 0 && !(0..items.len()).all(meant) && !holding(true) && holding(false) {
                 return Some(format!("{} is of something else that it cites", text[place.clone()].trim()));
             }
         }
+        last = whole;
     }
     None
 }

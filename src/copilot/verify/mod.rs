@@ -46,34 +46,34 @@ pub struct Report {
 /// Checks every claim. Ids that do not exist are dropped from the diagnosis and counted; the others are written the
 /// one way (`M3`), each once.
 ///
-/// A cause, a mechanism and the summary cite nothing themselves: the first two are held against what supports the
-/// hypothesis, the summary against everything.
+/// A cause, a mechanism and the summary cite nothing themselves and say how things hang together: their names, figures
+/// and quotations are held against everything, and a cause needs something that speaks for it.
 pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut unsupported: Vec<Unsupported> = Vec::new();
     for (i, claim) in diagnosis.observations.iter_mut().enumerate() {
         check_claim(claim, &format!("observations[{i}]"), proof, &mut unknown, &mut unsupported);
     }
+    let everything: Vec<EvidenceId> = proof.items.keys().copied().collect();
     for (i, hypothesis) in diagnosis.hypotheses.iter_mut().enumerate() {
-        let mut support: Vec<EvidenceId> = Vec::new();
+        let mut supported = false;
         for (j, claim) in hypothesis.supporting.iter_mut().enumerate() {
             let path = format!("hypotheses[{i}].supporting[{j}]");
-            support.extend(check_claim(claim, &path, proof, &mut unknown, &mut unsupported));
+            supported |= !check_claim(claim, &path, proof, &mut unknown, &mut unsupported).is_empty();
         }
-        let mut all = support.clone();
         for (j, claim) in hypothesis.contradicting.iter_mut().enumerate() {
             let path = format!("hypotheses[{i}].contradicting[{j}]");
-            all.extend(check_claim(claim, &path, proof, &mut unknown, &mut unsupported));
+            check_claim(claim, &path, proof, &mut unknown, &mut unsupported);
         }
         let mut refuse = |field: &str, text: &Text, why: String| {
             unsupported.push(Unsupported { path: format!("hypotheses[{i}].{field}"), text: text.clone(), why });
         };
-        if support.is_empty() {
+        if !supported {
             refuse("cause", &hypothesis.cause, "no evidence speaks for it".into());
-        } else if let Some(why) = proof.refutes(&hypothesis.cause, &support) {
+        } else if let Some(why) = proof.refutes_facts(&hypothesis.cause, &everything) {
             refuse("cause", &hypothesis.cause, why);
         }
-        if let Some(why) = proof.refutes_facts(&hypothesis.mechanism, &all) {
+        if let Some(why) = proof.refutes_facts(&hypothesis.mechanism, &everything) {
             refuse("mechanism", &hypothesis.mechanism, why);
         }
     }
@@ -83,8 +83,7 @@ pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
             unsupported.push(Unsupported { path: format!("actions[{i}].change"), text: action.target.clone(), why });
         }
     }
-    let everything: Vec<EvidenceId> = proof.items.keys().copied().collect();
-    if let Some(why) = proof.refutes(&diagnosis.summary, &everything) {
+    if let Some(why) = proof.refutes_facts(&diagnosis.summary, &everything) {
         unsupported.push(Unsupported { path: "summary".into(), text: diagnosis.summary.clone(), why });
     }
     Report { unsupported, unknown_ids: unknown.into_iter().collect() }

@@ -101,7 +101,7 @@ fn the_service(text: &str, services: &[(String, String)], cited: &dyn Fn(&str) -
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"\b(?i:the|of|in|at|by|to|from|for|both|and)\s(?P<a>[a-z][a-z0-9]+)\s(?:micro)?service\b")
     });
-    const ADJECTIVES: &str = " same other this that affected upstream downstream failing calling called new old main root first \
+    const ADJECTIVES: &str = " the a an same other this that affected upstream downstream failing calling called new old main root first \
         second last next suspect faulty slow slower whole each every single one any another dependent backing web internal \
         external remote local critical healthy unhealthy cited own managed such its our their named backend frontend target \
         source originating client server which second third core shared central overloaded underlying corresponding remaining \

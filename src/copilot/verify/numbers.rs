@@ -222,9 +222,8 @@ pub(super) fn undone(text: &str, items: &[&Item]) -> Option<String> {
 
 /// Whether a number may be a sample: it is told with its time, or as one of a row.
 fn sampled(text: &str, one: &Told<'_>, told: &[Told<'_>]) -> bool {
-    static OF_A_ROW: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"(?i)\b(?:samples?|sampled|series|readings?|(?:data ?|last |latest )points?|contains?|scrapes?)\b")
-    });
+    static OF_A_ROW: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\b(?:samples?|sampled|series|readings?|points?|contains?|scrapes?)\b"));
     static AT: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?i)^\s?\(?(?:already |still |only )?(?:at|by|around|until)\s(?:about\s)?\d{1,2}:\d{2}")
     });
@@ -386,7 +385,8 @@ pub(super) enum Side {
 
 /// The side that the part of the sentence around a number speaks of; `None` when it speaks of neither or both.
 fn side(text: &str, place: &Range<usize>) -> Option<Side> {
-    static BREAK: LazyLock<Regex> = LazyLock::new(|| regex(r"[,;(]\s|\s(?:while|whereas|but|and|of which|yet)\s"));
+    static BREAK: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"[,;(]\s|\s(?:while|whereas|but|and|of which|yet|that|which)\s"));
     let start = BREAK.find_iter(&text[..place.start]).last().map_or(0, |found| found.end());
     let end = BREAK.find(&text[place.end..]).map_or(text.len(), |found| place.end + found.start());
     let clause = text[start..end].to_lowercase();

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use ::regex::Regex;
 
 use super::figures::{Number, Token, Unit, places};
 use super::item::Item;
+use super::regex;
 use super::sense::{self, Shown};
 use super::text::{plain, split_quotations, stands_in};
 use super::{binding, calls, names, numbers, ranges, relevance, shares, spelled};
@@ -235,6 +239,13 @@ impl Proof {
         {
             return Some(format!("nothing it cites speaks of {name}"));
         }
+        // `1. This. 2. That.`
+        static STEP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<before>^|[.;:!?]\s+|\n)\d{1,2}[.)]\s"));
+        let rest = STEP.replace_all(&rest, "$before");
+        // The half below the median is none that was counted.
+        let halved = ["p50", "median"].iter().any(|word| told.contains(word));
+        let rest =
+            if halved { rest.replace("Half of", "Part of").replace("half of", "part of") } else { rest.into_owned() };
         let rest = match spelled::spelled_out(&rest) {
             Ok(rest) => rest,
             Err(sign) => return Some(format!("the number {sign} cannot be checked")),
@@ -255,6 +266,7 @@ impl Proof {
             } else if !(is_reference(word)
                 || has(plain(word).trim())
                 || quantile(word, &has)
+                || in_words(word).is_some_and(|word| items.iter().any(|item| item.text.contains(&word)))
                 || items.iter().any(|item| item.range.iter().any(|end| end == word)) && !since(&rest, place)
                 || is_abbreviated(word) && items.iter().any(|item| begins_in(&item.text, word)))
             {
@@ -294,6 +306,15 @@ fn spans(items: &[&Item], started: Option<Timestamp>) -> Vec<Number> {
         }
     }
     spans
+}
+
+/// A word that begins with a digit, as names in code have it: `threeds` for `3DS`.
+fn in_words(word: &str) -> Option<String> {
+    const DIGITS: [&str; 9] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let digit = word.chars().next()?.to_digit(10)? as usize;
+    let rest = word[1..].to_lowercase();
+    let letters = rest.len() > 1 && rest.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (letters && digit > 0).then(|| format!("{}{rest}", DIGITS[digit - 1]))
 }
 
 /// The id of evidence that a word is.

@@ -16,7 +16,10 @@ pub(super) fn stray(text: &str, items: &[(EvidenceId, &Item)]) -> Option<Evidenc
     }
     let told = plain(&text.replace("'s ", " ").replace("’s ", " "));
     // What a pronoun stands for is not looked for.
-    if ["it", "this", "that", "they", "these", "both", "neither", "each"].iter().any(|word| stands_in(&told, word)) {
+    if ["it", "this", "that", "they", "these", "both", "neither", "each", "afterwards", "earlier", "later", "then"]
+        .iter()
+        .any(|word| stands_in(&told, word))
+    {
         return None;
     }
     let found = tokens(text);

@@ -67,7 +67,9 @@ pub(super) fn other_shares(text: &str, items: &[&Item]) -> Option<String> {
             (_, Some(all)) => (0, all),
             _ => continue,
         };
-        if !has(&pair) && alike(&pair) {
+        // What is missing in all of them is in none.
+        let other = (pair.1 - pair.0, pair.1);
+        if !has(&pair) && !has(&other) && alike(&pair) {
             return wrong(&pair);
         }
     }

@@ -183,3 +183,21 @@ fn the_shares_of_a_value_that_tells_lines_apart_may_be_told() {
         assert_eq!(proof.refutes(text, &[id]).is_none(), stands, "{text}: {:?}", proof.refutes(text, &[id]));
     }
 }
+
+#[test]
+fn a_theory_may_name_whatever_the_incident_holds_and_count_its_steps() {
+    let supporting = vec![Claim { text: "pool_in_use rose from 6 to 50".into(), evidence: vec!["M1".into()] }];
+    let told = |mechanism: &str| {
+        let hypothesis = Hypothesis {
+            cause: "payments holds its connections".into(),
+            mechanism: mechanism.into(),
+            supporting: supporting.clone(),
+            ..Hypothesis::default()
+        };
+        let mut diagnosis = Diagnosis { hypotheses: vec![hypothesis], ..Diagnosis::default() };
+        verify(&mut diagnosis, &Proof::new(&pool(), None)).unsupported.into_iter().next().map(|claim| claim.why)
+    };
+    assert_eq!(told("1. The pool of payments fills. 2. checkout waits for payments. 3. Its users see errors."), None);
+    assert!(told("The pool of payments fills and warehouse-api waits for it.").is_some());
+    assert!(told("The pool of payments fills within 17 hours.").is_some());
+}
