@@ -240,7 +240,6 @@ impl Proof {
             return Some(format!("nothing it cites speaks of {name}"));
         }
         // `1. This. 2. That.`
-        static STEP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<before>^|[.;:!?]\s+|\n)\d{1,2}[.)]\s"));
         let rest = STEP.replace_all(&rest, "$before");
         // The half below the median is none that was counted.
         let halved = ["p50", "median"].iter().any(|word| told.contains(word));
@@ -289,6 +288,9 @@ fn since(text: &str, place: &Range<usize>) -> bool {
         .iter()
         .any(|word| text[..place.start].trim_end().ends_with(word))
 }
+
+/// The number of a step at its beginning.
+static STEP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<before>^|[.;:!?]\s+|\n)\d{1,2}[.)]\s"));
 
 /// Times between the cited items: "28 s after the rollout" is a figure of both.
 fn spans(items: &[&Item], started: Option<Timestamp>) -> Vec<Number> {
