@@ -9,7 +9,7 @@ use ::regex::Regex;
 use super::figures::{Number, Token, Unit};
 use super::item::Item;
 use super::regex;
-use super::text::{plain, stands_apart, stands_in};
+use super::text::{first_part, plain, stands_apart, stands_in};
 use crate::domain::evidence::{EvidenceId, EvidenceKind};
 
 /// What a word of the kind of an item weighs beside a name, in letters.
@@ -87,7 +87,7 @@ fn services_in<'a>(told: &str, services: &'a [(String, String)]) -> Vec<&'a str>
     let mut found: Vec<&str> = services
         .iter()
         .filter_map(|(_, name)| {
-            let short = name.split(['_', ':', '.']).next().unwrap_or_default();
+            let short = first_part(name);
             let named = [name.as_str(), short].into_iter().find(|name| name.len() > 3 && stands_in(told, name))?;
             Some(named)
         })

@@ -6,7 +6,7 @@ use ::regex::Regex;
 
 use super::item::Item;
 use super::regex;
-use super::text::{plain, stands_in};
+use super::text::{first_part, plain, stands_in};
 
 /// Why a sentence turns a call round: it says that the callee calls its caller. `edges` are callers and callees as
 /// [`plain`] makes them.
@@ -51,9 +51,9 @@ pub(super) fn turned_round(told: &str, edges: &[(String, String)]) -> Option<Str
     None
 }
 
-/// The first part of a long name, by which people call it: `PetSearch` of `PetSearch_AWS::ECS`.
+/// A name as people call it; too short a part of it may be anything.
 fn short(name: &str) -> &str {
-    let first = name.split(['_', ':', '.']).next().unwrap_or_default();
+    let first = first_part(name);
     if first.len() > 3 { first } else { name }
 }
 

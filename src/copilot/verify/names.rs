@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::regex;
-use super::text::{plain, stands_in};
+use super::text::{first_part, plain, stands_in};
 
 /// Names in places where a service, metric or alert is named, which stand nowhere in the evidence. `known` says whether
 /// a word does.
@@ -317,7 +317,7 @@ pub(super) fn short_name(text: &str, services: &[(String, String)], cited: &dyn 
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '@'));
     let lower = text.to_lowercase();
     services.iter().find_map(|(name, _)| {
-        let short = name.split(['_', ':', '.']).next().unwrap_or_default();
+        let short = first_part(name);
         // A plain word may be meant as one; a long one is none.
         let plain = short.bytes().all(|byte| byte.is_ascii_lowercase());
         let (text, word) =

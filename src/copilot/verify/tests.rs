@@ -201,3 +201,26 @@ fn a_theory_may_name_whatever_the_incident_holds_and_count_its_steps() {
     assert!(told("The pool of payments fills and warehouse-api waits for it.").is_some());
     assert!(told("The pool of payments fills within 17 hours.").is_some());
 }
+
+#[test]
+fn figures_and_times_belong_to_what_they_are_told_of() {
+    for (text, ids, stands) in [
+        ("The deploy went live at 14:01:52, and pool_in_use rose at 14:02:20.", &["C1", "M1"][..], true),
+        ("The deploy went live at 14:02:20, and pool_in_use rose at 14:01:52.", &["C1", "M1"], false),
+        ("pool_in_use rose at 14:02:20, after the deploy of 14:01:52.", &["C1", "M1"], true),
+        ("pool_in_use rose at 14:01:52, after the deploy of 14:02:20.", &["C1", "M1"], false),
+        ("pool_in_use is at 50, and checkout waits 5.2 s for payments.", &["M1", "E1"], true),
+        ("checkout waits 91 ms for payments.", &["E1"], false),
+        ("checkout used to wait 91 ms for payments.", &["E1"], true),
+        ("payments calls checkout, and 31 % fail.", &["E1"], false),
+        ("The line says waited_ms=12 of pg-main.", &["L1"], false),
+    ] {
+        assert_eq!(refuted(text, ids).is_none(), stands, "{text}: {:?}", refuted(text, ids));
+    }
+}
+
+#[test]
+fn a_place_that_is_only_ruled_out_needs_no_proof() {
+    assert_eq!(refuted("pool_in_use rose to 50, so the cause does not lie in checkout.", &["M1"]), None);
+    assert!(refuted("pool_in_use rose to 50, so the cause lies in checkout.", &["M1"]).is_some());
+}

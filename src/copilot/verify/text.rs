@@ -41,6 +41,11 @@ pub(in crate::copilot) fn stands_in(text: &str, word: &str) -> bool {
         })
 }
 
+/// The first part of a long name, by which people call it: `PetSearch` of `PetSearch_AWS::ECS::Fargate`.
+pub(super) fn first_part(name: &str) -> &str {
+    name.split(['_', ':', '.']).next().unwrap_or_default()
+}
+
 /// As [`stands_in`] for a number: no part of a time, a name or a range.
 pub(super) fn stands_apart(text: &str, number: &str) -> bool {
     let joins = |c: char| c.is_alphanumeric() || matches!(c, ':' | '-' | '_' | '/');
