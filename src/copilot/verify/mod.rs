@@ -46,8 +46,8 @@ pub struct Report {
 /// Checks every claim. Ids that do not exist are dropped from the diagnosis and counted; the others are written the
 /// one way (`M3`), each once.
 ///
-/// A cause, a mechanism and the summary cite nothing themselves and say how things hang together: their names, figures
-/// and quotations are held against everything, and a cause needs something that speaks for it.
+/// A cause, a mechanism and the summary cite nothing themselves and say how things hang together. The names, figures and
+/// quotations of a cause are held against what supports the hypothesis, those of the other two against everything.
 pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut unsupported: Vec<Unsupported> = Vec::new();
@@ -56,10 +56,10 @@ pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
     }
     let everything: Vec<EvidenceId> = proof.items.keys().copied().collect();
     for (i, hypothesis) in diagnosis.hypotheses.iter_mut().enumerate() {
-        let mut supported = false;
+        let mut support: Vec<EvidenceId> = Vec::new();
         for (j, claim) in hypothesis.supporting.iter_mut().enumerate() {
             let path = format!("hypotheses[{i}].supporting[{j}]");
-            supported |= !check_claim(claim, &path, proof, &mut unknown, &mut unsupported).is_empty();
+            support.extend(check_claim(claim, &path, proof, &mut unknown, &mut unsupported));
         }
         for (j, claim) in hypothesis.contradicting.iter_mut().enumerate() {
             let path = format!("hypotheses[{i}].contradicting[{j}]");
@@ -68,9 +68,9 @@ pub fn verify(diagnosis: &mut Diagnosis, proof: &Proof) -> Report {
         let mut refuse = |field: &str, text: &Text, why: String| {
             unsupported.push(Unsupported { path: format!("hypotheses[{i}].{field}"), text: text.clone(), why });
         };
-        if !supported {
+        if support.is_empty() {
             refuse("cause", &hypothesis.cause, "no evidence speaks for it".into());
-        } else if let Some(why) = proof.refutes_facts(&hypothesis.cause, &everything) {
+        } else if let Some(why) = proof.refutes_facts(&hypothesis.cause, &support) {
             refuse("cause", &hypothesis.cause, why);
         }
         if let Some(why) = proof.refutes_facts(&hypothesis.mechanism, &everything) {

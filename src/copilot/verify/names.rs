@@ -397,7 +397,9 @@ pub(super) fn ruled_out(told: &str, name: &str) -> bool {
         regex(r"[,;:]\s|\.\s|\s(?:so|while|whereas|but|and|because|since|although|though|yet|which|where)\s")
     });
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(?:not|nor|never|cannot)\s(?:\w+\s){0,3}(?:in|from|with|at|to|by|of|on|inside)\s(?:the\s)?$")
+        regex(
+            r"\b(?:not|nor|never|cannot)\s(?:\w+\s){0,3}(?:in|from|with|at|to|by|of|on|inside)\s(?:the\s)?$|\b(?:not|never|cannot|nor)\s(?:involve|touch|concern|include|affect|mention|reach|use|call|explain|need|show)\s(?:the\s)?$|\b(?:outside|beyond|besides|apart from|other than)\s(?:of\s)?(?:the\s)?$",
+        )
     });
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         regex(

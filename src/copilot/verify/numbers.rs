@@ -386,14 +386,22 @@ pub(super) enum Side {
 /// The side that the part of the sentence around a number speaks of; `None` when it speaks of neither or both.
 fn side(text: &str, place: &Range<usize>) -> Option<Side> {
     static BREAK: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"[,;(]\s|\s(?:while|whereas|but|and|of which|yet|that|which)\s"));
+        LazyLock::new(|| regex(r"[,;:(]\s|\s(?:while|whereas|but|and|of which|yet|that|which|with)\s"));
     let start = BREAK.find_iter(&text[..place.start]).last().map_or(0, |found| found.end());
     let end = BREAK.find(&text[place.end..]).map_or(text.len(), |found| place.end + found.start());
     let clause = text[start..end].to_lowercase();
     let client = ["client", "caller", " waits ", "waiting"].iter().any(|word| clause.contains(word));
-    let server = ["server side", "server-side", "on the server", "server latency", "spent on the server", "callee"]
-        .iter()
-        .any(|word| clause.contains(word));
+    let server = [
+        "server side",
+        "server-side",
+        "on the server",
+        "server latency",
+        "server time",
+        "spent on the server",
+        "callee",
+    ]
+    .iter()
+    .any(|word| clause.contains(word));
     match (client, server) {
         (true, false) => Some(Side::Client),
         (false, true) => Some(Side::Server),

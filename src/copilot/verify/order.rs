@@ -29,8 +29,12 @@ pub(super) fn order(text: &str, items: &[&Shown]) -> Option<String> {
         return None;
     }
     // `After the deploy, errors rose` says the same as `errors rose after the deploy`.
+    let goes_on = FIRST.captures(text).is_some_and(|groups| {
+        ["which", "so", "but", "and", "where", "while", "who"]
+            .contains(&groups["other"].split(' ').next().unwrap_or_default())
+    });
     let turned = FIRST.replace(text, "$other $by $one");
-    let text = turned.as_ref();
+    let text = if goes_on { text } else { turned.as_ref() };
     for groups in WHEN.captures_iter(text) {
         let (Some(whole), Some(by)) = (groups.get(0), groups.name("by")) else { continue };
         let (left, right) = (&text[..whole.start()], &text[whole.end()..]);

@@ -221,8 +221,10 @@ impl Proof {
         {
             return Some(why);
         }
+        // A long name may be told by its beginning.
+        let known = |word: &str| has(word) || word.len() > WORD && items.iter().any(|item| begins_in(&item.text, word));
         if let Some(name) =
-            names::stranger(&rest, &self.services, &|word: &str| has(plain(word).trim()), &|word: &str| {
+            names::stranger(&rest, &self.services, &|word: &str| known(plain(word).trim()), &|word: &str| {
                 let word = plain(word);
                 // `the search service` may be called `PetSearch`.
                 items.iter().any(|item| {

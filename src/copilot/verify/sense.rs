@@ -391,7 +391,8 @@ fn directions(whole: &str, clause: &str, items: &[&Shown]) -> Option<String> {
                 // What came back is told from its peak.
                 || way == Way::Down && of.iter().any(|item| item.returned) && BACK.is_match(whole)
                 // Idioms, and what is denied in passing.
-                || found.as_str().starts_with("fell") && (after.starts_with("back") || after.starts_with("through"))
+                || (found.as_str().starts_with("fell") || found.as_str().starts_with("fall"))
+                    && ["back", "through", "into", "within", "under", "on ", "short"].iter().any(|way| after.starts_with(way))
                 || found.as_str() == "slowed" && clause.contains(" minute") | clause.contains("/min") | clause.contains("/s")
                 || matches!(found.as_str(), "jump" | "spike" | "surge" | "drop" | "fall" | "rise") && ASIDE.is_match(before)
                 // What had never been so before is so now.

@@ -63,7 +63,11 @@ pub(super) fn split_quotations(text: &str) -> (Vec<String>, String) {
     // An apostrophe opens no quotation, and closes none inside of a word.
     let opens = |left: &str, at: usize, c: char| match c {
         '"' | '`' | '“' => true,
-        '\'' => !left[..at].ends_with(char::is_alphanumeric) && left[at + 1..].starts_with(char::is_alphanumeric),
+        '\'' => {
+            !left[..at].ends_with(char::is_alphanumeric)
+                && left[at + 1..]
+                    .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '[' | '{' | '(' | '<' | '/' | '-' | '_'))
+        }
         _ => false,
     };
     while let Some((at, open)) = left.char_indices().find(|&(at, c)| opens(left, at, c)) {
