@@ -266,13 +266,15 @@ pub(super) fn misplaced(
     };
     let mut last = vec![0; items.len()];
     for (at, clause) in clauses.iter().enumerate() {
+        let words = &text[clause.clone()];
+        let whole = named(words, items, services);
+        let before = std::mem::replace(&mut last, whole.clone());
         // One of a list: which figure belongs to which name is told by their order.
         let listed = at.checked_sub(1).is_some_and(short) || short(at + 1);
-        if listed || !of_one(plain(&text[clause.clone()]).trim(), items, services) {
+        if listed || !of_one(plain(words).trim(), items, services) {
             continue;
         }
         // Only what is told alone, behind the name of what it is of: of two figures in a clause, either may be compared.
-        let words = &text[clause.clone()];
         let inside: Vec<(&Range<usize>, &Token)> = tokens
             .iter()
             .filter(|(place, _)| clause.start <= place.start && place.end <= clause.end)
@@ -284,13 +286,12 @@ pub(super) fn misplaced(
             .map(|(place, token)| (place, token))
             .collect();
         let figures = inside.iter().filter(|(_, token)| matches!(token, Token::Number(..))).count();
-        let whole = named(words, items, services);
         let which = WHICH.is_match(words) && whole.iter().all(|score| *score == 0);
         for (place, token) in inside {
             let mut scores = named(&text[clause.start..place.start], items, services);
             // What is told of `which` is told of what stands before it.
             if which {
-                scores.clone_from(&last);
+                scores.clone_from(&before);
             }
             let best = scores.iter().copied().max().unwrap_or(0);
             let meant = |at: usize| scores[at] == best;
@@ -300,7 +301,6 @@ pub(super) fn misplaced(
                 return Some(format!("{} is of something else that it cites", text[place.clone()].trim()));
             }
         }
-        last = whole;
     }
     None
 }

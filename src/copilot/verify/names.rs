@@ -365,7 +365,7 @@ pub(super) fn value(text: &str, cited: &dyn Fn(&str) -> bool) -> Option<String> 
 /// How bad an alert is said to be, where every alert that is cited is of another severity.
 pub(super) fn severity(text: &str, alerts: &[&str]) -> Option<String> {
     static SAID: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"\b(?:is|been|was|as|fires|fired|firing|a|at|severity)\s(?P<word>critical|warning|info)\b")
+        regex(r"\b(?:is|been|was|as|fires|fired|firing|at|severity)\s(?P<word>critical|warning|info)\b")
     });
     if alerts.is_empty() {
         return None;
@@ -398,7 +398,7 @@ pub(super) fn ruled_out(told: &str, name: &str) -> bool {
     });
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
         regex(
-            r"\b(?:not|nor|never|cannot)\s(?:\w+\s){0,3}(?:in|from|with|at|to|by|of|on|inside)\s(?:the\s)?$|\b(?:not|never|cannot|nor)\s(?:involve|touch|concern|include|affect|mention|reach|use|call|explain|need|show)\s(?:the\s)?$|\b(?:outside|beyond|besides|apart from|other than)\s(?:of\s)?(?:the\s)?$",
+            r"\b(?:not|nor|never|cannot|no)\s(?:\w+\s){0,4}(?:in|from|with|at|to|by|of|on|inside)\s(?:the\s)?$|\b(?:not|never|cannot|nor)\s(?:involve|touch|concern|include|affect|mention|reach|use|call|explain|need|show)\s(?:the\s)?$|\b(?:outside|beyond|besides|apart from|other than)\s(?:of\s)?(?:the\s)?$",
         )
     });
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {

@@ -133,7 +133,7 @@ pub(super) fn unfounded(
 }
 
 static SCORED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)\b(?:score|sigma|deviations?|mads?|z-score|outlier)\b|σ"));
+    LazyLock::new(|| regex(r"(?i)\b(?:scores?|scored|sigma|deviations?|mads?|z-score|outlier)\b|σ"));
 
 /// What is said of a number where it is held against that item: the median of what is a median is its value.
 fn part_in(part: Part, item: &Item) -> Part {
@@ -386,7 +386,7 @@ pub(super) enum Side {
 /// The side that the part of the sentence around a number speaks of; `None` when it speaks of neither or both.
 fn side(text: &str, place: &Range<usize>) -> Option<Side> {
     static BREAK: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"[,;:(]\s|\s(?:while|whereas|but|and|of which|yet|that|which|with)\s"));
+        LazyLock::new(|| regex(r"[,;:(]\s|\s(?:while|whereas|but|and|of which|yet|that|which|with|against|versus)\s"));
     let start = BREAK.find_iter(&text[..place.start]).last().map_or(0, |found| found.end());
     let end = BREAK.find(&text[place.end..]).map_or(text.len(), |found| place.end + found.start());
     let clause = text[start..end].to_lowercase();
@@ -395,6 +395,7 @@ fn side(text: &str, place: &Range<usize>) -> Option<Side> {
         "server side",
         "server-side",
         "on the server",
+        "at the server",
         "server latency",
         "server time",
         "spent on the server",

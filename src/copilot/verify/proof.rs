@@ -261,7 +261,8 @@ impl Proof {
         for (place, token) in &found {
             let Token::Word(word) = token else { continue };
             if let Some(id) = evidence_id(word) {
-                if !cited.contains(&id) && !names::ruled_out(told.trim(), &word.to_lowercase()) {
+                let compared = rest[..place.start].trim_end().ends_with("than");
+                if !cited.contains(&id) && !compared && !names::ruled_out(told.trim(), &word.to_lowercase()) {
                     return Some(format!("it speaks of {id} and does not cite it"));
                 }
             } else if !(is_reference(word)
@@ -350,6 +351,10 @@ fn begins_in(text: &str, word: &str) -> bool {
 
 /// `p99` stands for the quantile 0.99.
 fn quantile(word: &str, has: &dyn Fn(&str) -> bool) -> bool {
+    // `the 99th percentile`.
+    if let Some(digits) = word.strip_suffix("th").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        return has(&format!("p{digits}")) || has(&format!("0.{}", digits.trim_end_matches('0')));
+    }
     word.strip_prefix(['p', 'P'])
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
         .is_some_and(|digits| has(&format!("0.{}", digits.replace('.', ""))))
