@@ -84,7 +84,7 @@ pub async fn online(
     let mut best: Option<(Diagnosed, LedgerWitness)> = None;
     while let Some(mut turn) = turns.next(|text| board.stage(&text)).await {
         let settings = turn.endpoint.settings().clone();
-        let Package { pack, tokens, .. } = package(engine, &analysis, &turn, &library).await?;
+        let Package { pack, request, tokens } = package(engine, &analysis, &turn, &library).await?;
         if wanted.shown.is_some_and(|digest| digest != pack_digest(&pack)) {
             let why = "it would be sent other evidence than what was looked at (p shows it)";
             turns.passed.push(format!("{}: {why}", settings.name));
@@ -101,6 +101,7 @@ pub async fn online(
             playbooks: &engine.playbooks,
             analysis: &analysis,
             pack: &pack,
+            request: Some(&request),
             repack: &|budget| crate::context::pack_for(&analysis, budget, sees),
             sampling: Sampling::default(),
         };

@@ -128,6 +128,8 @@ pub struct Case<'a> {
     pub analysis: &'a Analysis,
     /// The evidence that is sent.
     pub pack: &'a Pack,
+    /// The request with that evidence, where it was made already to be counted: masking takes time.
+    pub request: Option<&'a ChatRequest>,
     /// Packs again for another budget.
     pub repack: &'a (dyn Fn(usize) -> Pack + Sync),
     /// Randomness.
@@ -145,7 +147,11 @@ impl Case<'_> {
         let sees = self.client.sees();
         let redactor = redactor_for(self.analysis, sees);
         let request = request(self.library, self.playbooks, pack, redactor, settings.answer_tokens)?;
-        Ok(ChatRequest { temperature: self.sampling.temperature, seed: self.sampling.seed, ..request })
+        Ok(self.sampled(request))
+    }
+
+    fn sampled(&self, request: ChatRequest) -> ChatRequest {
+        ChatRequest { temperature: self.sampling.temperature, seed: self.sampling.seed, ..request }
     }
 }
 
@@ -187,7 +193,10 @@ pub async fn diagnose(
     let mut remarks = Vec::new();
     let mut tries = 0;
     let (mut request, first) = loop {
-        let request = case.request(&pack)?;
+        let request = match case.request {
+            Some(made) if tries == 0 => case.sampled(made.clone()),
+            _ => case.request(&pack)?,
+        };
         let outcome = ask(case, &request, &pack, witness, &mut on_progress, cancel).await?;
         let Some(budget) = smaller(&outcome, &pack, case.client.settings().answer_tokens).filter(|_| tries < REPACKS)
         else {

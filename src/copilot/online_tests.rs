@@ -112,6 +112,7 @@ async fn run(answers: &[ResponseTemplate]) -> Run {
         playbooks: &PLAYBOOKS,
         analysis: &analysis,
         pack: &pack,
+        request: None,
         repack: &repack,
         sampling: Sampling::default(),
     };
@@ -272,6 +273,7 @@ async fn without_a_witness_nothing_leaves_and_cancelling_is_noted() {
         playbooks: &PLAYBOOKS,
         analysis: &analysis,
         pack: &pack,
+        request: None,
         repack: &repack,
         sampling: Sampling::default(),
     };

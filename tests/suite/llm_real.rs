@@ -207,6 +207,7 @@ pub(crate) async fn diagnose(
         playbooks: &playbooks,
         analysis,
         pack: &pack,
+        request: None,
         repack: &|budget| stanch::context::pack(analysis, budget),
         sampling: Sampling { temperature: Some(1.0), seed: Some(seed) },
     };
